@@ -1,0 +1,406 @@
+"""The frozen configuration of a study, and the door it comes in by.
+
+A config file builds an `ml_collections.ConfigDict`; `from_config_dict` turns it into a `Config` or raises
+`ConfigError` with one sentence that names the field, what was given, and what would be right.
+"""
+
+import collections
+import dataclasses
+import itertools
+import json
+import math
+import re
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+import ml_collections
+
+from rw_jax.model import UNIT_LENGTH
+
+Scalar = int | float | str
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run, explained in one sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig:
+    """What is to be learned (section 2). Two tasks with equal fields have equal laws."""
+
+    name: str
+    num_nodes: int
+    walk_length: int
+    p: float
+    walks: int
+    test_walks: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The transformer (eq. 2.1) and where it starts."""
+
+    form: str
+    position_width: int
+    unit_length: str
+    init: str
+    init_scale: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Full-batch gradient descent."""
+
+    loss: str
+    epsilon: float
+    learning_rate: float
+    steps: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordConfig:
+    """Metrics are recorded every `every` steps, at the last step, and where parameters are.
+
+    Parameters are recorded at the first step, the last, and those of `parameters` between them.
+    """
+
+    every: int
+    parameters: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionConfig:
+    """How the grid is cut for the machine. None lets the sweep choose; what it chose is in the run's environment."""
+
+    cells_per_chunk: int
+    cells_per_batch: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class FiguresConfig:
+    """`p` names the values of p that are drawn one by one; those that are not in the grid are passed over."""
+
+    p: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A study: one run, and the axes along which its fields vary.
+
+    `grid` holds the axes, (field, labels) each; `zipped` the groups of axes that advance together.
+    """
+
+    name: str
+    task: TaskConfig
+    model: ModelConfig
+    training: TrainingConfig
+    record: RecordConfig
+    execution: ExecutionConfig
+    figures: FiguresConfig
+    study_seed: int
+    seed: int
+    precision: str
+    grid: tuple[tuple[str, tuple[Scalar, ...]], ...]
+    zipped: tuple[tuple[str, ...], ...]
+
+    def value(self, axis: str) -> Scalar:
+        """The value of the field that the axis of this name varies."""
+        node: Any = self
+        for part in AXES[axis].split("."):
+            node = getattr(node, part)
+        return node
+
+    def replace(self, **fields: Scalar) -> "Config":
+        """This config with some fields, given by the names of their axes, changed."""
+        config = self
+        for axis, value in fields.items():
+            group, _, leaf = AXES[axis].rpartition(".")
+            if group:
+                config = dataclasses.replace(
+                    config, **{group: dataclasses.replace(getattr(config, group), **{leaf: value})}
+                )
+            else:
+                config = dataclasses.replace(config, **{leaf: value})
+        return config
+
+    def to_json(self) -> str:
+        """JSON that `from_json` reads back to an equal config."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+
+AXES = {
+    "task": "task.name",
+    "num_nodes": "task.num_nodes",
+    "walk_length": "task.walk_length",
+    "p": "task.p",
+    "walks": "task.walks",
+    "test_walks": "task.test_walks",
+    "form": "model.form",
+    "position_width": "model.position_width",
+    "unit_length": "model.unit_length",
+    "init": "model.init",
+    "init_scale": "model.init_scale",
+    "loss": "training.loss",
+    "epsilon": "training.epsilon",
+    "learning_rate": "training.learning_rate",
+    "steps": "training.steps",
+    "seed": "seed",
+}
+"""Name of every possible axis of a grid: the field it varies."""
+
+VALUE_AXES = ("p", "seed", "learning_rate", "epsilon", "init_scale")
+"""The axes that share one compiled program; every other axis changes a shape or a program."""
+
+CHOICES = {
+    "task.name": ("circle",),
+    "model.form": ("reduced", "full"),
+    "model.unit_length": UNIT_LENGTH,
+    "model.init": ("zero", "gaussian"),
+    "training.loss": ("log",),
+    "precision": ("float32", "float64"),
+}
+"""Field: the names it can take."""
+
+_LARGEST_SEED = 2**31 - 1
+
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "task.num_nodes": (lambda value: value >= 3, "an integer of at least 3"),
+    "task.walk_length": (lambda value: value >= 3, "an integer of at least 3"),
+    "task.p": (lambda value: 0 <= value <= 1, "a probability from 0 to 1"),
+    "task.walks": (lambda value: value >= 1, "an integer of at least 1"),
+    "task.test_walks": (lambda value: value >= 1, "an integer of at least 1"),
+    "model.position_width": (lambda value: value >= 3, "an integer of at least 3"),
+    "model.init_scale": (lambda value: value >= 0, "a number of at least 0"),
+    "training.epsilon": (lambda value: value > 0, "a number above 0"),
+    "training.learning_rate": (lambda value: value >= 0, "a number of at least 0"),
+    "training.steps": (lambda value: value >= 0, "an integer of at least 0"),
+    "record.every": (lambda value: value >= 1, "an integer of at least 1"),
+    "record.parameters": (lambda value: value >= 0, "steps of at least 0"),
+    "execution.cells_per_chunk": (lambda value: value >= 1, "an integer of at least 1"),
+    "execution.cells_per_batch": (lambda value: value >= 1, "an integer of at least 1"),
+    "figures.p": (lambda value: 0 <= value <= 1, "probabilities from 0 to 1"),
+    "study_seed": (lambda value: 0 <= value <= _LARGEST_SEED, f"an integer from 0 to {_LARGEST_SEED}"),
+    "seed": (lambda value: 0 <= value <= _LARGEST_SEED, f"an integer from 0 to {_LARGEST_SEED}"),
+    "name": (lambda value: re.fullmatch(r"[A-Za-z0-9._-]+", value) is not None and set(value) != {"."},
+             "a word of letters, digits, '.', '_' and '-'"),
+}  # fmt: skip
+
+
+def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
+    """The frozen form of a config file's ConfigDict.
+
+    Raises:
+      ConfigError: if a field is missing, unknown, of the wrong type or out of range, or a grid cannot be made.
+    """
+    if not isinstance(config_dict, ml_collections.ConfigDict):
+        raise ConfigError(f"get_config() returned {config_dict!r}, but must return a ConfigDict.")
+    return _from_mapping(config_dict.to_dict())
+
+
+def from_json(text: str) -> Config:
+    """The config that `Config.to_json` wrote.
+
+    Raises:
+      ConfigError: as from_config_dict; also if the text is no JSON object.
+    """
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"The config is not JSON ({error}).") from error
+    if not isinstance(fields, dict):
+        raise ConfigError("The config is JSON, but not an object.")
+    fields["grid"] = dict(fields.get("grid", ()))
+    return _from_mapping(fields)
+
+
+def differences(one: Config, other: Config) -> list[str]:
+    """The fields in which two configs differ, each as 'field: one value, other value'."""
+    mine, theirs = _flatten(dataclasses.asdict(one)), _flatten(dataclasses.asdict(other))
+    return [
+        f"{field}: {mine.get(field)!r}, {theirs.get(field)!r}"
+        for field in {**mine, **theirs}
+        if mine.get(field) != theirs.get(field)
+    ]
+
+
+def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in fields.items():
+        flat.update(_flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value})
+    return flat
+
+
+def _from_mapping(fields: Mapping[str, Any]) -> Config:
+    config = _dataclass_from(Config, fields, "")
+    _check_axes(config)
+    _check_positions(config)
+    return config
+
+
+def _dataclass_from(cls: Any, fields: Any, prefix: str) -> Any:
+    if not isinstance(fields, Mapping):
+        raise ConfigError(f"{prefix.rstrip('.')} is {fields!r}, but must be a group of fields.")
+    known = {field.name: field.type for field in dataclasses.fields(cls)}
+    for name in fields:
+        if name not in known:
+            raise ConfigError(f"{prefix}{name} is not a field of the config; {_where(prefix)} has {', '.join(known)}.")
+    values = {}
+    for name, kind in known.items():
+        path = prefix + name
+        if name not in fields:
+            raise ConfigError(f"{path} is missing; every field must be given.")
+        if path == "grid":
+            values[name] = _grid_from(fields[name])
+        elif path == "zipped":
+            values[name] = _zipped_from(fields[name])
+        elif dataclasses.is_dataclass(kind):
+            values[name] = _dataclass_from(kind, fields[name], f"{path}.")
+        else:
+            values[name] = _field_from(path, kind, fields[name])
+    return cls(**values)
+
+
+def _where(prefix: str) -> str:
+    return prefix.rstrip(".") if prefix else "it"
+
+
+def _field_from(path: str, kind: Any, value: Any) -> Any:
+    """The value of one field, of its declared type and in its range."""
+    if isinstance(kind, types.UnionType):  # only `int | None` occurs
+        return None if value is None else _field_from(path, kind.__args__[0], value)
+    if isinstance(kind, types.GenericAlias):  # only `tuple[x, ...]` occurs
+        if not isinstance(value, tuple | list):
+            raise ConfigError(f"{path} is {value!r}, but must be a tuple.")
+        return tuple(_field_from(path, kind.__args__[0], element) for element in value)
+    value = _typed(path, kind, value)
+    if path in CHOICES and value not in CHOICES[path]:
+        raise ConfigError(f"{path} is {value!r}, but must be one of {', '.join(CHOICES[path])}.")
+    in_range, right = _RANGES.get(path, (None, ""))
+    if in_range is not None and not in_range(value):
+        raise ConfigError(f"{path} is {value!r}, but must be {right}.")
+    return value
+
+
+_KINDS: dict[Any, str] = {int: "an integer", float: "a number", str: "a word"}
+
+
+def _typed(path: str, kind: Any, value: Any) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ConfigError(f"{path} is {value!r}, but must be {_KINDS[kind]}.")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{path} is {value!r}, but must be a finite number.")
+    return value
+
+
+def _axis_kind(axis: str) -> Any:
+    node: Any = Config
+    for part in AXES[axis].split("."):
+        node = get_type_hints(node)[part]
+    return node
+
+
+def _grid_from(fields: Any) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
+    """The axes that were given; a field of the grid that is None is no axis."""
+    if not isinstance(fields, Mapping):
+        raise ConfigError(f"grid is {fields!r}, but must be a group of axes.")
+    axes = []
+    for axis, labels in fields.items():
+        if axis not in AXES:
+            raise ConfigError(f"grid.{axis} is not a field that can be an axis; those are {', '.join(AXES)}.")
+        if labels is None:
+            continue
+        if not isinstance(labels, tuple | list):
+            raise ConfigError(f"grid.{axis} is {labels!r}, but must be a tuple of labels.")
+        axes.append((axis, _labels_from(axis, tuple(labels))))
+    return tuple(axes)
+
+
+def _labels_from(axis: str, labels: tuple[Any, ...]) -> tuple[Scalar, ...]:
+    kind, name = _axis_kind(axis), f"grid.{axis}"
+    if kind is int:  # range(16) on the command line arrives as a word
+        labels = tuple(number for label in labels for number in _expand_range(label))
+    if kind is str:  # words with commas on the command line arrive as one word
+        labels = tuple(word for label in labels for word in (label.split(",") if isinstance(label, str) else [label]))
+    if not labels or labels == ("",):
+        raise ConfigError(f"{name} is empty, but an axis needs at least one label; leave it None for no axis.")
+    try:
+        return tuple(_field_from(AXES[axis], kind, label) for label in labels)
+    except ConfigError as error:
+        raise ConfigError(f"{name} has a label that cannot be used: {error}") from error
+
+
+def _expand_range(label: Any) -> tuple[Any, ...]:
+    match = re.fullmatch(r"range\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", label) if isinstance(label, str) else None
+    if match is None:
+        return (label,)
+    first, second = match.groups()
+    return tuple(range(int(first)) if second is None else range(int(first), int(second)))
+
+
+def _zipped_from(groups: Any) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(groups, tuple | list) or not all(isinstance(group, tuple | list) for group in groups):
+        raise ConfigError(
+            f"zipped is {groups!r}, but must be a tuple of groups of axes, such as (('num_nodes', 'walk_length'),)."
+        )
+    return tuple(tuple(group) for group in groups)
+
+
+def axis_groups(config: Config) -> tuple[tuple[str, ...], ...]:
+    """The axes of the grid in order, those that advance together in one group at the place of the first of them."""
+    together = {axis: group for group in config.zipped for axis in group}
+    groups = []
+    for axis, _ in config.grid:
+        group = together.get(axis, (axis,))
+        if group not in groups:
+            groups.append(group)
+    return tuple(groups)
+
+
+def group_labels(config: Config, group: tuple[str, ...]) -> tuple[tuple[Scalar, ...], ...]:
+    """The labels of a group of axes, one tuple for each place along it."""
+    labels = dict(config.grid)
+    return tuple(zip(*(labels[axis] for axis in group), strict=True))
+
+
+def _check_axes(config: Config) -> None:
+    labels, seen = dict(config.grid), []
+    for group in config.zipped:
+        for axis in group:
+            if axis not in labels:
+                raise ConfigError(
+                    f"zipped has {axis!r}, but must name axes of the grid; those are {', '.join(labels) or 'none'}."
+                )
+            if axis in seen:
+                raise ConfigError(f"zipped has {axis!r} twice, but an axis can advance with one group only.")
+            seen.append(axis)
+        lengths = [len(labels[axis]) for axis in group]
+        if len(set(lengths)) > 1:
+            raise ConfigError(
+                f"zipped has {', '.join(group)} with {', '.join(map(str, lengths))} labels, but axes that advance "
+                "together need equally many."
+            )
+    for group in axis_groups(config):
+        places = group_labels(config, group)
+        place, count = collections.Counter(places).most_common(1)[0]
+        if count > 1:
+            shown = place[0] if len(group) == 1 else place
+            raise ConfigError(
+                f"grid.{', '.join(group)} has the label {shown!r} more than once, but labels must differ."
+            )
+
+
+def _check_positions(config: Config) -> None:
+    """Sine positions are orthogonal only if there are no more of them than their width."""
+    groups = [group for group in axis_groups(config) if {"walk_length", "position_width"} & set(group)]
+    for places in itertools.product(*(group_labels(config, group) for group in groups)):
+        axes = [axis for group in groups for axis in group]
+        labels: dict[str, Any] = dict(zip(axes, itertools.chain(*places), strict=True))
+        walk_length: Any = labels.get("walk_length", config.task.walk_length)
+        position_width: Any = labels.get("position_width", config.model.position_width)
+        if position_width < walk_length:
+            raise ConfigError(
+                f"model.position_width is {position_width}, but must be at least task.walk_length = {walk_length}."
+            )

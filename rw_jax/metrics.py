@@ -1,0 +1,86 @@
+"""What is measured on one run at one step, under one table of names."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from rw_jax.model import Output
+from rw_jax.tasks import Walks
+
+METRICS = {
+    "train_loss": ("mean loss over the training walks", "nats"),
+    "accuracy": ("share of test walks whose last state is predicted", "1"),
+    "expected_accuracy": ("mean over test walks of the true probability of the predicted state", "1"),
+    "optimal_accuracy": ("mean over test walks of the largest true probability of a state", "1"),
+    "kl_divergence": ("KL divergence, true next-state law to normalised output, mean over test walks", "nats"),
+    "parent_attention": ("mean attention weight on the direct parent, token N-1", "1"),
+    "empty_attention": ("mean attention weight on the empty query slot", "1"),
+    "parent_is_highest": ("1 if the mean attention weight is highest on the direct parent, else 0", "1"),
+    "attention_spread": ("largest minus smallest weight among the N-1 tokens, largest over test walks", "1"),
+    "output_direction_error": ("distance between f/|f| and f_OPT/|f_OPT|, mean over test walks", "1"),
+    "value_direction_error": ("Frobenius distance between V/|V| and Pi^T/|Pi^T|", "1"),
+    "value_sqrt_direction_error": ("Frobenius distance between V/|V| and the normalised square root of Pi^T", "1"),
+    "value_uniform_direction_error": ("Frobenius distance between V/|V| and the normalised all-ones matrix", "1"),
+}  # fmt: skip
+"""Name of each metric: (what it is, unit). These are the variables of metrics.nc."""
+
+
+def measure(
+    output: Output, walks: Walks, law_KxB: jax.Array, transition_KxK: jax.Array, value_KxK: jax.Array
+) -> dict[str, jax.Array]:
+    """All of METRICS but `train_loss`, each a scalar, from what the model makes of the test walks.
+
+    A direction error is NaN where the array it compares is zero, as V and f are at zero initialisation. The KL
+    divergence is infinite where the output gives no positive share to a state that is possible, and NaN where the
+    output sums to 0.
+    """
+    output_KxB, attention_NxB = output
+    chex.assert_equal_shape([output_KxB, law_KxB])
+    mean_attention_N = mean(attention_NxB, walks.weights)
+    predicted_B = jnp.argmax(output_KxB, axis=0)  # ties go to the smallest label
+    expected_B = jnp.sum(jnp.where(jnp.arange(law_KxB.shape[0])[:, None] == predicted_B, law_KxB, 0), axis=0)
+    spread_B = jnp.max(attention_NxB[:-1], axis=0) - jnp.min(attention_NxB[:-1], axis=0)
+    return {
+        "accuracy": mean(predicted_B == walks.targets, walks.weights),
+        "expected_accuracy": mean(expected_B, walks.weights),
+        "optimal_accuracy": mean(jnp.max(law_KxB, axis=0), walks.weights),
+        "kl_divergence": mean(kl_divergence(law_KxB, output_KxB), walks.weights),
+        "parent_attention": mean_attention_N[-2],
+        "empty_attention": mean_attention_N[-1],
+        "parent_is_highest": (jnp.argmax(mean_attention_N) == mean_attention_N.shape[0] - 2).astype(law_KxB.dtype),
+        "attention_spread": jnp.max(jnp.where(walks.weights > 0, spread_B, 0)),
+        "output_direction_error": mean(direction_error(output_KxB, law_KxB), walks.weights),
+        "value_direction_error": direction_error(value_KxK, transition_KxK.T, axis=None),
+        "value_sqrt_direction_error": direction_error(value_KxK, jnp.sqrt(transition_KxK.T), axis=None),
+        "value_uniform_direction_error": direction_error(value_KxK, jnp.ones_like(value_KxK), axis=None),
+    }
+
+
+def mean(values: jax.Array, weights_B: jax.Array) -> jax.Array:
+    """The weighted mean over walks, the last axis of `values`."""
+    weights_B = weights_B.astype(jnp.result_type(float))
+    return jnp.sum(values * weights_B, axis=-1) / jnp.sum(weights_B)
+
+
+def direction_error(array: jax.Array, reference: jax.Array, axis: int | None = 0) -> jax.Array:
+    """Distance between two arrays after each is scaled to unit norm; NaN if one is zero.
+
+    Args:
+      array: vectors along the first axis, or, with axis None, one matrix.
+      reference: as array.
+      axis: 0, or None for Frobenius norms of the whole.
+    """
+
+    def unit(array):
+        return array / jnp.sqrt(jnp.sum(array**2, axis=axis))
+
+    return jnp.sqrt(jnp.sum((unit(array) - unit(reference)) ** 2, axis=axis))
+
+
+def kl_divergence(law_KxB: jax.Array, output_KxB: jax.Array) -> jax.Array:
+    """KL(law || output / sum(output)) of each walk, float[B], in nats."""
+    share_KxB = output_KxB / jnp.sum(output_KxB, axis=0)
+    log_share_KxB = jnp.where(share_KxB <= 0, -jnp.inf, jnp.log(jnp.where(share_KxB <= 0, 1, share_KxB)))
+    possible_KxB = law_KxB > 0
+    log_law_KxB = jnp.log(jnp.where(possible_KxB, law_KxB, 1))
+    return jnp.sum(jnp.where(possible_KxB, law_KxB * (log_law_KxB - log_share_KxB), 0), axis=0)

@@ -1,0 +1,245 @@
+"""The exact reduction of the transformer to V, K state scores and N position scores.
+
+W is only ever used as w = W x~_N, and x~_N = (0, p_N) is the same for every walk. With u = w[:K] and
+a = P^T w[K:], the score of a token s at position j is u[s] + a_j, and that of the empty slot a_N.
+Gradient descent on (V, W) closes on (V, u, a) (optimizer.reduced_gradient_descent), and W(t) - W(0) has
+rank one and is rebuilt from (u, a).
+
+At p = 0 and 1 the symmetric state of Theorem 4.1 is an equilibrium, but an unstable one: the dynamics multiply a
+difference between the weights of two tokens by some 10^5 a step, so that the order of additions decides what is
+learned. Here, quantities that are equal by symmetry are equal to the last bit:
+
+  - sums over the tokens of one walk add exp(0) = 1 and 0 only, which is exact in any order;
+  - sums over walks run along the last axis, by the same instructions for every position and every state;
+  - sums over states run in the order of the states.
+"""
+
+import functools
+from typing import NamedTuple
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rw_jax.model import Output, Params, key_scales
+from rw_jax.positions import sine_positions, squared_norm
+
+
+class ReducedTransformer(nn.Module):
+    """FullTransformer on its reduced parameters.
+
+    Parameters: value V, float[K, K]; state_scores u, float[K]; position_scores a, float[N], the last for the empty
+    slot. They start at zero; other starts are projections of full parameters (`project`).
+    """
+
+    num_nodes: int
+    walk_length: int
+    position_width: int
+    unit_length: str
+
+    @nn.compact
+    def __call__(self, tokens_LxB: jax.Array) -> Output:
+        """Args: tokens_LxB, states 0..K-1 of B walks, of any integer type."""
+        chex.assert_shape(tokens_LxB, (self.walk_length - 1, None))
+        K, N = self.num_nodes, self.walk_length
+        value_KxK = self.param("value", nn.initializers.zeros, (K, K))
+        state_scores_K = self.param("state_scores", nn.initializers.zeros, (K,))
+        position_scores_N = self.param("position_scores", nn.initializers.zeros, (N,))
+
+        token_scale, empty_scale = key_scales(self.unit_length, self.position_width)
+        scores = TokenScores(
+            state_K=token_scale * state_scores_K,
+            position_L=token_scale * position_scores_N[:-1],
+            empty=empty_scale * position_scores_N[-1],
+        )
+        output_KxB = apply_matrix(value_KxK, averaged_token(scores, tokens_LxB))
+        attention_LxB, empty_attention_B = attention_weights(scores, tokens_LxB)
+        return Output(output_KxB, jnp.concatenate([attention_LxB, empty_attention_B[None]]))
+
+
+class TokenScores(NamedTuple):
+    """Scores before softmax: state_K[k] + position_L[j] of a token of state k at position j, `empty` of the empty slot."""
+
+    state_K: jax.Array
+    position_L: jax.Array
+    empty: jax.Array
+
+
+def attention_weights(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Softmax over all slots: weights of the tokens, float[L, B], and of the empty slot, float[B]."""
+    scores_LxB = look_up(scores.state_K, tokens_LxB) + scores.position_L[:, None]
+    # The largest token score is subtracted, not the largest of all: tokens with equal scores weigh exp(0) = 1 each,
+    # and their sums are exact. The empty slot comes in by a common factor.
+    largest_B = jnp.max(scores_LxB, axis=0)
+    weights_LxB = jnp.exp(scores_LxB - largest_B)
+    token_factor_B, empty_B = _with_empty_slot(jnp.sum(weights_LxB, axis=0), scores.empty - largest_B)
+    return weights_LxB * token_factor_B, empty_B
+
+
+def _with_empty_slot(sums_B: jax.Array, empty_score_B: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What token weights of these sums are multiplied by, and the weight of an empty slot of this score beside them."""
+    shift_B = jnp.maximum(empty_score_B, 0)
+    token_factor_B, empty_B = jnp.exp(-shift_B), jnp.exp(empty_score_B - shift_B)
+    normalizer_B = token_factor_B * sums_B + empty_B
+    return token_factor_B / normalizer_B, empty_B / normalizer_B
+
+
+def look_up(table: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
+    """table[tokens], float[L, B], for a table of shape [K] or [K, B], as K - 1 selections instead of a gather."""
+    selected = table[0]
+    for k in range(1, table.shape[0]):
+        selected = jnp.where(tokens_LxB == k, table[k], selected)
+    return jnp.broadcast_to(selected, tokens_LxB.shape)
+
+
+def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    """Sum of the weights of each walk's tokens of each state, float[K, B], for weights of shape [L, 1] or [L, B]."""
+
+    def position_by_position():
+        def add(sums, position):
+            weight, tokens_B = position
+            return tuple(total + jnp.where(tokens_B == k, weight, 0) for k, total in enumerate(sums)), None
+
+        zeros = (jnp.zeros(tokens_LxB.shape[1], weights.dtype),) * num_nodes
+        return jnp.stack(jax.lax.scan(add, zeros, (weights, tokens_LxB), unroll=16)[0])
+
+    def state_by_state():
+        return jnp.stack([jnp.sum(jnp.where(tokens_LxB == k, weights, 0), axis=0) for k in range(num_nodes)])
+
+    # A CPU keeps the sums in cache and passes over the tokens once; an accelerator fuses each sum and passes K times.
+    return jax.lax.platform_dependent(cpu=position_by_position, default=state_by_state)
+
+
+@jax.custom_vjp
+def apply_matrix(matrix_KxK: jax.Array, vectors_KxB: jax.Array) -> jax.Array:
+    """The product matrix @ vectors, float[K, B], with sums over states in their order, in its gradient too.
+
+    A library's matrix product computes the last rows and columns of a block by other instructions than the rest.
+    """
+    terms_KxB = (matrix_KxK[:, k, None] * vectors_KxB[k] for k in range(matrix_KxK.shape[1]))
+    return functools.reduce(jnp.add, terms_KxB)
+
+
+def _apply_matrix_forward(matrix_KxK, vectors_KxB):
+    return apply_matrix(matrix_KxK, vectors_KxB), (matrix_KxK, vectors_KxB)
+
+
+def _apply_matrix_backward(residuals, gradient_KxB):
+    matrix_KxK, vectors_KxB = residuals
+    matrix_gradient_KxK = jnp.sum(gradient_KxB[:, None] * vectors_KxB, axis=2)
+    return matrix_gradient_KxK, apply_matrix(matrix_KxK.T, gradient_KxB)
+
+
+apply_matrix.defvjp(_apply_matrix_forward, _apply_matrix_backward)
+
+
+@jax.custom_vjp
+def averaged_token(scores: TokenScores, tokens_LxB: jax.Array) -> jax.Array:
+    """The averaged token X S of each walk, float[K, B].
+
+    exp(u[s] + a_j) factors into exp(u[s]) exp(a_j), so that a walk enters through its sums of exp(a_j) by state alone,
+    and no exponential of a token is ever taken. Where the largest u and the largest a do not meet in some walk and
+    are so far from the rest that its factors underflow, the exponentials are taken token by token.
+    """
+    return _averaged_token_forward(scores, tokens_LxB)[0]
+
+
+def _averaged_token_forward(scores, tokens_LxB):
+    state_factor_K, position_factor_L, empty_score = _factors(scores)
+    weights_KxB = state_factor_K[:, None] * sums_by_state(position_factor_L[:, None], tokens_LxB, len(state_factor_K))
+    sums_B = jnp.sum(weights_KxB, axis=0)
+    token_factor_B, empty_B = _with_empty_slot(sums_B, empty_score)
+    # A term that underflowed is smaller than `tiny`; next to a sum this large it is below rounding.
+    info = jnp.finfo(sums_B.dtype)
+    is_safe = jnp.min(sums_B) >= info.tiny / info.eps**2
+    token_factor_B, empty_B, averaged_KxB = jax.lax.cond(
+        is_safe,
+        lambda: (token_factor_B, empty_B, weights_KxB * token_factor_B),
+        lambda: _averaged_token_by_token(scores, tokens_LxB),
+    )
+    return averaged_KxB, (scores, tokens_LxB, is_safe, token_factor_B, empty_B, averaged_KxB)
+
+
+def _averaged_token_backward(residuals, gradient_KxB):
+    scores, tokens_LxB, is_safe, token_factor_B, empty_B, averaged_KxB = residuals
+    # The derivative of a softmax: each slot's weight times how far its gradient lies above the weighted mean.
+    mean_B = jnp.sum(averaged_KxB * gradient_KxB, axis=0)
+    excess_KxB = gradient_KxB - mean_B
+
+    def by_factors():
+        state_factor_K, position_factor_L, _ = _factors(scores)
+        return position_factor_L * jnp.sum(
+            look_up(state_factor_K[:, None] * token_factor_B * excess_KxB, tokens_LxB), axis=1
+        )
+
+    def by_tokens():
+        weights_LxB, _ = attention_weights(scores, tokens_LxB)
+        return jnp.sum(weights_LxB * look_up(excess_KxB, tokens_LxB), axis=1)
+
+    gradient = TokenScores(
+        state_K=jnp.sum(averaged_KxB * excess_KxB, axis=1),
+        position_L=jax.lax.cond(is_safe, by_factors, by_tokens),
+        empty=-jnp.sum(empty_B * mean_B),
+    )
+    return gradient, None
+
+
+averaged_token.defvjp(_averaged_token_forward, _averaged_token_backward)
+
+
+def _factors(scores: TokenScores) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """exp(u) and exp(a), each relative to its largest, and the empty slot's score relative to both."""
+    largest_u, largest_a = jnp.max(scores.state_K), jnp.max(scores.position_L)
+    return (
+        jnp.exp(scores.state_K - largest_u),
+        jnp.exp(scores.position_L - largest_a),
+        scores.empty - largest_u - largest_a,
+    )
+
+
+def _averaged_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    weights_LxB, empty_B = attention_weights(scores, tokens_LxB)
+    return jnp.ones_like(empty_B), empty_B, sums_by_state(weights_LxB, tokens_LxB, scores.state_K.shape[0])
+
+
+def project(full: Params, walk_length: int) -> Params:
+    """The reduced parameters of full ones: u = (W x~_N)[:K] and a = P^T (W x~_N)[K:].
+
+    Args:
+      full: value, float[K, K], and key_query, float[D, D].
+      walk_length: N.
+    """
+    K = full["value"].shape[0]
+    position_width = full["key_query"].shape[0] - K
+    positions_NxM = jnp.asarray(sine_positions(walk_length, position_width), full["key_query"].dtype)
+    weighted_query_D = full["key_query"][:, K:] @ positions_NxM[-1]
+    return {
+        "value": full["value"],
+        "state_scores": weighted_query_D[:K],
+        "position_scores": positions_NxM @ weighted_query_D[K:],
+    }
+
+
+def rebuild(reduced: Params, start: Params) -> Params:
+    """The full parameters at a later step from reduced ones and the full parameters that training started from.
+
+    W(t) - W(0) = (w(t) - w(0)) x~_N^T / q, and w(t) - w(0) = (u(t) - u(0), P (a(t) - a(0)) / q), because gradient
+    descent moves W only along x~_N on the right and in the span of the tokens and positions on the left.
+
+    Args:
+      reduced: (V, u, a) at step t, as dict of value, state_scores, position_scores.
+      start: full parameters at step 0, as dict of value and key_query.
+    """
+    K = reduced["value"].shape[0]
+    N = reduced["position_scores"].shape[0]
+    position_width = start["key_query"].shape[0] - K
+    q = squared_norm(position_width)
+    reduced_start = project(start, N)
+    positions_NxM = jnp.asarray(sine_positions(N, position_width), start["key_query"].dtype)
+    moved_a_N = reduced["position_scores"] - reduced_start["position_scores"]
+    moved_w_D = jnp.concatenate(
+        [reduced["state_scores"] - reduced_start["state_scores"], moved_a_N @ positions_NxM / q]
+    )
+    moved_key_query_DxM = jnp.outer(moved_w_D, positions_NxM[-1] / q)
+    return {"value": reduced["value"], "key_query": start["key_query"].at[:, K:].add(moved_key_query_DxM)}

@@ -1,0 +1,342 @@
+"""The run directory: its layout, and the Run object that people analyse with.
+
+  config.json        the frozen config
+  environment.json   versions, devices, commit, command, timings
+  chunks/S-C/        metrics and parameters of the C-th chunk of the S-th structure's cells (Orbax)
+  metrics.nc         all metrics, labelled (xarray), once every chunk is there
+  summary.csv        the table that the sweep prints
+  figures/           pictures (PNG and SVG) with their numbers (CSV)
+
+A directory can be opened at any time: what is not finished is NaN in the metrics.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from rw_jax import checkpoint, reduced, train
+from rw_jax.config import AXES, Config, ConfigError, Scalar, from_json
+from rw_jax.grid import Cell, Dimension, Grid, Structure, expand, kept_steps, recorded_steps
+from rw_jax.metrics import METRICS
+
+Params = dict[str, np.ndarray]
+
+
+class RunError(LookupError):
+    """What was asked of a run is not in it; one sentence that lists what there is."""
+
+
+class Chunk(NamedTuple):
+    """Cells that are trained by one call of a compiled program and stored together.
+
+    Attributes:
+      name: name of its folder.
+      structure: the structure of its cells.
+      cells: the cells, in the order in which they are stored.
+    """
+
+    name: str
+    structure: Structure
+    cells: tuple[Cell, ...]
+
+
+def cut(grid: Grid, cells_per_chunk: int) -> tuple[Chunk, ...]:
+    """The chunks of a grid, structure by structure."""
+    return tuple(
+        Chunk(f"{s:03d}-{start // cells_per_chunk:06d}", structure, structure.cells[start : start + cells_per_chunk])
+        for s, structure in enumerate(grid.structures)
+        for start in range(0, len(structure.cells), cells_per_chunk)
+    )
+
+
+class RunDir(NamedTuple):
+    """Where the files of a run are."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def environment_file(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.nc"
+
+    @property
+    def summary_file(self) -> Path:
+        return self.path / "summary.csv"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    def chunk(self, name: str) -> Path:
+        return self.path / "chunks" / name
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a text file under another name first, so that the file is never half there."""
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_text(text)
+    os.replace(unfinished, path)
+
+
+def read_config(run_dir: RunDir) -> Config:
+    """The config of a run directory.
+
+    Raises:
+      RunError: if there is no run directory at the path, or its config cannot be read.
+    """
+    if not run_dir.config_file.is_file():
+        raise RunError(f"{run_dir.path} is not a run directory: it has no {run_dir.config_file.name}.")
+    try:
+        return from_json(run_dir.config_file.read_text())
+    except ConfigError as error:
+        raise RunError(f"{run_dir.config_file} cannot be read: {error}") from error
+
+
+def gather_metrics(run_dir: RunDir, config: Config) -> xr.Dataset:
+    """The metrics of all finished chunks, on the dimensions of the grid and "step"; NaN where a chunk is missing."""
+    grid = expand(config)
+    steps = sorted({step for structure in grid.structures for step in recorded_steps(structure.config)})
+    values = {name: np.full((*grid.shape, len(steps)), np.nan) for name in METRICS}
+    for chunk in cut(grid, config.execution.cells_per_chunk):
+        if not run_dir.chunk(chunk.name).is_dir():
+            continue
+        stored = checkpoint.load(run_dir.chunk(chunk.name))["metrics"]
+        places = np.searchsorted(steps, recorded_steps(chunk.structure.config))
+        index = [place[:, None] for place in np.array([cell.index for cell in chunk.cells], int).T]
+        for name, stack_CxT in stored.items():
+            values[name][(*index, places[None])] = stack_CxT
+    dims = (*(dimension.name for dimension in grid.dimensions), "step")
+    variables = {
+        name: (dims, array, {"long_name": METRICS[name][0], "units": METRICS[name][1]})
+        for name, array in values.items()
+    }
+    coordinates: dict[str, Any] = {"step": ("step", steps, {"long_name": "gradient descent steps"})}
+    for dimension in grid.dimensions:
+        for place, axis in enumerate(dimension.axes):
+            coordinates[axis] = (dimension.name, [labels[place] for labels in dimension.labels])
+    return xr.Dataset(variables, coordinates)
+
+
+def write_metrics(run_dir: RunDir, metrics: xr.Dataset) -> None:
+    """Writes metrics.nc, atomically."""
+    unfinished = run_dir.path / "metrics.nc.tmp"
+    metrics.to_netcdf(unfinished, engine="h5netcdf")
+    os.replace(unfinished, run_dir.metrics_file)
+
+
+def load_run(path: str | os.PathLike[str]) -> "Run":
+    """Opens a run directory for analysis, finished or not, on whatever machine.
+
+    Raises:
+      RunError: if there is no run directory at the path, or its config cannot be read.
+    """
+    run_dir = RunDir(Path(path))
+    config = read_config(run_dir)
+    environment = json.loads(run_dir.environment_file.read_text()) if run_dir.environment_file.is_file() else {}
+    return Run(run_dir, config, environment)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run directory, by label.
+
+    Cells are named by their labels: `run.params(step=50, p=0.5, seed=3)`. An axis with one label may be left out, and a
+    field that is no axis may be given if it has that value.
+
+    Attributes:
+      run_dir: where its files are.
+      config: the frozen config.
+      environment: versions, devices, commit, command, timings.
+    """
+
+    run_dir: RunDir
+    config: Config
+    environment: dict[str, Any]
+
+    @functools.cached_property
+    def metrics(self) -> xr.Dataset:
+        """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished."""
+        if self.run_dir.metrics_file.is_file():
+            return xr.load_dataset(self.run_dir.metrics_file, engine="h5netcdf")
+        return gather_metrics(self.run_dir, self.config)
+
+    @functools.cached_property
+    def grid(self) -> Grid:
+        """The table of cells."""
+        return expand(self.config)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The recorded steps with parameters; where `steps` is an axis, those of all its labels."""
+        return tuple(sorted({step for structure in self.grid.structures for step in kept_steps(structure.config)}))
+
+    def params(self, *, step: int, **labels: Scalar) -> Params:
+        """The parameters of one run, as NumPy arrays by name: value, and key_query or state_scores and position_scores.
+
+        Raises:
+          RunError: for a label that is not in the grid, a step that was not recorded, or a cell that is not finished.
+        """
+        stored, place = self._kept(step, labels)
+        return {name: stack[place] for name, stack in stored["params"].items()}
+
+    def mean_attention(self, *, step: int, **labels: Scalar) -> np.ndarray:
+        """Attention weights of one run averaged over its test walks, float[N]. Errors as `params`."""
+        stored, place = self._kept(step, labels)
+        return stored["mean_attention"][place]
+
+    def value_matrix(self, *, step: int, **labels: Scalar) -> np.ndarray:
+        """V of one run, float[K, K]. Errors as `params`."""
+        return self.params(step=step, **labels)["value"]
+
+    def key_query_matrix(self, *, step: int, **labels: Scalar) -> np.ndarray:
+        """W of one run, float[D, D]; rebuilt from the reduced form if that is what was trained. Errors as `params`."""
+        params, cell = self.params(step=step, **labels), self.cell(**labels)
+        if "key_query" in params:
+            return params["key_query"]
+        with self._precision():
+            full = cell.config.replace(form="full")
+            start = train.init(full, train.run_values(full)).params
+            return np.asarray(reduced.rebuild(jax.tree.map(jnp.asarray, params), start)["key_query"])
+
+    def walks(self, split: str, **labels: Scalar) -> tuple[np.ndarray, np.ndarray]:
+        """The walks of one run, drawn again from its seed: (tokens int[B, N-1], targets int[B]).
+
+        Args:
+          split: "train" or "test".
+          **labels: the cell; errors as `params`.
+        """
+        if split not in ("train", "test"):
+            raise RunError(f"split is {split!r}, but must be 'train' or 'test'.")
+        cell = self.cell(**labels)
+        with self._precision():
+            walks = train.sample_walks(cell.config, train.run_values(cell.config))[split == "test"]
+        return np.asarray(walks.tokens), np.asarray(walks.targets)
+
+    def attention(self, tokens: np.ndarray | None = None, *, step: int, **labels: Scalar) -> np.ndarray:
+        """Attention weights of one run, float[B, N]: N - 1 tokens and, last, the empty slot.
+
+        Args:
+          tokens: int[B, N-1], states 0..K-1; None for the run's own test walks.
+          step: a step with recorded parameters.
+          **labels: the cell; errors as `params`.
+        """
+        params, config = self.params(step=step, **labels), self.cell(**labels).config
+        if tokens is None:
+            tokens, _ = self.walks("test", **labels)
+        tokens = np.asarray(tokens)
+        length = config.task.walk_length - 1
+        if tokens.ndim != 2 or tokens.shape[1] != length or not np.issubdtype(tokens.dtype, np.integer):
+            raise RunError(
+                f"tokens are {tokens.dtype}{list(tokens.shape)}, but must be integers of shape [B, {length}]."
+            )
+        if tokens.size and not 0 <= tokens.min() <= tokens.max() < config.task.num_nodes:
+            raise RunError(
+                f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{config.task.num_nodes - 1}."
+            )
+        with self._precision():
+            params = jax.tree.map(jnp.asarray, params)
+            return np.asarray(train.make_learner(config).apply(params, jnp.asarray(tokens).T).attention).T
+
+    def cell(self, **labels: Scalar) -> Cell:
+        """The cell with these labels. Errors as `params`."""
+        index = []
+        for dimension in self.grid.dimensions:
+            given = {axis: labels.pop(axis) for axis in dimension.axes if axis in labels}
+            index.append(_place(dimension, given))
+        for axis, label in labels.items():
+            if axis not in AXES:
+                raise RunError(f"{axis} is no axis of a grid; the axes of this run are {_listed(self._axes)}.")
+            if not _same(label, self.config.value(axis)):
+                raise RunError(f"{axis} is {label!r}, but this run has {self.config.value(axis)!r} only.")
+        return self._cells[tuple(index)]
+
+    @functools.cached_property
+    def _axes(self) -> tuple[str, ...]:
+        return tuple(axis for dimension in self.grid.dimensions for axis in dimension.axes)
+
+    @functools.cached_property
+    def _cells(self) -> dict[tuple[int, ...], Cell]:
+        return {cell.index: cell for structure in self.grid.structures for cell in structure.cells}
+
+    @functools.cached_property
+    def _places(self) -> dict[tuple[int, ...], tuple[str, int]]:
+        """Where each cell is stored: the name of its chunk and its row there."""
+        chunks = cut(self.grid, self.config.execution.cells_per_chunk)
+        return {cell.index: (chunk.name, row) for chunk in chunks for row, cell in enumerate(chunk.cells)}
+
+    def _kept(self, step: int, labels: dict[str, Scalar]) -> tuple[checkpoint.Tree, tuple[int, int]]:
+        """The stored tree that holds a cell, and the place of the cell and step in its parameters."""
+        cell = self.cell(**labels)
+        steps = kept_steps(cell.config)
+        if step not in steps:
+            raise RunError(f"step is {step!r}, but parameters were recorded at steps {_listed(steps)}.")
+        chunk, row = self._places[cell.index]
+        return self._stored(chunk), (row, steps.index(step))
+
+    @functools.cached_property
+    def _load(self) -> Callable[[Path], checkpoint.Tree]:
+        return functools.lru_cache(maxsize=8)(checkpoint.load)
+
+    def _stored(self, chunk: str) -> checkpoint.Tree:
+        path = self.run_dir.chunk(chunk)
+        if not path.is_dir():
+            names = {name for name, _ in self._places.values()}
+            done = sum(self.run_dir.chunk(name).is_dir() for name in names)
+            raise RunError(
+                f"This cell is not finished: the run has {done} of its {len(names)} chunks; run its command again."
+            )
+        return self._load(path)
+
+    def _precision(self) -> contextlib.AbstractContextManager[None]:
+        return jax.enable_x64(self.config.precision == "float64")
+
+
+def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:
+    """The place along a dimension that the given labels name."""
+    places = [
+        place
+        for place, labels in enumerate(dimension.labels)
+        if all(_same(given[axis], label) for axis, label in zip(dimension.axes, labels, strict=True) if axis in given)
+    ]
+    if len(places) == 1:
+        return places[0]
+    name = ", ".join(dimension.axes)
+    there = _listed(labels[0] if len(labels) == 1 else labels for labels in dimension.labels)
+    if not given:
+        raise RunError(f"{name} is not given, but the run has {there}.")
+    asked = ", ".join(f"{axis} = {label!r}" for axis, label in given.items())
+    problem = "more than one cell has" if places else "no cell has"
+    raise RunError(f"{problem} {asked}; the run has {name} = {there}.")
+
+
+def _same(one: Scalar, other: Scalar) -> bool:
+    """Whether two labels are the same but for the rounding of arithmetic on decimal fractions."""
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return math.isclose(one, other, rel_tol=1e-9)
+
+
+def _listed(labels: Any) -> str:
+    """Labels for a message, the middle of a long list left out."""
+    words = [str(label) for label in labels]
+    if len(words) > 24:
+        words = [*words[:12], "...", *words[-4:]]
+    return ", ".join(words) or "none"

@@ -1,0 +1,37 @@
+"""Intervals over seeds: what stands beside every mean and every rate."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+
+CONFIDENCE = 0.95
+"""Confidence level of every interval of the project."""
+
+
+class Estimate(NamedTuple):
+    """A number with its 95% interval and the number of seeds behind it; the interval is NaN for a single seed."""
+
+    mean: float
+    low: float
+    high: float
+    seeds: int
+
+
+def mean_interval(values: np.ndarray) -> Estimate:
+    """The mean of one number per seed with its t interval. Seeds that are NaN make the mean NaN."""
+    values = np.asarray(values, np.float64).ravel()
+    mean, seeds = float(np.mean(values)), values.size
+    if seeds < 2 or not np.isfinite(mean):
+        return Estimate(mean, np.nan, np.nan, seeds)
+    error = float(np.std(values, ddof=1) / np.sqrt(seeds))
+    half = float(scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, seeds - 1)) * error
+    return Estimate(mean, mean - half, mean + half, seeds)
+
+
+def rate_interval(successes: np.ndarray) -> Estimate:
+    """The share of seeds that succeed (one 0 or 1 per seed) with its Wilson interval."""
+    successes = np.asarray(successes).ravel()
+    result = scipy.stats.binomtest(int(np.sum(successes)), successes.size)
+    interval = result.proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(float(result.statistic), float(interval.low), float(interval.high), successes.size)

@@ -1,0 +1,263 @@
+"""One run as a pure function: sample the walks, initialise, train, measure.
+
+What changes a shape or a program comes in the frozen Config and is closed over; what a grid sweeps without
+recompiling comes as arrays in RunValues. Nothing here knows of batches of runs.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.typing import ArrayLike
+
+from rw_jax import losses, metrics, optimizer, reduced
+from rw_jax.config import Config
+from rw_jax.model import FullTransformer, Output, Params
+from rw_jax.positions import squared_norm
+from rw_jax.tasks import Task, Walks
+from rw_jax.tasks.circle import circle
+
+
+class RunValues(NamedTuple):
+    """The fields of a run that its compiled program takes as arguments, each a scalar array.
+
+    Attributes:
+      p: float, probability of a clockwise step.
+      seed: integer; the run's key is fold_in(key(study_seed), seed).
+      learning_rate: float, eta.
+      epsilon: float, the epsilon of the log-loss.
+      init_scale: float, standard deviation of a Gaussian initialisation.
+    """
+
+    p: ArrayLike
+    seed: ArrayLike
+    learning_rate: ArrayLike
+    epsilon: ArrayLike
+    init_scale: ArrayLike
+
+
+def run_values(config: Config) -> RunValues:
+    """The values of the run that a config without its grid describes, as NumPy scalars of the process's precision."""
+    number = jnp.result_type(float).type
+    return RunValues(
+        p=number(config.task.p),
+        seed=np.int32(config.seed),
+        learning_rate=number(config.training.learning_rate),
+        epsilon=number(config.training.epsilon),
+        init_scale=number(config.model.init_scale),
+    )
+
+
+class RunKeys(NamedTuple):
+    """One key for each use of randomness in a run."""
+
+    train: jax.Array
+    test: jax.Array
+    init: jax.Array
+
+
+class Schedule(NamedTuple):
+    """When a run is recorded.
+
+    Attributes:
+      gaps: int32[T], steps from each recorded step to the next; 1 after the last.
+      slots: int32[T], where each recorded step goes in the stack of S recorded parameters; S if it is not kept.
+    """
+
+    gaps: jax.Array
+    slots: jax.Array
+
+
+class TrainState(NamedTuple):
+    """Parameters and optimizer state after a number of steps."""
+
+    params: Params
+    opt_state: optax.OptState
+
+
+class Record(NamedTuple):
+    """What a run leaves.
+
+    Attributes:
+      metrics: float[T] by name, at every recorded step.
+      params: parameters with a leading axis S, at the steps that keep them.
+      mean_attention: float[S, N], attention weights averaged over the test walks, at the same steps.
+    """
+
+    metrics: dict[str, jax.Array]
+    params: Params
+    mean_attention: jax.Array
+
+
+class Learner(NamedTuple):
+    """A form of the model with its initialisation and its gradient descent, as functions.
+
+    Attributes:
+      init: (key, init_scale) -> params at step 0. The key is consumed.
+      apply: (params, tokens_LxB) -> Output.
+      gradient_descent: (learning_rate) -> the Optax transformation that makes a step of the paper's (V, W).
+    """
+
+    init: Callable[[jax.Array, ArrayLike], Params]
+    apply: Callable[[Params, jax.Array], Output]
+    gradient_descent: Callable[[jax.Array], optax.GradientTransformation]
+
+
+def make_task(config: Config) -> Task:
+    """The task that the config names."""
+    return circle(config.task.num_nodes, config.task.walk_length)
+
+
+def make_loss(config: Config) -> Callable[[jax.Array, jax.Array, ArrayLike], jax.Array]:
+    """The loss of one walk, (output_K, target, epsilon) -> scalar, that the config names."""
+    match config.training.loss:
+        case "log":
+            return losses.log_loss
+    raise ValueError(f"loss is {config.training.loss!r}, which no function in losses.py computes.")
+
+
+def make_learner(config: Config) -> Learner:
+    """The model in the form that the config names. Both forms start from the same full parameters."""
+    structure = (
+        config.task.num_nodes,
+        config.task.walk_length,
+        config.model.position_width,
+        config.model.unit_length,
+    )
+
+    def init_full(key, init_scale):
+        gaussian = config.model.init == "gaussian"
+        initializer = nn.initializers.normal(init_scale) if gaussian else nn.initializers.zeros
+        tokens_LxB = jnp.zeros((config.task.walk_length - 1, 1), jnp.int32)
+        return FullTransformer(*structure, initializer).init(key, tokens_LxB)["params"]
+
+    def init_reduced(key, init_scale):
+        return reduced.project(init_full(key, init_scale), config.task.walk_length)
+
+    def reduced_gradient_descent(learning_rate):
+        return optimizer.reduced_gradient_descent(learning_rate, squared_norm(config.model.position_width))
+
+    match config.model.form:
+        case "full":
+            module = FullTransformer(*structure, nn.initializers.zeros)
+            init, gradient_descent = init_full, optimizer.gradient_descent
+        case "reduced":
+            module = reduced.ReducedTransformer(*structure)
+            init, gradient_descent = init_reduced, reduced_gradient_descent
+        case form:
+            raise ValueError(f"form is {form!r}, but must be 'full' or 'reduced'.")
+
+    def apply(params, tokens_LxB):
+        return module.apply({"params": params}, tokens_LxB)
+
+    return Learner(init, apply, gradient_descent)
+
+
+def run_keys(study_seed: int, seed: ArrayLike) -> RunKeys:
+    """The keys of a run, a function of its seed alone: runs that differ in other values share their randomness."""
+    return RunKeys(*jax.random.split(jax.random.fold_in(jax.random.key(study_seed), seed), 3))
+
+
+def sample_walks(config: Config, values: RunValues) -> tuple[Walks, Walks]:
+    """The training walks and the test walks of a run."""
+    keys, task = run_keys(config.study_seed, values.seed), make_task(config)
+    return (
+        task.sample(keys.train, config.task.walks, values.p),
+        task.sample(keys.test, config.task.test_walks, values.p),
+    )
+
+
+def init(config: Config, values: RunValues) -> TrainState:
+    """The state of a run at step 0."""
+    learner = make_learner(config)
+    params = learner.init(run_keys(config.study_seed, values.seed).init, values.init_scale)
+    return TrainState(params, learner.gradient_descent(jnp.asarray(values.learning_rate)).init(params))
+
+
+def train_step(
+    loss_of_params: Callable[[Params], jax.Array], gradient_descent: optax.GradientTransformation, state: TrainState
+) -> tuple[TrainState, jax.Array]:
+    """One step of full-batch gradient descent: (the next state, the loss of the state that was given)."""
+    loss, gradients = jax.value_and_grad(loss_of_params)(state.params)
+    updates, opt_state = gradient_descent.update(gradients, state.opt_state, state.params)
+    params = jax.tree.map(jnp.add, state.params, updates)
+    return TrainState(params, opt_state), loss
+
+
+def walks_last(tokens_BxL: jax.Array, num_nodes: int) -> jax.Array:
+    """Tokens as the model takes them: int[L, B], of the smallest type that holds them.
+
+    The barrier keeps the compiler from carrying masks of every state, or a transposition, through the training instead.
+    """
+    small = jnp.int8 if num_nodes <= 128 else jnp.int32
+    return jax.lax.optimization_barrier(tokens_BxL.T.astype(small))
+
+
+def mean_loss(config: Config, walks: Walks, epsilon: ArrayLike) -> Callable[[Params], jax.Array]:
+    """The mean loss over walks, as a function of the parameters."""
+    learner, loss = make_learner(config), make_loss(config)
+    tokens_LxB = walks_last(walks.tokens, config.task.num_nodes)
+    targets_KxB = jax.nn.one_hot(walks.targets, config.task.num_nodes, axis=0)
+
+    def loss_of_params(params):
+        output_KxB = learner.apply(params, tokens_LxB).output
+        return metrics.mean(jax.vmap(loss, (1, 1, None))(output_KxB, targets_KxB, epsilon), walks.weights)
+
+    return loss_of_params
+
+
+def train(
+    config: Config, values: RunValues, state: TrainState, schedule: Schedule, num_kept: int
+) -> tuple[TrainState, Record]:
+    """Trains one run from a recorded step on, recording before each gap of the schedule.
+
+    The loops' lengths are arguments of the compiled program, so that neither their number nor their place
+    in a longer training changes the program of a step, nor, with it, the last bit of a result.
+
+    Args:
+      config: the structure of the run; `steps` and its grid are not looked at.
+      values: the values of the run.
+      state: the state at the first recorded step of the schedule.
+      schedule: T recorded steps.
+      num_kept: S, how many of them keep their parameters.
+
+    Returns:
+      The state after the last gap, and the record.
+    """
+    task, learner = make_task(config), make_learner(config)
+    train_walks, test_walks = sample_walks(config, values)
+    loss_of_params = mean_loss(config, train_walks, values.epsilon)
+    gradient_descent = learner.gradient_descent(jnp.asarray(values.learning_rate))
+    test_tokens_LxB = walks_last(test_walks.tokens, config.task.num_nodes)
+    law_KxB = task.next_state_law(test_walks.tokens, values.p).T
+    transition_KxK = task.transition_matrix(values.p)
+
+    def measure(params):
+        output = learner.apply(params, test_tokens_LxB)
+        measured = metrics.measure(output, test_walks, law_KxB, transition_KxK, params["value"])
+        return measured, metrics.mean(output.attention, test_walks.weights)
+
+    def record_and_advance(carry, recorded):
+        state, stacks = carry
+        gap, slot = recorded
+        measured, mean_attention_N = measure(state.params)
+        kept = (state.params, mean_attention_N)
+        stacks = jax.tree.map(lambda stack, leaf: stack.at[slot].set(leaf, mode="drop"), stacks, kept)
+
+        def advance(i, carry):
+            state, recorded_loss = carry
+            state, loss = train_step(loss_of_params, gradient_descent, state)
+            # The loss of the recorded step comes with its gradient, for free.
+            return state, jnp.where(i == 0, loss, recorded_loss)
+
+        state, train_loss = jax.lax.fori_loop(0, gap, advance, (state, jnp.zeros_like(measured["accuracy"])))
+        return (state, stacks), {"train_loss": train_loss, **measured}
+
+    kept = jax.eval_shape(lambda params: (params, measure(params)[1]), state.params)
+    stacks = jax.tree.map(lambda leaf: jnp.zeros((num_kept, *leaf.shape), leaf.dtype), kept)
+    (state, (params, mean_attention)), measured = jax.lax.scan(record_and_advance, (state, stacks), schedule)
+    return state, Record(measured, params, mean_attention)
