@@ -53,28 +53,118 @@ class ReducedTransformer(nn.Module):
             position_L=token_scale * position_scores_N[:-1],
             empty=empty_scale * position_scores_N[-1],
         )
-        output_KxB = apply_matrix(value_KxK, averaged_token(scores, tokens_LxB))
-        attention_LxB, empty_attention_B = attention_weights(scores, tokens_LxB)
-        return Output(output_KxB, jnp.concatenate([attention_LxB, empty_attention_B[None]]))
+        mixture = mix(scores, tokens_LxB)
+        output_KxB = apply_matrix(value_KxK, mixture.averaged_KxB)
+        return Output(output_KxB, attention_weights(scores, mixture, tokens_LxB))
 
 
 class TokenScores(NamedTuple):
-    """Scores before softmax: state_K[k] + position_L[j] of a token of state k at position j, `empty` of the empty slot."""
+    """Scores before softmax: state_K[k] + position_L[j] of state k at position j, and `empty` of the empty slot."""
 
     state_K: jax.Array
     position_L: jax.Array
     empty: jax.Array
 
 
-def attention_weights(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Softmax over all slots: weights of the tokens, float[L, B], and of the empty slot, float[B]."""
+class Mixture(NamedTuple):
+    """What attention makes of each walk.
+
+    Attributes:
+      averaged_KxB: the averaged token X S.
+      empty_B: weight of the empty slot.
+      factor_B: what exp(score) relative to the largest u and the largest a is multiplied by to give a weight.
+      is_safe: bool, whether those exponentials are the weights' digits; if not, they underflow in some walk.
+    """
+
+    averaged_KxB: jax.Array
+    empty_B: jax.Array
+    factor_B: jax.Array
+    is_safe: jax.Array
+
+
+@jax.custom_vjp
+def mix(scores: TokenScores, tokens_LxB: jax.Array) -> Mixture:
+    """Softmax attention; only `averaged_KxB` is to be differentiated.
+
+    exp(u[s] + a_j) factors into exp(u[s]) exp(a_j), so that a walk enters through its sums of exp(a_j) by state alone,
+    and no exponential of a token is ever taken. Where the largest u and the largest a do not meet in some walk and
+    are so far from the rest that its factors underflow, the exponentials are taken token by token.
+    """
+    state_factor_K, position_factor_L, empty_score = _factors(scores)
+    weights_KxB = state_factor_K[:, None] * sums_by_state(position_factor_L[:, None], tokens_LxB, len(state_factor_K))
+    sums_B = jnp.sum(weights_KxB, axis=0)
+    factor_B, empty_B = _with_empty_slot(sums_B, empty_score)
+    # A term that underflowed is smaller than `tiny`; next to a sum this large it is below rounding.
+    info = jnp.finfo(sums_B.dtype)
+    is_safe = jnp.min(sums_B) >= info.tiny / info.eps**2
+    averaged_KxB, empty_B = jax.lax.cond(
+        is_safe, lambda: (weights_KxB * factor_B, empty_B), lambda: _mix_token_by_token(scores, tokens_LxB)
+    )
+    return Mixture(averaged_KxB, empty_B, factor_B, is_safe)
+
+
+def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
+    attention_NxB = _softmax(scores, tokens_LxB)
+    return sums_by_state(attention_NxB[:-1], tokens_LxB, len(scores.state_K)), attention_NxB[-1]
+
+
+def _mix_forward(scores, tokens_LxB):
+    mixture = mix(scores, tokens_LxB)
+    return mixture, (scores, tokens_LxB, mixture)
+
+
+def _mix_backward(residuals, gradient):
+    scores, tokens_LxB, mixture = residuals
+    # The derivative of a softmax: each slot's weight times how far its gradient lies above the weighted mean.
+    mean_B = jnp.sum(mixture.averaged_KxB * gradient.averaged_KxB, axis=0)
+    excess_KxB = gradient.averaged_KxB - mean_B
+
+    def by_factors():
+        state_factor_K, position_factor_L, _ = _factors(scores)
+        excess_LxB = look_up(state_factor_K[:, None] * mixture.factor_B * excess_KxB, tokens_LxB)
+        return position_factor_L * jnp.sum(excess_LxB, axis=1)
+
+    def token_by_token():
+        return jnp.sum(_softmax(scores, tokens_LxB)[:-1] * look_up(excess_KxB, tokens_LxB), axis=1)
+
+    scores_gradient = TokenScores(
+        state_K=jnp.sum(mixture.averaged_KxB * excess_KxB, axis=1),
+        position_L=jax.lax.cond(mixture.is_safe, by_factors, token_by_token),
+        empty=-jnp.sum(mixture.empty_B * mean_B),
+    )
+    return scores_gradient, None
+
+
+mix.defvjp(_mix_forward, _mix_backward)
+
+
+def attention_weights(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
+    """Attention weights of every slot, float[N, B], the last for the empty slot."""
+
+    def by_factors():
+        state_factor_K, position_factor_L, _ = _factors(scores)
+        weights_LxB = position_factor_L[:, None] * look_up(state_factor_K[:, None] * mixture.factor_B, tokens_LxB)
+        return jnp.concatenate([weights_LxB, mixture.empty_B[None]])
+
+    return jax.lax.cond(mixture.is_safe, by_factors, lambda: _softmax(scores, tokens_LxB))
+
+
+def _factors(scores: TokenScores) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """exp(u) and exp(a), each relative to its largest, and the empty slot's score relative to both."""
+    largest_u, largest_a = jnp.max(scores.state_K), jnp.max(scores.position_L)
+    state_factor_K, position_factor_L = jnp.exp(scores.state_K - largest_u), jnp.exp(scores.position_L - largest_a)
+    return state_factor_K, position_factor_L, scores.empty - largest_u - largest_a
+
+
+def _softmax(scores: TokenScores, tokens_LxB: jax.Array) -> jax.Array:
+    """Attention weights of every slot, float[N, B], token by token."""
     scores_LxB = look_up(scores.state_K, tokens_LxB) + scores.position_L[:, None]
     # The largest token score is subtracted, not the largest of all: tokens with equal scores weigh exp(0) = 1 each,
     # and their sums are exact. The empty slot comes in by a common factor.
     largest_B = jnp.max(scores_LxB, axis=0)
     weights_LxB = jnp.exp(scores_LxB - largest_B)
-    token_factor_B, empty_B = _with_empty_slot(jnp.sum(weights_LxB, axis=0), scores.empty - largest_B)
-    return weights_LxB * token_factor_B, empty_B
+    factor_B, empty_B = _with_empty_slot(jnp.sum(weights_LxB, axis=0), scores.empty - largest_B)
+    return jnp.concatenate([weights_LxB * factor_B, empty_B[None]])
 
 
 def _with_empty_slot(sums_B: jax.Array, empty_score_B: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -102,7 +192,7 @@ def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> 
             return tuple(total + jnp.where(tokens_B == k, weight, 0) for k, total in enumerate(sums)), None
 
         zeros = (jnp.zeros(tokens_LxB.shape[1], weights.dtype),) * num_nodes
-        return jnp.stack(jax.lax.scan(add, zeros, (weights, tokens_LxB), unroll=16)[0])
+        return jnp.stack(jax.lax.scan(add, zeros, (weights, tokens_LxB))[0])
 
     def state_by_state():
         return jnp.stack([jnp.sum(jnp.where(tokens_LxB == k, weights, 0), axis=0) for k in range(num_nodes)])
@@ -132,75 +222,6 @@ def _apply_matrix_backward(residuals, gradient_KxB):
 
 
 apply_matrix.defvjp(_apply_matrix_forward, _apply_matrix_backward)
-
-
-@jax.custom_vjp
-def averaged_token(scores: TokenScores, tokens_LxB: jax.Array) -> jax.Array:
-    """The averaged token X S of each walk, float[K, B].
-
-    exp(u[s] + a_j) factors into exp(u[s]) exp(a_j), so that a walk enters through its sums of exp(a_j) by state alone,
-    and no exponential of a token is ever taken. Where the largest u and the largest a do not meet in some walk and
-    are so far from the rest that its factors underflow, the exponentials are taken token by token.
-    """
-    return _averaged_token_forward(scores, tokens_LxB)[0]
-
-
-def _averaged_token_forward(scores, tokens_LxB):
-    state_factor_K, position_factor_L, empty_score = _factors(scores)
-    weights_KxB = state_factor_K[:, None] * sums_by_state(position_factor_L[:, None], tokens_LxB, len(state_factor_K))
-    sums_B = jnp.sum(weights_KxB, axis=0)
-    token_factor_B, empty_B = _with_empty_slot(sums_B, empty_score)
-    # A term that underflowed is smaller than `tiny`; next to a sum this large it is below rounding.
-    info = jnp.finfo(sums_B.dtype)
-    is_safe = jnp.min(sums_B) >= info.tiny / info.eps**2
-    token_factor_B, empty_B, averaged_KxB = jax.lax.cond(
-        is_safe,
-        lambda: (token_factor_B, empty_B, weights_KxB * token_factor_B),
-        lambda: _averaged_token_by_token(scores, tokens_LxB),
-    )
-    return averaged_KxB, (scores, tokens_LxB, is_safe, token_factor_B, empty_B, averaged_KxB)
-
-
-def _averaged_token_backward(residuals, gradient_KxB):
-    scores, tokens_LxB, is_safe, token_factor_B, empty_B, averaged_KxB = residuals
-    # The derivative of a softmax: each slot's weight times how far its gradient lies above the weighted mean.
-    mean_B = jnp.sum(averaged_KxB * gradient_KxB, axis=0)
-    excess_KxB = gradient_KxB - mean_B
-
-    def by_factors():
-        state_factor_K, position_factor_L, _ = _factors(scores)
-        return position_factor_L * jnp.sum(
-            look_up(state_factor_K[:, None] * token_factor_B * excess_KxB, tokens_LxB), axis=1
-        )
-
-    def by_tokens():
-        weights_LxB, _ = attention_weights(scores, tokens_LxB)
-        return jnp.sum(weights_LxB * look_up(excess_KxB, tokens_LxB), axis=1)
-
-    gradient = TokenScores(
-        state_K=jnp.sum(averaged_KxB * excess_KxB, axis=1),
-        position_L=jax.lax.cond(is_safe, by_factors, by_tokens),
-        empty=-jnp.sum(empty_B * mean_B),
-    )
-    return gradient, None
-
-
-averaged_token.defvjp(_averaged_token_forward, _averaged_token_backward)
-
-
-def _factors(scores: TokenScores) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """exp(u) and exp(a), each relative to its largest, and the empty slot's score relative to both."""
-    largest_u, largest_a = jnp.max(scores.state_K), jnp.max(scores.position_L)
-    return (
-        jnp.exp(scores.state_K - largest_u),
-        jnp.exp(scores.position_L - largest_a),
-        scores.empty - largest_u - largest_a,
-    )
-
-
-def _averaged_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    weights_LxB, empty_B = attention_weights(scores, tokens_LxB)
-    return jnp.ones_like(empty_B), empty_B, sums_by_state(weights_LxB, tokens_LxB, scores.state_K.shape[0])
 
 
 def project(full: Params, walk_length: int) -> Params:

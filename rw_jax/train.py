@@ -237,7 +237,8 @@ def train(
     transition_KxK = task.transition_matrix(values.p)
 
     def measure(params):
-        output = learner.apply(params, test_tokens_LxB)
+        # The barrier has the output and the attention computed once, not once in every metric that uses them.
+        output = jax.lax.optimization_barrier(learner.apply(params, test_tokens_LxB))
         measured = metrics.measure(output, test_walks, law_KxB, transition_KxK, params["value"])
         return measured, metrics.mean(output.attention, test_walks.weights)
 
