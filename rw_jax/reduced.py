@@ -5,9 +5,9 @@ a = P^T w[K:], the score of a token s at position j is u[s] + a_j, and that of t
 Gradient descent on (V, W) closes on (V, u, a) (optimizer.reduced_gradient_descent), and W(t) - W(0) has
 rank one and is rebuilt from (u, a).
 
-At p = 0 and 1 the symmetric state of Theorem 4.1 is an equilibrium, but an unstable one: the dynamics multiply a
-difference between the weights of two tokens by some 10^5 a step, so that the order of additions decides what is
-learned. Here, quantities that are equal by symmetry are equal to the last bit:
+At p = 0 and 1 the symmetric state of Theorem 4.1 is an equilibrium, but an unstable one: the first steps multiply a
+difference between the weights of two tokens by 10 to 100 each (stability.py), so that the order of additions decides
+what is learned. Here, quantities that are equal by symmetry are equal to the last bit:
 
   - sums over the tokens of one walk add exp(0) = 1 and 0 only, which is exact in any order;
   - sums over walks run along the last axis, by the same instructions for every position and every state;
@@ -109,7 +109,7 @@ def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax
 
 
 def _mix_forward(scores, tokens_LxB):
-    mixture = mix(scores, tokens_LxB)
+    mixture = mix.fun(scores, tokens_LxB)  # not mix itself, so that a gradient can be differentiated forward once more
     return mixture, (scores, tokens_LxB, mixture)
 
 
@@ -212,13 +212,13 @@ def apply_matrix(matrix_KxK: jax.Array, vectors_KxB: jax.Array) -> jax.Array:
 
 
 def _apply_matrix_forward(matrix_KxK, vectors_KxB):
-    return apply_matrix(matrix_KxK, vectors_KxB), (matrix_KxK, vectors_KxB)
+    return apply_matrix.fun(matrix_KxK, vectors_KxB), (matrix_KxK, vectors_KxB)
 
 
 def _apply_matrix_backward(residuals, gradient_KxB):
     matrix_KxK, vectors_KxB = residuals
     matrix_gradient_KxK = jnp.sum(gradient_KxB[:, None] * vectors_KxB, axis=2)
-    return matrix_gradient_KxK, apply_matrix(matrix_KxK.T, gradient_KxB)
+    return matrix_gradient_KxK, apply_matrix.fun(matrix_KxK.T, gradient_KxB)
 
 
 apply_matrix.defvjp(_apply_matrix_forward, _apply_matrix_backward)

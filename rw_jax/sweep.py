@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import jax
@@ -96,7 +96,15 @@ def set_up_devices(config: Config) -> Mesh:
     jax.config.update("jax_enable_x64", config.precision == "float64")
     # float32 products are TF32 on recent GPUs and bfloat16 on TPUs otherwise.
     jax.config.update("jax_default_matmul_precision", "highest")
-    return jax.make_mesh((jax.device_count(),), ("run",), axis_types=(AxisType.Auto,))
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(Path("~/.cache/rw_jax").expanduser()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    return make_mesh(jax.devices())
+
+
+def make_mesh(devices: Sequence[jax.Device]) -> Mesh:
+    """The mesh of these devices, one axis named "run"."""
+    return jax.make_mesh((len(devices),), ("run",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def default_cells_per_batch() -> int:

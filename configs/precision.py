@@ -1,0 +1,23 @@
+"""The rounding study: the deterministic walk of figure 5, trained in both forms, with 8 seeds each.
+
+    python scripts/precision.py
+
+runs this config in float32 and in float64. Time: about a minute and a half on 2 cores. Expect the full form to leave
+the symmetric state of Theorem 4.1 by rounding alone, in float32 within some 10 steps and in float64 within some 50, and
+the reduced form to stay in it for good.
+"""
+
+import ml_collections
+
+from configs import base
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = base.get_config()
+    config.name = "precision"
+    config.task.p = 1.0
+    config.training.steps = 100
+    config.execution.cells_per_chunk = 8
+    config.grid.form = ("full", "reduced")
+    config.grid.seed = tuple(range(8))
+    return config
