@@ -2,7 +2,7 @@
 
     python scripts/precision.py [--workdir=runs/precision]
 
-Trains configs/precision.py in float32 and in float64 (a finished part is not run again) and writes WORKDIR/precision.png,
+Trains configs/precision.py in float32 and in float64 (a finished part is not run again), writes WORKDIR/precision.png,
 .svg and .csv: the spread of the attention weights against the step, its growth per step beside the largest
 eigenvalue of the linearised dynamics, and the accuracy. Prints when the accuracy leaves 1/K.
 """
