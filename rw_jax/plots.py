@@ -21,6 +21,7 @@ import pandas as pd
 from absl import logging
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rw_jax.config import AXES, Scalar
 from rw_jax.grid import Cell, recorded_steps
@@ -143,6 +144,8 @@ def curves(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
     accuracy_axes.lines[-1].set_label("optimum")
     accuracy_axes.set(xlabel="gradient descent steps", ylabel="accuracy", ylim=(0, 1.03))
     parent_axes.set(xlabel="gradient descent steps", ylabel="attention on the direct parent", ylim=(-0.03, 1.03))
+    for axes in (accuracy_axes, parent_axes):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend_below(figure, accuracy_axes)
     _title(figure, run, by_p)
     return figure, pd.concat(numbers, ignore_index=True)
@@ -194,16 +197,18 @@ def attention_against_position(run: Run, **labels: Scalar) -> tuple[Figure, pd.D
     by_p, numbers = _drawn(run, labels), []
     figure = Figure(figsize=(7.0, 3.1), layout="constrained")
     whole, zoom = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.25))
+    longest = 0
     dodges = np.linspace(-0.25, 0.25, len(by_p)) if len(by_p) > 1 else [0.0]
     for (p, cells), style, dodge in zip(by_p.items(), _styles(by_p), dodges, strict=True):
         weights = [run.mean_attention(step=cell.config.training.steps, **cell.labels) for cell in cells]
         table = _estimates(np.stack(weights))
         slots, last = np.arange(1, len(table) + 1), table.tail(_ZOOM)
+        longest = max(longest, len(slots))
         _band(whole, slots, table, **{**style, "marker": None})
         _bars(zoom, np.arange(1 - len(last), 1) + dodge, last, **style, label=f"p = {_word(p)}")
         numbers.append(table.assign(p=p, slot=slots))
-    shown = range(1 - len(last), 1)
-    whole.axvspan(slots[-len(last)] - 0.5, slots[-1] + 0.5, color="#f0f0f0", zorder=0)
+    shown = range(1 - min(_ZOOM, longest), 1)
+    whole.axvspan(longest + shown[0] - 0.5, longest + 0.5, color="#f0f0f0", zorder=0)
     whole.set(xlabel="slot", ylabel="mean attention weight", ylim=(-0.03, 1.03))
     names = {-1: "N−1\nparent", 0: "N\nempty"}
     zoom.set_xticks(shown, [names.get(place, f"N−{-place}\n") for place in shown])
