@@ -21,7 +21,6 @@ import pandas as pd
 from absl import logging
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from rw_jax.config import AXES, Scalar
 from rw_jax.grid import Cell, recorded_steps
@@ -145,7 +144,7 @@ def curves(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
     accuracy_axes.set(xlabel="gradient descent steps", ylabel="accuracy", ylim=(0, 1.03))
     parent_axes.set(xlabel="gradient descent steps", ylabel="attention on the direct parent", ylim=(-0.03, 1.03))
     for axes in (accuracy_axes, parent_axes):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.locator_params("x", integer=True)
     _legend_below(figure, accuracy_axes)
     _title(figure, run, by_p)
     return figure, pd.concat(numbers, ignore_index=True)
