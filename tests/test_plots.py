@@ -1,6 +1,6 @@
 """Figures are tested on made-up records, so that every number in them is known and none needs training."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -45,18 +45,18 @@ def made_up_record(program, chunk: Chunk, *machine) -> train.Record:
 
 
 @pytest.fixture(scope="session")
-def make_run(tmp_path_factory) -> Iterator[Callable[[Config], Run]]:
+def make_run(tmp_path_factory) -> Callable[[Config], Run]:
     """A finished run directory of a study, through all of the sweep but the training."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "make_program", lambda *structure: None)
-        patch.setattr(sweep, "run_chunk", made_up_record)
 
-        def make(config):
-            path = tmp_path_factory.mktemp("runs") / config.name
+    def make(config):
+        path = tmp_path_factory.mktemp("runs") / config.name
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sweep, "make_program", lambda *structure: None)
+            patch.setattr(sweep, "run_chunk", made_up_record)
             sweep.run(config, path)
-            return load_run(path)
+        return load_run(path)
 
-        yield make
+    return make
 
 
 @pytest.fixture(scope="session")
