@@ -38,7 +38,9 @@ def test_scores_attention_and_output_equal_the_slow_loop(unit_length, float64):
         # Attention determines the scores but for a constant, here the empty slot's score.
         scores_N = oracle.scores(params["key_query"], tokens, K, unit_length)
         assert np.ptp(scores_N) > 0.05
-        np.testing.assert_allclose(np.log(attention_NxB[:, b] / attention_NxB[-1, b]), scores_N - scores_N[-1], atol=1e-12)
+        np.testing.assert_allclose(
+            np.log(attention_NxB[:, b] / attention_NxB[-1, b]), scores_N - scores_N[-1], atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("unit_length", UNIT_LENGTH)
