@@ -1,4 +1,4 @@
-"""The law of the walks against the enumeration of all walks; rare events are judged by standard errors, with fixed keys."""
+"""The law of the walks against the enumeration of all walks, judged by standard errors with fixed keys."""
 
 import functools
 
