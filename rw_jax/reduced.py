@@ -59,7 +59,7 @@ class ReducedTransformer(nn.Module):
 
 
 class TokenScores(NamedTuple):
-    """Scores before softmax: state_K[k] + position_L[j] of a token of state k at position j, `empty` of the empty slot."""
+    """Scores before softmax: state_K[k] + position_L[j] of state k at position j, and `empty` of the empty slot."""
 
     state_K: jax.Array
     position_L: jax.Array
@@ -110,7 +110,7 @@ def _sums_position_by_position(weights: jax.Array, tokens_LxB: jax.Array, num_no
         return tuple(total + jnp.where(tokens_B == k, weight, 0) for k, total in enumerate(sums)), None
 
     zeros = (jnp.zeros(tokens_LxB.shape[1], weights.dtype),) * num_nodes
-    return jnp.stack(jax.lax.scan(add, zeros, (weights, tokens_LxB), unroll=16)[0])
+    return jnp.stack(jax.lax.scan(add, zeros, (weights, tokens_LxB))[0])
 
 
 def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:

@@ -238,32 +238,38 @@ LONG = 400
 
 
 @functools.cache
-def symmetry_watcher(config):
-    """Compiled (values, params) -> (params, largest and smallest token weight, predictions) before each of LONG steps."""
+def long_trainer(config):
+    """Compiled (params, walks, learning_rate) -> the params before each of LONG steps."""
     learner = train.make_learner(config)
 
-    def watch(values, params):
-        walks, test_walks = train.sample_walks(config, values)
-        loss_of_params = train.mean_loss(config, walks, values.epsilon)
-        gradient_descent = learner.gradient_descent(jnp.asarray(values.learning_rate))
-        tokens_LxB = train.walks_last(test_walks.tokens, config.task.num_nodes)
+    def train_long(params, walks, learning_rate):
+        loss_of_params = train.mean_loss(config, walks, 0.1)
+        gradient_descent = learner.gradient_descent(learning_rate)
 
         def step(state, _):
-            output_KxB, attention_NxB = learner.apply(state.params, tokens_LxB)
-            seen = (state.params, jnp.max(attention_NxB[:-1]), jnp.min(attention_NxB[:-1]), output_KxB.argmax(axis=0))
-            return train.train_step(loss_of_params, gradient_descent, state)[0], seen
+            return train.train_step(loss_of_params, gradient_descent, state)[0], state.params
 
         state = train.TrainState(params, gradient_descent.init(params))
         return jax.lax.scan(step, state, length=LONG)[1]
 
-    return jax.jit(watch)
+    return jax.jit(train_long)
 
 
-def deterministic(num_nodes, walk_length, walks):
-    """A config of the paper's width and epsilon, for p = 0 and 1."""
-    return from_config_dict(base.get_config()).replace(
-        num_nodes=num_nodes, walk_length=walk_length, walks=walks, test_walks=101
-    )
+@functools.cache
+def attend(config):
+    """Compiled (params, tokens_LxB) -> attention_NxB."""
+    return jax.jit(lambda params, tokens_LxB: train.make_learner(config).apply(params, tokens_LxB).attention)
+
+
+def zero_params(num_nodes, walk_length, precision):
+    shapes = {"value": (num_nodes, num_nodes), "state_scores": num_nodes, "position_scores": walk_length}
+    return {name: np.zeros(shape, precision) for name, shape in shapes.items()}
+
+
+def deterministic_walks(num_nodes, walk_length, num_walks, step):
+    first_Bx1 = np.random.default_rng(num_nodes).integers(0, num_nodes, (num_walks, 1), np.int32)
+    states_BxN = (first_Bx1 + step * np.arange(walk_length, dtype=np.int32)) % num_nodes
+    return Walks(states_BxN[:, :-1], states_BxN[:, -1], np.ones(num_walks, np.float32))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -272,39 +278,34 @@ def deterministic(num_nodes, walk_length, walks):
     [(4, 17, 101), (5, 16, 101), (6, 25, 101), (7, 22, 101), (12, 37, 101), (20, 41, 101), (6, 97, 1000)],
 )
 def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(num_nodes, walk_length, walks, precision):
-    config = deterministic(num_nodes, walk_length, walks)
+    config = from_config_dict(base.get_config()).replace(num_nodes=num_nodes, walk_length=walk_length)
     with jax.enable_x64(precision == "float64"):
-        for p in (0.0, 1.0):
-            for learning_rate in (0.01, 1.0, 10.0):
-                values = train.run_values(config.replace(p=p, learning_rate=learning_rate))
-                params, largest, smallest, predicted_TxB = symmetry_watcher(config)(
-                    values, train.init(config, values).params
-                )
+        for step in (1, -1):
+            batch = deterministic_walks(num_nodes, walk_length, walks, step)
+            for learning_rate in np.array([0.01, 1.0, 10.0], precision):
+                params = long_trainer(config)(zero_params(num_nodes, walk_length, precision), batch, learning_rate)
+                params = jax.tree.map(np.asarray, params)
                 assert params["value"].dtype == precision
-                np.testing.assert_array_equal(largest, smallest)
-                assert (largest > 0).all()
-                for name, symmetric in [
-                    ("value", params["value"]),
-                    ("state_scores", params["state_scores"]),
-                    ("position_scores", params["position_scores"][:, :-1]),
-                ]:
+                tokens = params["position_scores"][:, :-1]
+                for name, symmetric in {**params, "position_scores": tokens}.items():
                     np.testing.assert_array_equal(np.ptp(symmetric, axis=-1), 0, err_msg=name)
                     assert (symmetric[-1] != 0).all()
-                np.testing.assert_array_equal(np.ptp(predicted_TxB, axis=1), 0)
+                for t in (1, 2, 5, LONG - 1):
+                    weights_LxB = np.asarray(attend(config)(at(params, t), batch.tokens.T))[:-1]
+                    assert 0 < weights_LxB.min() == weights_LxB.max()
 
 
 def test_the_symmetry_of_deterministic_walks_is_lost_once_it_is_broken_by_a_hair():
-    config = deterministic(6, 25, 101)
-    values = train.run_values(config.replace(p=1.0))
-    params = train.init(config, values).params
-    params["position_scores"] = params["position_scores"].at[3].add(1e-6)
-    _, largest, smallest, _ = symmetry_watcher(config)(values, params)
-    assert largest[0] - smallest[0] < 1e-6
-    assert largest[-1] - smallest[-1] > 0.1
+    config = from_config_dict(base.get_config()).replace(num_nodes=6, walk_length=25)
+    batch, params = deterministic_walks(6, 25, 101, 1), zero_params(6, 25, np.float32)
+    params["position_scores"][3] = 1e-6
+    trained = long_trainer(config)(params, batch, np.float32(1))
+    weights_LxB = np.asarray(attend(config)(at(trained, LONG - 1), batch.tokens.T))[:-1]
+    assert np.ptp(weights_LxB, axis=0).min() > 0.1
 
 
 def test_recorded_spread_of_deterministic_walks_is_zero_and_the_accuracy_the_share_of_one_label():
-    config = deterministic(7, 22, 101).replace(p=1.0)
+    config = from_config_dict(base.get_config()).replace(num_nodes=7, walk_length=22, walks=101, test_walks=101, p=1.0)
     values = train.run_values(config)
     steps = LONG + 1
     every = train.Schedule(jnp.ones(steps, jnp.int32), jnp.arange(steps, dtype=jnp.int32))
