@@ -57,9 +57,9 @@ def measure(
 
 
 def mean(values: jax.Array, weights_B: jax.Array) -> jax.Array:
-    """The weighted mean over walks, the last axis of `values`."""
+    """The weighted mean over walks, the last axis of `values`; a walk of weight 0 counts for nothing, NaN or not."""
     weights_B = weights_B.astype(jnp.result_type(float))
-    return jnp.sum(values * weights_B, axis=-1) / jnp.sum(weights_B)
+    return jnp.sum(jnp.where(weights_B > 0, values, 0) * weights_B, axis=-1) / jnp.sum(weights_B)
 
 
 def direction_error(array: jax.Array, reference: jax.Array, axis: int | None = 0) -> jax.Array:

@@ -186,19 +186,26 @@ def look_up(table: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
 def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
     """Sum of the weights of each walk's tokens of each state, float[K, B], for weights of shape [L, 1] or [L, B]."""
 
-    def position_by_position():
-        def add(sums, position):
-            weight, tokens_B = position
-            return tuple(total + jnp.where(tokens_B == k, weight, 0) for k, total in enumerate(sums)), None
-
-        zeros = (jnp.zeros(tokens_LxB.shape[1], weights.dtype),) * num_nodes
-        return jnp.stack(jax.lax.scan(add, zeros, (weights, tokens_LxB))[0])
-
-    def state_by_state():
-        return jnp.stack([jnp.sum(jnp.where(tokens_LxB == k, weights, 0), axis=0) for k in range(num_nodes)])
-
     # A CPU keeps the sums in cache and passes over the tokens once; an accelerator fuses each sum and passes K times.
-    return jax.lax.platform_dependent(cpu=position_by_position, default=state_by_state)
+    return jax.lax.platform_dependent(
+        weights,
+        tokens_LxB,
+        cpu=functools.partial(_sums_position_by_position, num_nodes=num_nodes),
+        default=functools.partial(_sums_state_by_state, num_nodes=num_nodes),
+    )
+
+
+def _sums_position_by_position(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    def add(sums, position):
+        weight, tokens_B = position
+        return tuple(total + jnp.where(tokens_B == k, weight, 0) for k, total in enumerate(sums)), None
+
+    zeros = (jnp.zeros(tokens_LxB.shape[1], weights.dtype),) * num_nodes
+    return jnp.stack(jax.lax.scan(add, zeros, (weights, tokens_LxB))[0])
+
+
+def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    return jnp.stack([jnp.sum(jnp.where(tokens_LxB == k, weights, 0), axis=0) for k in range(num_nodes)])
 
 
 @jax.custom_vjp
@@ -263,4 +270,5 @@ def rebuild(reduced: Params, start: Params) -> Params:
         [reduced["state_scores"] - reduced_start["state_scores"], moved_a_N @ positions_NxM / q]
     )
     moved_key_query_DxM = jnp.outer(moved_w_D, positions_NxM[-1] / q)
-    return {"value": reduced["value"], "key_query": start["key_query"].at[:, K:].add(moved_key_query_DxM)}
+    key_query_DxD = jnp.asarray(start["key_query"]).at[:, K:].add(moved_key_query_DxM)
+    return {"value": reduced["value"], "key_query": key_query_DxD}

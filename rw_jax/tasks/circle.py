@@ -27,7 +27,7 @@ def sample(key: jax.Array, num_walks: int, p: ArrayLike, *, num_nodes: int, walk
     """Draws independent walks.
 
     The same key gives coupled walks at every p: the first states agree, and each step compares the
-    same uniform number with p. The numbers are drawn in float32 whatever the precision of training,
+    same uniform number with p. The numbers are drawn in 32 bits whatever the precision of training,
     so that a float64 run sees the walks of its float32 twin.
 
     Args:
@@ -39,7 +39,7 @@ def sample(key: jax.Array, num_walks: int, p: ArrayLike, *, num_nodes: int, walk
     """
     chex.assert_rank(p, 0)
     first_key, step_key = jax.random.split(key)
-    first_B = jax.random.randint(first_key, (num_walks,), 0, num_nodes)
+    first_B = jax.random.randint(first_key, (num_walks,), 0, num_nodes, jnp.int32)
     uniform_BxL = jax.random.uniform(step_key, (num_walks, walk_length - 1), jnp.float32)
     # uniform lies in [0, 1), so p = 0 never and p = 1 always goes clockwise.
     clockwise_BxL = uniform_BxL < jnp.asarray(p, jnp.float32)

@@ -1,0 +1,82 @@
+"""The full transformer against a slow loop over the columns of X~, and against weights made by hand."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rw_jax.model import UNIT_LENGTH, FullTransformer, key_scales
+from tests import oracle
+
+K, N, M = 5, 8, 11
+
+
+@functools.cache
+def apply(unit_length):
+    model = FullTransformer(K, N, M, unit_length, nn.initializers.zeros)
+    return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
+
+
+def some_tokens(num_walks=7):
+    """Walks need not be of the circle for the model."""
+    return np.random.default_rng(0).integers(0, K, (num_walks, N - 1))
+
+
+@pytest.mark.parametrize("unit_length", UNIT_LENGTH)
+def test_scores_attention_and_output_equal_the_slow_loop(unit_length, float64):
+    generator = np.random.default_rng(1)
+    params = {"value": generator.normal(size=(K, K)), "key_query": 0.1 * generator.normal(size=(K + M, K + M))}
+    tokens_BxL = some_tokens()
+    output_KxB, attention_NxB = apply(unit_length)(params, tokens_BxL.T)
+    for b, tokens in enumerate(tokens_BxL):
+        attention_N, output_K = oracle.attention_and_output(params["value"], params["key_query"], tokens, unit_length)
+        np.testing.assert_allclose(attention_NxB[:, b], attention_N, rtol=1e-12)
+        np.testing.assert_allclose(output_KxB[:, b], output_K, rtol=1e-12, atol=1e-12)
+        # Attention determines the scores but for a constant, here the empty slot's score.
+        scores_N = oracle.scores(params["key_query"], tokens, K, unit_length)
+        assert np.ptp(scores_N) > 0.05
+        np.testing.assert_allclose(
+            np.log(attention_NxB[:, b] / attention_NxB[-1, b]), scores_N - scores_N[-1], atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("unit_length", UNIT_LENGTH)
+def test_zero_weights_attend_to_all_slots_alike_and_output_nothing(unit_length, float64):
+    params = {"value": jnp.zeros((K, K)), "key_query": jnp.zeros((K + M, K + M))}
+    output_KxB, attention_NxB = apply(unit_length)(params, some_tokens().T)
+    np.testing.assert_array_equal(attention_NxB, np.full_like(attention_NxB, 1 / N))
+    np.testing.assert_array_equal(output_KxB, np.zeros_like(output_KxB))
+
+
+def test_weights_made_by_hand_attend_to_the_parent_alone_and_predict_its_row_of_pi(float64):
+    positions_NxM = oracle.positions(N, M)
+    q = (M + 1) / 2
+    key_query = np.zeros((K + M, K + M))
+    key_query[K:, K:] = 1000 * np.outer(positions_NxM[-2], positions_NxM[-1]) / q**2  # the parent's score is 1000
+    transition_KxK = oracle.transition_matrix(K, 0.7)
+    tokens_BxL = some_tokens()
+    params = {"value": transition_KxK.T, "key_query": key_query}
+    output_KxB, attention_NxB = apply("none")(params, tokens_BxL.T)
+    np.testing.assert_array_equal(attention_NxB, np.eye(N)[[N - 2] * len(tokens_BxL)].T)
+    np.testing.assert_array_equal(output_KxB.T, transition_KxK[tokens_BxL[:, -1]])
+
+
+def test_parameters_start_as_the_initializer_says():
+    params = FullTransformer(K, N, M, "none", nn.initializers.constant(3.0)).init(
+        jax.random.key(0), jnp.zeros((N - 1, 1), jnp.int32)
+    )["params"]
+    assert {name: leaf.shape for name, leaf in params.items()} == {"value": (K, K), "key_query": (K + M, K + M)}
+    assert all((leaf == 3).all() for leaf in params.values())
+
+
+def test_walks_of_another_length_are_refused():
+    with pytest.raises(AssertionError, match=r"has shape \(8, 1\) but expected \(7, None\)"):
+        apply("none")({}, np.zeros((N, 1), int))
+
+
+def test_an_unknown_unit_length_is_refused():
+    with pytest.raises(ValueError, match="unit_length is 'half', but must be one of none, keys, both"):
+        key_scales("half", M)

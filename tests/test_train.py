@@ -1,0 +1,323 @@
+"""One run: the full form against the reduced one, the paper's closed forms, and bits that must not change."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from configs import base
+from rw_jax import reduced, theory, train
+from rw_jax.config import from_config_dict
+from rw_jax.model import UNIT_LENGTH
+from rw_jax.tasks import Walks
+from tests import oracle
+
+FORMS = ("full", "reduced")
+SMALL = from_config_dict(base.get_config()).replace(
+    num_nodes=5, walk_length=7, position_width=9, walks=61, test_walks=50, epsilon=0.1, init_scale=0.05
+)
+"""A run small enough for every entry of W to be looked at."""
+
+
+@functools.cache
+def stepper(config):
+    """Compiled (params, walks, epsilon, learning_rate) -> (next params, loss, attention), a step of the product."""
+    learner = train.make_learner(config)
+
+    def step(params, walks, epsilon, learning_rate):
+        gradient_descent = learner.gradient_descent(learning_rate)
+        state = train.TrainState(params, gradient_descent.init(params))
+        state, loss = train.train_step(train.mean_loss(config, walks, epsilon), gradient_descent, state)
+        return state.params, loss, learner.apply(params, walks.tokens.T).attention
+
+    return jax.jit(step)
+
+
+def population(num_nodes, walk_length, p):
+    """All walks with their probabilities for weights."""
+    walks = oracle.all_walks(num_nodes, walk_length)
+    weights = oracle.probabilities(walks, num_nodes, p)
+    return Walks(jnp.asarray(walks[:, :-1]), jnp.asarray(walks[:, -1]), jnp.asarray(weights))
+
+
+def close(actual, expected, tolerance):
+    """Equal up to `tolerance` of the largest entry."""
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * max(1e-3, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("unit_length", UNIT_LENGTH)
+def test_full_and_reduced_forms_go_the_same_way(unit_length, float64):
+    full_config = SMALL.replace(form="full", unit_length=unit_length, init="gaussian")
+    reduced_config = full_config.replace(form="reduced")
+    for p, init_scale, learning_rate, num_steps in [
+        (0.5, 0.0, 1.0, 6),
+        (0.3, 0.05, 1.0, 6),
+        (0.7, 0.0, 1e3, 3),
+        (0.9, 0.05, 1e3, 3),
+    ]:
+        values = train.run_values(full_config)._replace(p=p, init_scale=init_scale, learning_rate=learning_rate)
+        walks, _ = train.sample_walks(full_config, values)
+        start = train.init(full_config, values).params
+        full_params, reduced_params = start, train.init(reduced_config, values).params
+        for _ in range(num_steps):
+            full_params, full_loss, full_attention = stepper(full_config)(full_params, walks, 0.1, learning_rate)
+            reduced_params, loss, attention = stepper(reduced_config)(reduced_params, walks, 0.1, learning_rate)
+            assert float(loss) == pytest.approx(float(full_loss), rel=1e-9)
+            close(attention, full_attention, 1e-9)
+            projected = reduced.project(full_params, SMALL.task.walk_length)
+            assert projected.keys() == reduced_params.keys()
+            for name, leaf in projected.items():
+                close(reduced_params[name], leaf, 1e-9)
+        rebuilt = reduced.rebuild(reduced_params, start)
+        for name, leaf in full_params.items():
+            assert np.abs(leaf - start[name]).max() > 1e-2
+            close(rebuilt[name], leaf, 1e-9)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_first_step_on_the_population_is_that_of_lemma_c1(form, float64):
+    for num_nodes, walk_length, p, learning_rate, epsilon in [(5, 6, 0.3, 0.5, 0.1), (5, 6, 1.0, 2.0, 0.3)]:
+        config = SMALL.replace(num_nodes=num_nodes, walk_length=walk_length, form=form)
+        zero = train.init(config, train.run_values(config)).params
+        params, loss, _ = stepper(config)(zero, population(num_nodes, walk_length, p), epsilon, learning_rate)
+        assert float(loss) == pytest.approx(-np.log(epsilon), rel=1e-14)
+        transition_KxK = jnp.asarray(oracle.transition_matrix(num_nodes, p))
+        expected_KxK = theory.first_step_value_matrix(transition_KxK, walk_length, learning_rate, epsilon)
+        np.testing.assert_allclose(params.pop("value"), expected_KxK, rtol=1e-13)
+        # A circulant matrix, as in Lemma C.2, to rounding.
+        np.testing.assert_allclose(np.roll(expected_KxK, (1, 1), (0, 1)), expected_KxK, rtol=1e-13)
+        for leaf in params.values():
+            np.testing.assert_array_equal(leaf, np.zeros_like(leaf))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_mean_loss_and_its_gradient_equal_the_slow_loop_and_finite_differences(form, float64):
+    config = SMALL.replace(form=form, init="gaussian", init_scale=0.3, seed=3)
+    full = train.init(config.replace(form="full"), train.run_values(config)).params
+    full = {"value": full["value"] + 0.5, "key_query": full["key_query"]}  # outputs above -eps
+    params = full if form == "full" else reduced.project(full, SMALL.task.walk_length)
+    walks = population(5, 7, 0.3)
+    outputs_BxK = [
+        oracle.attention_and_output(np.asarray(full["value"]), np.asarray(full["key_query"]), tokens, "none")[1]
+        for tokens in np.asarray(walks.tokens)
+    ]
+    loss_of_params = jax.jit(train.mean_loss(config, walks, 0.1))
+    expected = oracle.mean_loss(outputs_BxK, np.asarray(walks.targets), np.asarray(walks.weights), 0.1)
+    assert float(loss_of_params(params)) == pytest.approx(expected, rel=1e-12)
+    check_grads(loss_of_params, (params,), order=1, modes=["rev"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_run_of_zero_init_starts_at_zero_and_one_of_gaussian_init_at_its_scale(form):
+    config = SMALL.replace(form=form)
+    assert all((leaf == 0).all() for leaf in train.init(config, train.run_values(config)).params.values())
+    wide = config.replace(position_width=100, init="gaussian", init_scale=0.01)
+    value_KxK, *others = (np.asarray(leaf) for leaf in train.init(wide, train.run_values(wide)).params.values())
+    if form == "full":
+        (key_query_DxD,) = (leaf for leaf in (value_KxK, *others) if leaf.size == 105**2)
+        standard_error = 0.01 / np.sqrt(2 * key_query_DxD.size)
+        assert abs(key_query_DxD.std() - 0.01) < 4 * standard_error
+        assert abs(key_query_DxD.mean()) < 4 * 0.01 / 105
+
+
+def test_training_and_test_walks_and_the_start_use_keys_of_their_own():
+    keys = [np.asarray(jax.random.key_data(key)) for seed in (0, 1) for key in train.run_keys(7, seed)]
+    keys += [np.asarray(jax.random.key_data(key)) for key in train.run_keys(8, 0)]
+    assert len({key.tobytes() for key in keys}) == 9
+
+
+def test_a_config_of_an_unknown_form_or_loss_is_refused():
+    with pytest.raises(ValueError, match="form is 'half', but must be 'full' or 'reduced'"):
+        train.make_learner(SMALL.replace(form="half"))
+    with pytest.raises(ValueError, match="loss is 'hinge'"):
+        train.make_loss(SMALL.replace(loss="hinge"))
+
+
+NUM_KEPT = 3
+STEPS = 12
+
+
+@functools.cache
+def trainer(config):
+    """Compiled (values, state, schedule) -> (state, record)."""
+    return jax.jit(lambda values, state, schedule: train.train(config, values, state, schedule, NUM_KEPT))
+
+
+def schedule(gaps, slots):
+    """Gaps and slots, filled up with gaps of 0 that keep nothing: schedules of one length share one program."""
+    rest = STEPS + 1 - len(gaps)
+    return train.Schedule(
+        jnp.asarray([*gaps, *[0] * rest], jnp.int32), jnp.asarray([*slots, *[NUM_KEPT] * rest], jnp.int32)
+    )
+
+
+def every_step(kept):
+    """A schedule of steps 0 .. STEPS that keeps the parameters of NUM_KEPT of them."""
+    return schedule([1] * (STEPS + 1), [kept.index(step) if step in kept else NUM_KEPT for step in range(STEPS + 1)])
+
+
+def equal_to_the_last_bit(actual, expected):
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+
+
+def at(tree, i):
+    """Entries i of the leading axis of every leaf."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[i], tree)
+
+
+@functools.cache
+def small_run():
+    """(values, start, end, record) of a run that recorded every step and kept its parameters at 0, 7 and the end."""
+    values = train.run_values(SMALL)._replace(p=np.float32(0.6))
+    start = train.init(SMALL, values)
+    return values, start, *trainer(SMALL)(values, start, every_step((0, 7, STEPS)))
+
+
+def test_training_many_steps_equals_as_many_single_steps():
+    values, start, end, record = small_run()
+    walks, _ = train.sample_walks(SMALL, values)
+    params, losses = start.params, []
+    for step in range(STEPS + 1):
+        if step in (0, 7, STEPS):
+            equal_to_the_last_bit(params, at(record.params, (0, 7, STEPS).index(step)))
+        params, loss, _ = stepper(SMALL)(params, walks, values.epsilon, values.learning_rate)
+        losses.append(loss)
+    equal_to_the_last_bit(params, end.params)
+    # The mean of the losses is not carried on, and another program may add it up in another order.
+    np.testing.assert_allclose(record.metrics["train_loss"], losses, rtol=1e-6)
+    assert losses[-1] < losses[0]
+
+
+def test_what_is_recorded_does_not_depend_on_when_else_something_is():
+    values, start, end, record = small_run()
+    sparse_end, sparse = trainer(SMALL)(values, start, schedule([7, 5, 1], [0, 1, 2]))
+    equal_to_the_last_bit(sparse_end, end)
+    equal_to_the_last_bit(sparse.params, record.params)
+    equal_to_the_last_bit(sparse.mean_attention, record.mean_attention)
+    equal_to_the_last_bit(at(sparse.metrics, np.arange(3)), at(record.metrics, np.array([0, 7, STEPS])))
+
+
+def test_training_goes_on_from_a_recorded_step_as_if_it_had_not_stopped():
+    values, start, end, record = small_run()
+    middle, _ = trainer(SMALL)(values, start, schedule([7], [0]))
+    resumed_end, resumed = trainer(SMALL)(values, middle, schedule([5, 1], [1, 2]))
+    equal_to_the_last_bit(resumed_end, end)
+    equal_to_the_last_bit(at(resumed.params, slice(1, 3)), at(record.params, slice(1, 3)))
+    equal_to_the_last_bit(at(resumed.params, 0), jax.tree.map(np.zeros_like, start.params))  # nothing was put there
+
+
+def test_recorded_metrics_are_those_of_the_recorded_parameters(float64):
+    config = SMALL.replace(form="full")
+    values = train.run_values(config)._replace(p=0.6)
+    walks, test_walks = train.sample_walks(config, values)
+    kept = (0, 3, STEPS)
+    _, record = trainer(config)(values, train.init(config, values), every_step(kept))
+    for slot, step in enumerate(kept):
+        params = at(record.params, slot)
+
+        def run(tokens_BxL, params=params):
+            by_walk = [
+                oracle.attention_and_output(params["value"], params["key_query"], tokens, "none")
+                for tokens in np.asarray(tokens_BxL)
+            ]
+            return (np.array(arrays) for arrays in zip(*by_walk, strict=True))
+
+        _, outputs_BxK = run(walks.tokens)
+        loss = oracle.mean_loss(outputs_BxK, np.asarray(walks.targets), np.ones(61), 0.1)
+        assert float(record.metrics["train_loss"][step]) == pytest.approx(loss, rel=1e-10)
+        attention_BxN, outputs_BxK = run(test_walks.tokens)
+        np.testing.assert_allclose(record.mean_attention[slot], attention_BxN.mean(axis=0), rtol=1e-10)
+        accuracy = np.mean(outputs_BxK.argmax(axis=1) == np.asarray(test_walks.targets))
+        assert float(record.metrics["accuracy"][step]) == pytest.approx(accuracy, rel=1e-14)
+
+
+LONG = 400
+
+
+@functools.cache
+def long_trainer(config):
+    """Compiled (params, walks, learning_rate) -> the params before each of LONG steps."""
+    learner = train.make_learner(config)
+
+    def train_long(params, walks, learning_rate):
+        loss_of_params = train.mean_loss(config, walks, 0.1)
+        gradient_descent = learner.gradient_descent(learning_rate)
+
+        def step(state, _):
+            return train.train_step(loss_of_params, gradient_descent, state)[0], state.params
+
+        state = train.TrainState(params, gradient_descent.init(params))
+        return jax.lax.scan(step, state, length=LONG)[1]
+
+    return jax.jit(train_long)
+
+
+@functools.cache
+def attend(config):
+    """Compiled (params, tokens_LxB) -> attention_NxB."""
+    return jax.jit(lambda params, tokens_LxB: train.make_learner(config).apply(params, tokens_LxB).attention)
+
+
+def zero_params(num_nodes, walk_length, precision):
+    shapes = {"value": (num_nodes, num_nodes), "state_scores": num_nodes, "position_scores": walk_length}
+    return {name: np.zeros(shape, precision) for name, shape in shapes.items()}
+
+
+def deterministic_walks(num_nodes, walk_length, num_walks, step):
+    first_Bx1 = np.random.default_rng(num_nodes).integers(0, num_nodes, (num_walks, 1), np.int32)
+    states_BxN = (first_Bx1 + step * np.arange(walk_length, dtype=np.int32)) % num_nodes
+    return Walks(states_BxN[:, :-1], states_BxN[:, -1], np.ones(num_walks, np.float32))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("num_nodes", "walk_length", "walks"),
+    [(4, 17, 101), (5, 16, 101), (6, 25, 101), (7, 22, 101), (12, 37, 101), (20, 41, 101), (6, 97, 1000)],
+)
+def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(num_nodes, walk_length, walks, precision):
+    config = from_config_dict(base.get_config()).replace(num_nodes=num_nodes, walk_length=walk_length)
+    with jax.enable_x64(precision == "float64"):
+        for step in (1, -1):
+            batch = deterministic_walks(num_nodes, walk_length, walks, step)
+            for learning_rate in np.array([0.01, 1.0, 10.0], precision):
+                params = long_trainer(config)(zero_params(num_nodes, walk_length, precision), batch, learning_rate)
+                params = jax.tree.map(np.asarray, params)
+                assert params["value"].dtype == precision
+                tokens = params["position_scores"][:, :-1]
+                for name, symmetric in {**params, "position_scores": tokens}.items():
+                    np.testing.assert_array_equal(np.ptp(symmetric, axis=-1), 0, err_msg=name)
+                    assert (symmetric[-1] != 0).all()
+                for t in (1, 2, 5, LONG - 1):
+                    weights_LxB = np.asarray(attend(config)(at(params, t), batch.tokens.T))[:-1]
+                    assert 0 < weights_LxB.min() == weights_LxB.max()
+
+
+def test_the_symmetry_of_deterministic_walks_is_lost_once_it_is_broken_by_a_hair():
+    config = from_config_dict(base.get_config()).replace(num_nodes=6, walk_length=25)
+    batch, params = deterministic_walks(6, 25, 101, 1), zero_params(6, 25, np.float32)
+    params["position_scores"][3] = 1e-6
+    trained = long_trainer(config)(params, batch, np.float32(1))
+    weights_LxB = np.asarray(attend(config)(at(trained, LONG - 1), batch.tokens.T))[:-1]
+    assert np.ptp(weights_LxB, axis=0).min() > 0.1
+
+
+def test_recorded_spread_of_deterministic_walks_is_zero_and_the_accuracy_the_share_of_one_label():
+    config = from_config_dict(base.get_config()).replace(num_nodes=7, walk_length=22, walks=101, test_walks=101, p=1.0)
+    values = train.run_values(config)
+    steps = LONG + 1
+    every = train.Schedule(jnp.ones(steps, jnp.int32), jnp.arange(steps, dtype=jnp.int32))
+    compiled = jax.jit(lambda values, state: train.train(config, values, state, every, steps)[1])
+    record = compiled(values, train.init(config, values))
+    np.testing.assert_array_equal(record.metrics["attention_spread"], np.zeros(steps))
+    values_TxK = np.asarray(record.params["value"])[:, :, 0]
+    _, test_walks = train.sample_walks(config, values)
+    # Equal weights make the output V (1, ..., 1) but for a factor: every walk gets the label of the largest row.
+    shares_T = [np.mean(np.asarray(test_walks.targets) == label) for label in values_TxK.argmax(axis=1)]
+    np.testing.assert_allclose(record.metrics["accuracy"], shares_T, rtol=1e-6)
+    # Each row of V is driven by its label's count alone: after the first step the most frequent label leads.
+    train_walks, _ = train.sample_walks(config, values)
+    counts_K = np.bincount(np.asarray(train_walks.targets), minlength=7)
+    assert (counts_K[values_TxK[1:].argmax(axis=1)] == counts_K.max()).all()
