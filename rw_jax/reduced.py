@@ -185,7 +185,6 @@ def look_up(table: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
 
 def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
     """Sum of the weights of each walk's tokens of each state, float[K, B], for weights of shape [L, 1] or [L, B]."""
-
     # A CPU keeps the sums in cache and passes over the tokens once; an accelerator fuses each sum and passes K times.
     return jax.lax.platform_dependent(
         weights,

@@ -96,7 +96,7 @@ def set_up_devices(config: Config) -> Mesh:
     jax.config.update("jax_enable_x64", config.precision == "float64")
     # float32 products are TF32 on recent GPUs and bfloat16 on TPUs otherwise.
     jax.config.update("jax_default_matmul_precision", "highest")
-    if jax.config.read("jax_compilation_cache_dir") is None:
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(Path("~/.cache/rw_jax").expanduser()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     return make_mesh(jax.devices())
