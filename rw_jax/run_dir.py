@@ -15,6 +15,8 @@ import dataclasses
 import functools
 import json
 import math
+import numbers
+import operator
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -106,7 +108,7 @@ def read_config(run_dir: RunDir) -> Config:
         raise RunError(f"{run_dir.path} is not a run directory: it has no {run_dir.config_file.name}.")
     try:
         return from_json(run_dir.config_file.read_text())
-    except ConfigError as error:
+    except (ConfigError, OSError, UnicodeDecodeError) as error:
         raise RunError(f"{run_dir.config_file} cannot be read: {error}") from error
 
 
@@ -310,14 +312,17 @@ class Run:
 
 
 def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:
-    """The place along a dimension that the given labels name."""
-    places = [
-        place
-        for place, labels in enumerate(dimension.labels)
-        if all(_same(given[axis], label) for axis, label in zip(dimension.axes, labels, strict=True) if axis in given)
-    ]
-    if len(places) == 1:
-        return places[0]
+    """The place along a dimension that the given labels name, exactly or, if none is, but for rounding."""
+    for same in (operator.eq, _same):
+        places = [
+            place
+            for place, labels in enumerate(dimension.labels)
+            if all(
+                same(given[axis], label) for axis, label in zip(dimension.axes, labels, strict=True) if axis in given
+            )
+        ]
+        if len(places) == 1:
+            return places[0]
     name = ", ".join(dimension.axes)
     there = _listed(labels[0] if len(labels) == 1 else labels for labels in dimension.labels)
     if not given:
@@ -328,10 +333,10 @@ def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:
 
 
 def _same(one: Scalar, other: Scalar) -> bool:
-    """Whether two labels are the same but for the rounding of arithmetic on decimal fractions."""
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    return math.isclose(one, other, rel_tol=1e-9)
+    """Whether two labels are the same, numbers with a fraction but for the rounding of arithmetic on them."""
+    if isinstance(one, numbers.Real) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return one == other
 
 
 def _listed(labels: Any) -> str:
