@@ -317,8 +317,8 @@ def _check_field_name(cls: Any, prefix: str, name: Any) -> None:
     if not dataclasses.is_dataclass(cls):
         raise ConfigError(f"{prefix}{name} is not a field of the config; {prefix.rstrip('.')} is a field itself.")
     if name not in _names(cls):
-        where = prefix.rstrip(".") or "it"
-        raise ConfigError(f"{prefix}{name} is not a field of the config; {where} has {', '.join(_names(cls))}.")
+        path, where = f"{prefix}{name}" or "An empty name", prefix.rstrip(".") or "it"
+        raise ConfigError(f"{path} is not a field of the config; {where} has {', '.join(_names(cls))}.")
 
 
 def _names(cls: Any) -> tuple[str, ...]:

@@ -47,64 +47,62 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple
         sys.exit(0)
     try:
         argv = [argv[0], *flag_values.read_flags_from_files(argv[1:], force_gnu=False)]
-        _check_config_file(argv)
-        # ml_collections knows the overrides by their words on the command line, so the flags are defined here.
-        config_file = config_flags.DEFINE_config_file("config", flag_values=flag_values, sys_argv=argv)
-        workdir = flags.DEFINE_string("workdir", None, "The run directory.", flag_values=flag_values)
+        path, argv = _take_config_file(argv)
+        config_dict = _load(path)
         _check_field_names(argv)
+        # ml_collections knows the overrides by their words on the command line, so the flags are defined here.
+        config_flags.DEFINE_config_dict("config", config_dict, flag_values=flag_values, sys_argv=argv)
+        workdir = flags.DEFINE_string("workdir", None, "The run directory.", flag_values=flag_values)
         leftovers = flag_values(argv)[1:]
         if leftovers:
             _refuse(f"{leftovers[0]!r} is not a flag; give every flag as --name=value, in quotes if it has spaces.")
         if workdir.value == "":
             _refuse("--workdir is empty, but must name a folder, or be left out for runs/<name of the config>.")
-        config = from_config_dict(config_file.value)
+        config = from_config_dict(config_dict)
     except (ConfigError, flags.Error) as error:
         _refuse(_explain(error))
     return config, Path(workdir.value or f"runs/{config.name}")
 
 
-def _check_config_file(argv: list[str]) -> None:
-    """Runs the config file once by itself: ml_collections would hide what goes wrong in it, or hold it for a flag."""
+def _take_config_file(argv: list[str]) -> tuple[str, list[str]]:
+    """The path that --config names, and the command line without it."""
     first = flags.FlagValues()
-    config_files = flags.DEFINE_multi_string("config", [], "The config file.", flag_values=first)
+    paths = flags.DEFINE_multi_string("config", [], "The config file.", flag_values=first)
     first.set_gnu_getopt(True)  # flags after a word that is no flag are looked at, too
-    first(argv, known_only=True)
-    if not config_files.value:
+    rest = first(argv, known_only=True)
+    if not paths.value:
         raise ConfigError("--config is not given, but must name a config file, such as --config=configs/sweep.py.")
-    if len(config_files.value) > 1:
-        raise ConfigError(f"--config is given as {' and '.join(config_files.value)}, but must be given once.")
-    (path,) = config_files.value
-    # ml_collections takes what follows a colon for an argument of get_config.
-    if not Path(path).is_file() or ":" in path:
+    if len(paths.value) > 1:
+        raise ConfigError(f"--config is given as {' and '.join(paths.value)}, but must be given once.")
+    return paths.value[0], rest
+
+
+def _load(path: str) -> ml_collections.ConfigDict:
+    """What get_config() of a config file returns, its fields locked."""
+    if not Path(path).is_file():
         raise ConfigError(f"--config is {path!r}, which is not a file; give one, such as --config=configs/sweep.py.")
     try:
         get_config = runpy.run_path(path).get("get_config")
-        if not callable(get_config):
-            raise ConfigError(f"--config is {path!r}, which has no get_config(), but must define it.")
-        config = get_config()
-    except ConfigError:
-        raise
-    except (Exception, SystemExit) as error:
+        config_dict = get_config() if callable(get_config) else None
+    except (Exception, SystemExit) as error:  # whatever a config file does wrong
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         where = f" in line {lines[-1]}" if lines else ""
-        reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
         raise ConfigError(f"--config is {path!r}, which cannot be used{where}: {reason}.") from error
-    if not isinstance(config, ml_collections.ConfigDict):
-        raise ConfigError(
-            f"--config is {path!r}, whose get_config() returned {type(config).__name__}, but must return a ConfigDict."
-        )
+    if not callable(get_config):
+        raise ConfigError(f"--config is {path!r}, which has no get_config(), but must define it.")
+    if not isinstance(config_dict, ml_collections.ConfigDict):
+        given = type(config_dict).__name__
+        raise ConfigError(f"--config is {path!r}, whose get_config() gives {given}, but must give a ConfigDict.")
+    return config_dict.lock()
 
 
 def _check_field_names(argv: list[str]) -> None:
     """Refuses --config.FIELD for what is no field, which ml_collections meets with a bare AttributeError."""
-    file_is_given = False
     for word in argv[1:]:
-        file_is_given = file_is_given or re.match(r"--?config(=|$)", word) is not None
         override = re.match(r"--?config\.([^=]*)", word)
         if override:
             describe_field(override[1])
-            if not file_is_given:
-                raise ConfigError(f"--config.{override[1]} stands before --config, but must come after it.")
 
 
 def _explain(error: ConfigError | flags.Error) -> str:
@@ -122,7 +120,7 @@ def _explain(error: ConfigError | flags.Error) -> str:
 
 
 def _refuse(reason: object) -> NoReturn:
-    print(f"rw_jax: {reason}", file=sys.stderr)
+    print("rw_jax:", *str(reason).split(), file=sys.stderr)  # one line, whatever was given
     sys.exit(2)
 
 

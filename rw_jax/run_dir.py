@@ -109,7 +109,7 @@ def read_config(run_dir: RunDir) -> Config:
     try:
         return from_json(run_dir.config_file.read_text())
     except (ConfigError, OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{run_dir.config_file} cannot be read: {error}") from error
+        raise RunError(f"{run_dir.config_file} cannot be read: {str(error).rstrip('.')}.") from error
 
 
 def gather_metrics(run_dir: RunDir, config: Config) -> xr.Dataset:

@@ -1,0 +1,1 @@
+"""Tests of rw_jax, one file per module."""

@@ -1,0 +1,74 @@
+"""Fixtures that every test can ask for."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import pytest
+
+from configs import base
+from rw_jax import plots, sweep
+from rw_jax.config import Config, from_config_dict
+from tests.studies import tiny_study
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """JAX computes in float64 within the test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def make_config() -> Callable[..., Config]:
+    """configs/base.py with some fields changed, by the names of their axes."""
+    return from_config_dict(base.get_config()).replace
+
+
+@pytest.fixture(scope="session")
+def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Config], Path]]:
+    """Trains a study into a new run directory, without figures; the same program is compiled once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "write_figures", lambda run, folder: None)
+        before = {name: getattr(jax.config, name) for name in _CACHE}
+        for name, value in (_CACHE | {"jax_compilation_cache_dir": str(tmp_path_factory.mktemp("programs"))}).items():
+            jax.config.update(name, value)
+
+        def train(config: Config) -> Path:
+            workdir = tmp_path_factory.mktemp("runs") / config.name
+            sweep.run(config, workdir)
+            return workdir
+
+        yield train
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+
+_CACHE = {"jax_compilation_cache_dir": None, "jax_persistent_cache_min_compile_time_secs": 0.0}
+
+
+@pytest.fixture(scope="session")
+def values_study() -> Config:
+    """Six cells of one structure, in chunks of four."""
+    return tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1))
+
+
+@pytest.fixture(scope="session")
+def values_run(values_study: Config, sweep_once: Callable[[Config], Path]) -> Path:
+    """The finished run directory of values_study; not to be changed."""
+    return sweep_once(values_study)
+
+
+@pytest.fixture(scope="session")
+def structures_run(sweep_once: Callable[[Config], Path]) -> Path:
+    """The finished run directory of a grid with two axes of structure, one of them zipped; not to be changed."""
+    return sweep_once(
+        tiny_study(
+            form=("reduced", "full"),
+            num_nodes=(4, 5),
+            walk_length=(6, 7),
+            steps=(4, 5),
+            seed=(0, 1),
+            zipped=(("num_nodes", "walk_length", "steps"),),
+        )
+    )
