@@ -246,12 +246,13 @@ def describe_field(path: str) -> str:
     Raises:
       ConfigError: if there is no such field, or it is a group of fields.
     """
+    if path.startswith("grid."):
+        axis = path.removeprefix("grid.")
+        _check_axis_name(axis)
+        return f"a tuple of labels, each {_RANGES[AXES[axis]][1]}"
     kind: Any = Config
     group = ""
     for name in path.split("."):
-        if group == "grid.":
-            _check_axis_name(name)
-            return f"a tuple of labels, each {_RANGES[AXES[name]][1]}"
         _check_field_name(kind, group, name)
         kind, group = get_type_hints(kind)[name], f"{group}{name}."
     if dataclasses.is_dataclass(kind) or path == "grid":
@@ -373,10 +374,12 @@ def _grid_from(fields: Any) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
     axes = []
     for axis, labels in fields.items():
         _check_axis_name(axis)
-        if labels is None or labels == (None,):  # the latter is None on the command line
+        if labels is None:
             continue
         if not isinstance(labels, tuple | list):
             raise ConfigError(f"grid.{axis} is {_shown(labels)}, but must be {describe_field(f'grid.{axis}')}.")
+        if len(labels) == 1 and labels[0] is None:  # None on the command line
+            continue
         axes.append((axis, _labels_from(axis, tuple(labels))))
     return tuple(axes)
 
@@ -392,7 +395,7 @@ def _labels_from(axis: str, labels: tuple[Any, ...]) -> tuple[Scalar, ...]:
         labels = tuple(number for label in labels for number in _expand_range(name, label))
     if kind is str:  # words with commas on the command line arrive as one word
         labels = tuple(word for label in labels for word in (label.split(",") if isinstance(label, str) else [label]))
-    if not labels or labels == ("",):
+    if not labels or (len(labels) == 1 and isinstance(labels[0], str) and not labels[0]):
         raise ConfigError(f"{name} is empty, but an axis needs at least one label; leave it None for no axis.")
     return tuple(_scalar_from(AXES[axis], kind, label, f"{name} has the label", "each must") for label in labels)
 

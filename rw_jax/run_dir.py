@@ -31,6 +31,7 @@ from rw_jax import checkpoint, reduced, train
 from rw_jax.config import AXES, Config, ConfigError, Scalar, from_json
 from rw_jax.grid import Cell, Dimension, Grid, Structure, expand, kept_steps, recorded_steps
 from rw_jax.metrics import METRICS
+from rw_jax.model import Output
 
 Params = dict[str, np.ndarray]
 
@@ -240,22 +241,21 @@ class Run:
           step: a step with recorded parameters.
           **labels: the cell; errors as `params`.
         """
-        params, config = self.params(step=step, **labels), self.cell(**labels).config
+        params, config = self.params(step=step, **labels), self.cell(**labels).structure_config
         if tokens is None:
             tokens, _ = self.walks("test", **labels)
         tokens = np.asarray(tokens)
         length = config.task.walk_length - 1
-        if tokens.ndim != 2 or tokens.shape[1] != length or not np.issubdtype(tokens.dtype, np.integer):
+        if tokens.shape[1:] != (length,) or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
             raise RunError(
-                f"tokens are {tokens.dtype}{list(tokens.shape)}, but must be integers of shape [B, {length}]."
+                f"tokens are {tokens.dtype}{list(tokens.shape)}, but must be integers of shape [B, {length}] with B >= 1."
             )
-        if tokens.size and not 0 <= tokens.min() <= tokens.max() < config.task.num_nodes:
+        if not 0 <= tokens.min() <= tokens.max() < config.task.num_nodes:
             raise RunError(
                 f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{config.task.num_nodes - 1}."
             )
         with self._precision():
-            params = jax.tree.map(jnp.asarray, params)
-            return np.asarray(train.make_learner(config).apply(params, jnp.asarray(tokens).T).attention).T
+            return np.asarray(_forward(config)(params, jnp.asarray(tokens).T).attention).T
 
     def cell(self, **labels: Scalar) -> Cell:
         """The cell with these labels. Errors as `params`."""
@@ -309,6 +309,12 @@ class Run:
 
     def _precision(self) -> contextlib.AbstractContextManager[None]:
         return jax.enable_x64(self.config.precision == "float64")
+
+
+@functools.lru_cache(maxsize=8)
+def _forward(structure: Config) -> Callable[[Params, jax.Array], Output]:
+    """The model of a structure, compiled: called by itself, its branches would be compiled anew at every call."""
+    return jax.jit(train.make_learner(structure).apply)
 
 
 def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:
