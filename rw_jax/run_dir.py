@@ -247,9 +247,8 @@ class Run:
         tokens = np.asarray(tokens)
         length = config.task.walk_length - 1
         if tokens.shape[1:] != (length,) or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
-            raise RunError(
-                f"tokens are {tokens.dtype}{list(tokens.shape)}, but must be integers of shape [B, {length}] with B >= 1."
-            )
+            given = f"{tokens.dtype}{list(tokens.shape)}"
+            raise RunError(f"tokens are {given}, but must be integers of shape [B, {length}] with B at least 1.")
         if not 0 <= tokens.min() <= tokens.max() < config.task.num_nodes:
             raise RunError(
                 f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{config.task.num_nodes - 1}."

@@ -15,7 +15,7 @@ from rw_jax.statistics import mean_interval, rate_interval
 
 @pytest.fixture
 def metrics():
-    """P = 0.5 with seeds 0..3 and p = 1.0 with seeds 0, 1; steps 0 and 5; every metric 0.1 a seed, 1 higher at step 5."""
+    """At p = 0.5 seeds 0..3, at p = 1 seeds 0, 1; every metric is 0.1 seed at step 0, and 1 more at step 5."""
     values = np.zeros((2, 4, 2)) + 0.1 * np.arange(4)[None, :, None] + np.array([0.0, 1.0])
     values[1, 2:] = np.nan
     variables = {name: (("p", "seed", "step"), values.copy()) for name in METRICS}
@@ -88,7 +88,7 @@ def test_the_table_is_written_as_it_is_and_leaves_no_other_file(metrics, tmp_pat
 
 def test_the_printed_table_keeps_each_row_on_one_line_also_with_many_axes(structures_run, metrics, capsys):
     for dataset, words in (
-        (metrics, ["0.5", "4", "1.150 [0.944, 1.356]", "0.750 [0.301, 0.954]"]),
+        (metrics, ["0.5", "4", "1.150 [0.945, 1.355]", "0.750 [0.301, 0.954]"]),
         (rw_jax.load_run(structures_run).metrics, ["full", "5", "7", "0.7", "2"]),
     ):
         summary.show(summary.table(dataset))

@@ -64,8 +64,9 @@ def six(records_of, values_study):
 def test_every_cell_of_a_batch_equals_the_same_run_alone_bit_for_bit(six, records_of):
     assert len({leaf for leaves in six.values() for leaf in leaves if len(leaf) > 8}) > 6
     for (p, seed), leaves in six.items():
-        alone = records_of(tiny_study(fields={"task.p": p, "seed": seed}))
-        assert alone == {(p, seed): leaves}
+        assert records_of(tiny_study(p=(p,), seed=(seed,))) == {(p, seed): leaves}
+    # Also where the labels are fields of a study without axes, which is compiled by itself.
+    assert records_of(tiny_study(fields={"task.p": 0.5, "seed": 1})) == {(0.5, 1): six[0.5, 1]}
 
 
 def test_a_run_of_the_grid_is_the_plain_single_run_of_train_py(six, mesh):
@@ -102,7 +103,7 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_a_vmapped_batch(form, recor
     with quick_compilation():
         some = records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields=fields), cells_per_batch=3)
         others = records_of(tiny_study(p=(0.9, 0.7), seed=(1, 4), fields=fields), cells_per_batch=3)
-        alone = records_of(tiny_study(fields={**fields, "task.p": 1.0, "seed": 1}), cells_per_batch=3)
+        alone = records_of(tiny_study(p=(1.0,), seed=(1,), fields=fields), cells_per_batch=3)
     assert others[0.7, 1] == some[0.7, 1]
     assert alone[1.0, 1] == some[1.0, 1]
 
