@@ -51,8 +51,9 @@ def test_the_run_is_loaded_again_by_label(smoke):
     assert run.config.name == "smoke"
     assert run.metrics.sizes == {"p": 3, "seed": 4, "step": 21}
     for name in METRICS:
-        if not name.endswith("direction_error"):  # undefined at the zero start
-            assert np.isfinite(run.metrics[name]).all()
+        assert np.isfinite(
+            run.metrics[name].sel(step=slice(1, None))
+        ).all()  # directions are undefined at the zero start
     assert run.steps == (0, 1, 2, 3, 10, 20)
     assert run.value_matrix(step=20, p=0.8, seed=3).shape == (6, 6)
     assert run.key_query_matrix(step=20, p=0.8, seed=3).shape == (106, 106)
@@ -98,9 +99,9 @@ def test_most_seeds_of_the_papers_setting_reach_the_optimum_by_attending_to_the_
     """Theorem 3.1 on 1000 walks: K = 6, N = 97, M = 1000, eta = 1, 50 steps, zero start.
 
     A seed succeeds if its accuracy on 1000 test walks lies within 4 standard errors, 4 sqrt(p (1 - p) / 1000), of the
-    optimum max(p, 1 - p) and the parent has more than 0.99 of the attention. Some seeds lock on another token; 23 of the
-    24 runs here succeed (Wilson interval 0.80 to 0.99). The rule: the interval of the 24 lies above one half, and at
-    each p at least 5 of the 8 seeds succeed.
+    optimum max(p, 1 - p) and the parent has more than 0.99 of the attention. Some seeds lock on another token: 23 of
+    the 24 runs here succeeded when this was written (Wilson interval 0.80 to 0.99), 7 of 8 at p = 0.5. The rule: the
+    interval of the 24 lies above one half, and at each p at least 5 of the 8 seeds succeed.
     """
     monkeypatch.setattr(plots, "write_figures", lambda run, folder: None)
     fields = base.get_config()
@@ -116,4 +117,6 @@ def test_most_seeds_of_the_papers_setting_reach_the_optimum_by_attending_to_the_
     assert rate_interval(succeeds.values).low > 0.5
     assert (succeeds.sum("seed") >= 5).all()
     # A run that predicts from the parent has the optimal accuracy exactly, free of the noise of the labels.
-    np.testing.assert_allclose(final["expected_accuracy"].values[succeeds], final["optimal_accuracy"].values[succeeds])
+    np.testing.assert_allclose(
+        final["expected_accuracy"].values[succeeds], final["optimal_accuracy"].values[succeeds], rtol=1e-6
+    )
