@@ -1,6 +1,7 @@
 """Fixtures that every test can ask for."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,19 +28,20 @@ def make_config() -> Callable[..., Config]:
 
 
 @pytest.fixture(scope="session")
-def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Config], Path]]:
-    """Trains a study into a new run directory, without figures."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "write_figures", lambda run, folder: None)
+def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Trains a study into a run directory, a new one if none is given, without figures; a program is compiled once."""
+    make_program = functools.cache(sweep.make_program)
 
-        def train(config: Config) -> Path:
-            workdir = tmp_path_factory.mktemp("runs") / config.name
-            with quick_compilation():
-                sweep.run(config, workdir)
-            jax.config.update("jax_enable_x64", False)  # as a sweep of a float64 study leaves it on
-            return workdir
+    def train(config: Config, workdir: Path | None = None) -> Path:
+        workdir = workdir or tmp_path_factory.mktemp("runs") / config.name
+        with quick_compilation(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plots, "write_figures", lambda run, folder: None)
+            patch.setattr(sweep, "make_program", make_program)
+            sweep.run(config, workdir)
+        jax.config.update("jax_enable_x64", False)  # as a sweep of a float64 study leaves it on
+        return workdir
 
-        yield train
+    return train
 
 
 @contextlib.contextmanager
@@ -59,13 +61,13 @@ def values_study() -> Config:
 
 
 @pytest.fixture(scope="session")
-def values_run(values_study: Config, sweep_once: Callable[[Config], Path]) -> Path:
+def values_run(values_study: Config, sweep_once: Callable[..., Path]) -> Path:
     """The finished run directory of values_study; not to be changed."""
     return sweep_once(values_study)
 
 
 @pytest.fixture(scope="session")
-def structures_run(sweep_once: Callable[[Config], Path]) -> Path:
+def structures_run(sweep_once: Callable[..., Path]) -> Path:
     """The finished run directory of a float64 grid with axes of structure, three of them zipped; not to be changed."""
     return sweep_once(
         tiny_study(

@@ -10,11 +10,13 @@ import pytest
 PROJECT = Path(__file__).parent.parent
 
 STUB = """#!/usr/bin/env bash
-# What an interpreter is asked is a line of the log. `-m venv` copies it into the environment; `-m pip` works there only.
+# What an interpreter is asked is a line of the log. `-m venv` copies it into the environment, where `-m pip` works.
 echo "$(basename "$(dirname "$0")") $*" >> "$STUB_LOG"
 case "$*" in
   *"-c import sys"*) exit "${STUB_TOO_OLD:-0}" ;;
-  "-m venv"*) rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python; touch .venv/has_pip; exit "${STUB_NO_VENV:-0}" ;;
+  "-m venv"*)
+    rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python && touch .venv/has_pip
+    exit "${STUB_NO_VENV:-0}" ;;
   "-m pip --version") [ -e .venv/has_pip ] ;;
   "-m pip install"*) exit "${STUB_NO_INSTALL:-0}" ;;
   *) pwd >> "$STUB_LOG" ;;
@@ -41,8 +43,8 @@ def call(project, tmp_path):
 
     def run(*words, cwd=None, **variables):
         log.write_text("")
-        environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "STUB_LOG": str(log)} | variables
-        environment.pop("PYTHON", None) if "PYTHON" not in variables else None
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+        environment |= {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "STUB_LOG": str(log)} | variables
         done = subprocess.run(
             ["bash", *words], cwd=cwd or project, env=environment, capture_output=True, text=True, check=False
         )

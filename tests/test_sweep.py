@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from absl import logging as absl_logging
 
-from rw_jax import plots, sweep, train
+from rw_jax import sweep, train
 from rw_jax.config import ConfigError
 from rw_jax.grid import expand, kept_steps
 from rw_jax.run_dir import cut
@@ -65,15 +65,14 @@ def test_every_cell_of_a_batch_equals_the_same_run_alone_bit_for_bit(six, record
     assert len({leaf for leaves in six.values() for leaf in leaves if len(leaf) > 8}) > 6
     for (p, seed), leaves in six.items():
         assert records_of(tiny_study(p=(p,), seed=(seed,))) == {(p, seed): leaves}
-    # Also where the labels are fields of a study without axes, which is compiled by itself.
-    assert records_of(tiny_study(fields={"task.p": 0.5, "seed": 1})) == {(0.5, 1): six[0.5, 1]}
 
 
 def test_a_run_of_the_grid_is_the_plain_single_run_of_train_py(six, mesh):
     study = tiny_study(fields={"task.p": 0.7, "seed": 1})
-    values = train.run_values(study)
-    schedule = sweep.make_schedule(study)
-    _, record = train.train(study, values, train.init(study, values), schedule, len(kept_steps(study)))
+    values, schedule, num_kept = train.run_values(study), sweep.make_schedule(study), len(kept_steps(study))
+    with quick_compilation():
+        run = jax.jit(lambda values: train.train(study, values, train.init(study, values), schedule, num_kept)[1])
+        record = run(values)
     for ours, theirs in zip(jax.tree.leaves(record), six[0.7, 1], strict=True):
         # The same numbers to rounding; only one compiled program gives them to the bit.
         np.testing.assert_allclose(np.frombuffer(theirs, np.float32), np.ravel(ours), rtol=1e-3, atol=1e-4)
@@ -108,8 +107,7 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_a_vmapped_batch(form, recor
     assert alone[1.0, 1] == some[1.0, 1]
 
 
-def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_study, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(plots, "write_figures", lambda run, folder: None)
+def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_study, sweep_once, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(values_run, folder)
     finished = contents(folder)
@@ -117,8 +115,7 @@ def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_stud
     (folder / "metrics.nc").unlink()
     (folder / "summary.csv").unlink()
     kept = (folder / "chunks" / "000-000001").stat().st_mtime_ns
-    with quick_compilation():
-        sweep.run(values_study, folder)
+    sweep_once(values_study, folder)
     assert "6 runs in" in capsys.readouterr().out
     assert (folder / "chunks" / "000-000001").stat().st_mtime_ns == kept  # only what was missing was trained
     assert stored_records(folder) == stored_records(values_run)
