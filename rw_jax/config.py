@@ -9,9 +9,10 @@ import dataclasses
 import itertools
 import json
 import math
+import numbers
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_type_hints
 
 import ml_collections
@@ -162,29 +163,45 @@ CHOICES = {
 }
 """Field: the names it can take."""
 
-_LARGEST_SEED = 2**31 - 1
+_LARGEST = 2**31 - 1
+"""Shapes, steps and seeds are 32-bit integers in the compiled program."""
 
+
+def _integer(least: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: least <= value <= _LARGEST, f"an integer from {least} to {_LARGEST}"
+
+
+def _number(least: float, largest: float) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: least <= value <= largest, f"a number from {least:g} to {largest:g}"
+
+
+def _word(value: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9._-]+", value) is not None and set(value) != {"."}
+
+
+# Numbers from 1e-30 to 1e30 are neither 0 nor infinite in float32.
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "task.num_nodes": (lambda value: value >= 3, "an integer of at least 3"),
-    "task.walk_length": (lambda value: value >= 3, "an integer of at least 3"),
-    "task.p": (lambda value: 0 <= value <= 1, "a probability from 0 to 1"),
-    "task.walks": (lambda value: value >= 1, "an integer of at least 1"),
-    "task.test_walks": (lambda value: value >= 1, "an integer of at least 1"),
-    "model.position_width": (lambda value: value >= 3, "an integer of at least 3"),
-    "model.init_scale": (lambda value: value >= 0, "a number of at least 0"),
-    "training.epsilon": (lambda value: value > 0, "a number above 0"),
-    "training.learning_rate": (lambda value: value >= 0, "a number of at least 0"),
-    "training.steps": (lambda value: value >= 0, "an integer of at least 0"),
-    "record.every": (lambda value: value >= 1, "an integer of at least 1"),
-    "record.parameters": (lambda value: value >= 0, "steps of at least 0"),
-    "execution.cells_per_chunk": (lambda value: value >= 1, "an integer of at least 1"),
-    "execution.cells_per_batch": (lambda value: value >= 1, "an integer of at least 1"),
-    "figures.p": (lambda value: 0 <= value <= 1, "probabilities from 0 to 1"),
-    "study_seed": (lambda value: 0 <= value <= _LARGEST_SEED, f"an integer from 0 to {_LARGEST_SEED}"),
-    "seed": (lambda value: 0 <= value <= _LARGEST_SEED, f"an integer from 0 to {_LARGEST_SEED}"),
-    "name": (lambda value: re.fullmatch(r"[A-Za-z0-9._-]+", value) is not None and set(value) != {"."},
-             "a word of letters, digits, '.', '_' and '-'"),
-}  # fmt: skip
+    "name": (_word, "a word of letters, digits, '.', '_' and '-'"),
+    "task.num_nodes": _integer(3),
+    "task.walk_length": _integer(3),
+    "task.p": _number(0, 1),
+    "task.walks": _integer(1),
+    "task.test_walks": _integer(1),
+    "model.position_width": _integer(3),
+    "model.init_scale": _number(0, 1e30),
+    "training.epsilon": _number(1e-30, 1e30),
+    "training.learning_rate": _number(0, 1e30),
+    "training.steps": _integer(0),
+    "record.every": _integer(1),
+    "record.parameters": _integer(0),
+    "execution.cells_per_chunk": _integer(1),
+    "execution.cells_per_batch": _integer(1),
+    "figures.p": _number(0, 1),
+    "study_seed": _integer(0),
+    "seed": _integer(0),
+    **{field: (choices.__contains__, f"one of {', '.join(choices)}") for field, choices in CHOICES.items()},
+}
+"""Every field that is no group: whether a value of its type is in range, and what would be right, in words."""
 
 
 def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
@@ -194,8 +211,14 @@ def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
       ConfigError: if a field is missing, unknown, of the wrong type or out of range, or a grid cannot be made.
     """
     if not isinstance(config_dict, ml_collections.ConfigDict):
-        raise ConfigError(f"get_config() returned {config_dict!r}, but must return a ConfigDict.")
-    return _from_mapping(config_dict.to_dict())
+        raise ConfigError(f"get_config() returned {_shown(config_dict)}, but must return a ConfigDict.")
+    try:
+        fields = config_dict.to_dict()
+    except ml_collections.config_dict.RequiredValueError as error:
+        raise ConfigError(
+            f"A field of the config has no value yet, but every field must be given ({error})."
+        ) from error
+    return _from_mapping(fields)
 
 
 def from_json(text: str) -> Config:
@@ -210,18 +233,50 @@ def from_json(text: str) -> Config:
         raise ConfigError(f"The config is not JSON ({error}).") from error
     if not isinstance(fields, dict):
         raise ConfigError("The config is JSON, but not an object.")
-    fields["grid"] = dict(fields.get("grid", ()))
+    try:
+        fields["grid"] = dict(fields.get("grid", ()))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"grid is {_shown(fields['grid'])}, but must be a list of axes with their labels.") from error
     return _from_mapping(fields)
 
 
+def describe_field(path: str) -> str:
+    """What the field at a path of the config, such as "task.p" or "grid.seed", can be set to, in words.
+
+    Raises:
+      ConfigError: if there is no such field, or it is a group of fields.
+    """
+    if path.startswith("grid."):
+        axis = path.removeprefix("grid.")
+        _check_axis_name(axis)
+        return f"a tuple of labels, each {_RANGES[AXES[axis]][1]}"
+    kind: Any = Config
+    group = ""
+    for name in path.split("."):
+        _check_field_name(kind, group, name)
+        kind, group = get_type_hints(kind)[name], f"{group}{name}."
+    if dataclasses.is_dataclass(kind) or path == "grid":
+        raise ConfigError(f"{path} is a group of fields; set one of them, such as {path}.{_names(kind)[0]}.")
+    if path == "zipped":
+        return _GROUPS_OF_AXES
+    right = _RANGES[path][1]
+    return f"a tuple, each element {right}" if isinstance(kind, types.GenericAlias) else right
+
+
 def differences(one: Config, other: Config) -> list[str]:
-    """The fields in which two configs differ, each as 'field: one value, other value'."""
-    mine, theirs = _flatten(dataclasses.asdict(one)), _flatten(dataclasses.asdict(other))
+    """The fields in which two configs differ, each as 'field: one value, other value'; empty if they are equal."""
+    mine, theirs = _flatten(_as_tree(one)), _flatten(_as_tree(other))
     return [
-        f"{field}: {mine.get(field)!r}, {theirs.get(field)!r}"
+        f"{field}: {_shown(mine.get(field))}, {_shown(theirs.get(field))}"
         for field in {**mine, **theirs}
         if mine.get(field) != theirs.get(field)
     ]
+
+
+def _as_tree(config: Config) -> dict[str, Any]:
+    """The fields of a config with the order of the axes and the labels of each axis as fields of their own."""
+    fields = dataclasses.asdict(config)
+    return fields | {"grid": {"axes": [axis for axis, _ in config.grid], **dict(config.grid)}}
 
 
 def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -240,16 +295,14 @@ def _from_mapping(fields: Mapping[str, Any]) -> Config:
 
 def _dataclass_from(cls: Any, fields: Any, prefix: str) -> Any:
     if not isinstance(fields, Mapping):
-        raise ConfigError(f"{prefix.rstrip('.')} is {fields!r}, but must be a group of fields.")
-    known = {field.name: field.type for field in dataclasses.fields(cls)}
+        raise ConfigError(f"{prefix.rstrip('.')} is {_shown(fields)}, but must be a group of fields.")
     for name in fields:
-        if name not in known:
-            raise ConfigError(f"{prefix}{name} is not a field of the config; {_where(prefix)} has {', '.join(known)}.")
+        _check_field_name(cls, prefix, name)
     values = {}
-    for name, kind in known.items():
+    for name, kind in get_type_hints(cls).items():
         path = prefix + name
         if name not in fields:
-            raise ConfigError(f"{path} is missing; every field must be given.")
+            raise ConfigError(f"{path} is missing, but every field must be given.")
         if path == "grid":
             values[name] = _grid_from(fields[name])
         elif path == "zipped":
@@ -261,8 +314,17 @@ def _dataclass_from(cls: Any, fields: Any, prefix: str) -> Any:
     return cls(**values)
 
 
-def _where(prefix: str) -> str:
-    return prefix.rstrip(".") if prefix else "it"
+def _check_field_name(cls: Any, prefix: str, name: Any) -> None:
+    if not dataclasses.is_dataclass(cls):
+        raise ConfigError(f"{prefix}{name} is not a field of the config; {prefix.rstrip('.')} is a field itself.")
+    if name not in _names(cls):
+        path, where = f"{prefix}{name}" or "An empty name", prefix.rstrip(".") or "it"
+        raise ConfigError(f"{path} is not a field of the config; {where} has {', '.join(_names(cls))}.")
+
+
+def _names(cls: Any) -> tuple[str, ...]:
+    """The fields of a group: of a dataclass, or the axes of the grid."""
+    return tuple(field.name for field in dataclasses.fields(cls)) if dataclasses.is_dataclass(cls) else tuple(AXES)
 
 
 def _field_from(path: str, kind: Any, value: Any) -> Any:
@@ -271,28 +333,31 @@ def _field_from(path: str, kind: Any, value: Any) -> Any:
         return None if value is None else _field_from(path, kind.__args__[0], value)
     if isinstance(kind, types.GenericAlias):  # only `tuple[x, ...]` occurs
         if not isinstance(value, tuple | list):
-            raise ConfigError(f"{path} is {value!r}, but must be a tuple.")
-        return tuple(_field_from(path, kind.__args__[0], element) for element in value)
-    value = _typed(path, kind, value)
-    if path in CHOICES and value not in CHOICES[path]:
-        raise ConfigError(f"{path} is {value!r}, but must be one of {', '.join(CHOICES[path])}.")
-    in_range, right = _RANGES.get(path, (None, ""))
-    if in_range is not None and not in_range(value):
-        raise ConfigError(f"{path} is {value!r}, but must be {right}.")
-    return value
+            raise ConfigError(f"{path} is {_shown(value)}, but must be {describe_field(path)}.")
+        return tuple(_scalar_from(path, kind.__args__[0], element, f"{path} holds", "each must") for element in value)
+    return _scalar_from(path, kind, value, f"{path} is", "must")
 
 
-_KINDS: dict[Any, str] = {int: "an integer", float: "a number", str: "a word"}
+def _scalar_from(path: str, kind: Any, value: Any, subject: str, must: str) -> Any:
+    """A value as int, float or str; NumPy's numbers become Python's, so that they are equal and shown as such."""
+    in_range, right = _RANGES[path]
+    if isinstance(value, _KINDS[kind]) and not isinstance(value, bool):
+        try:
+            converted = kind(value)
+        except OverflowError:  # an integer beyond the range of float
+            converted = math.inf
+        if in_range(converted):
+            return converted
+    raise ConfigError(f"{subject} {_shown(value)}, but {must} be {right}.")
 
 
-def _typed(path: str, kind: Any, value: Any) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ConfigError(f"{path} is {value!r}, but must be {_KINDS[kind]}.")
-    if kind is float and not math.isfinite(value):
-        raise ConfigError(f"{path} is {value!r}, but must be a finite number.")
-    return value
+_KINDS: dict[Any, Any] = {int: numbers.Integral, float: numbers.Real, str: str}
+
+
+def _shown(value: Any) -> str:
+    """A value in one line of a message, the middle of a long one left out."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 120 else f"{text[:80]} ... {text[-30:]}"
 
 
 def _axis_kind(axis: str) -> Any:
@@ -305,46 +370,54 @@ def _axis_kind(axis: str) -> Any:
 def _grid_from(fields: Any) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
     """The axes that were given; a field of the grid that is None is no axis."""
     if not isinstance(fields, Mapping):
-        raise ConfigError(f"grid is {fields!r}, but must be a group of axes.")
+        raise ConfigError(f"grid is {_shown(fields)}, but must be a group of axes.")
     axes = []
     for axis, labels in fields.items():
-        if axis not in AXES:
-            raise ConfigError(f"grid.{axis} is not a field that can be an axis; those are {', '.join(AXES)}.")
+        _check_axis_name(axis)
         if labels is None:
             continue
         if not isinstance(labels, tuple | list):
-            raise ConfigError(f"grid.{axis} is {labels!r}, but must be a tuple of labels.")
+            raise ConfigError(f"grid.{axis} is {_shown(labels)}, but must be {describe_field(f'grid.{axis}')}.")
+        if len(labels) == 1 and labels[0] is None:  # None on the command line
+            continue
         axes.append((axis, _labels_from(axis, tuple(labels))))
     return tuple(axes)
+
+
+def _check_axis_name(axis: Any) -> None:
+    if axis not in AXES:
+        raise ConfigError(f"grid.{axis} is not a field that can be an axis; those are {', '.join(AXES)}.")
 
 
 def _labels_from(axis: str, labels: tuple[Any, ...]) -> tuple[Scalar, ...]:
     kind, name = _axis_kind(axis), f"grid.{axis}"
     if kind is int:  # range(16) on the command line arrives as a word
-        labels = tuple(number for label in labels for number in _expand_range(label))
+        labels = tuple(number for label in labels for number in _expand_range(name, label))
     if kind is str:  # words with commas on the command line arrive as one word
         labels = tuple(word for label in labels for word in (label.split(",") if isinstance(label, str) else [label]))
-    if not labels or labels == ("",):
+    if not labels or (len(labels) == 1 and isinstance(labels[0], str) and not labels[0]):
         raise ConfigError(f"{name} is empty, but an axis needs at least one label; leave it None for no axis.")
-    try:
-        return tuple(_field_from(AXES[axis], kind, label) for label in labels)
-    except ConfigError as error:
-        raise ConfigError(f"{name} has a label that cannot be used: {error}") from error
+    return tuple(_scalar_from(AXES[axis], kind, label, f"{name} has the label", "each must") for label in labels)
 
 
-def _expand_range(label: Any) -> tuple[Any, ...]:
-    match = re.fullmatch(r"range\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", label) if isinstance(label, str) else None
+def _expand_range(name: str, label: Any) -> Iterable[Any]:
+    match = re.fullmatch(r"range\(\s*(\d{1,10})\s*(?:,\s*(\d{1,10})\s*)?\)", label) if isinstance(label, str) else None
     if match is None:
         return (label,)
     first, second = match.groups()
-    return tuple(range(int(first)) if second is None else range(int(first), int(second)))
+    seeds = range(int(first)) if second is None else range(int(first), int(second))
+    if len(seeds) > _LARGEST_AXIS:
+        raise ConfigError(f"{name} is {label}, but an axis can have at most {_LARGEST_AXIS} labels.")
+    return seeds
+
+
+_LARGEST_AXIS = 10_000_000
+_GROUPS_OF_AXES = "a tuple of groups of axes, such as (('num_nodes', 'walk_length'),)"
 
 
 def _zipped_from(groups: Any) -> tuple[tuple[str, ...], ...]:
     if not isinstance(groups, tuple | list) or not all(isinstance(group, tuple | list) for group in groups):
-        raise ConfigError(
-            f"zipped is {groups!r}, but must be a tuple of groups of axes, such as (('num_nodes', 'walk_length'),)."
-        )
+        raise ConfigError(f"zipped is {_shown(groups)}, but must be {_GROUPS_OF_AXES}.")
     return tuple(tuple(group) for group in groups)
 
 
@@ -368,11 +441,12 @@ def group_labels(config: Config, group: tuple[str, ...]) -> tuple[tuple[Scalar, 
 def _check_axes(config: Config) -> None:
     labels, seen = dict(config.grid), []
     for group in config.zipped:
+        if not group:
+            raise ConfigError(f"zipped has an empty group, but must be {_GROUPS_OF_AXES}.")
         for axis in group:
-            if axis not in labels:
-                raise ConfigError(
-                    f"zipped has {axis!r}, but must name axes of the grid; those are {', '.join(labels) or 'none'}."
-                )
+            if not isinstance(axis, str) or axis not in labels:
+                there = ", ".join(labels) or "none"
+                raise ConfigError(f"zipped has {_shown(axis)}, but must name axes of the grid; those are {there}.")
             if axis in seen:
                 raise ConfigError(f"zipped has {axis!r} twice, but an axis can advance with one group only.")
             seen.append(axis)
@@ -388,7 +462,7 @@ def _check_axes(config: Config) -> None:
         if count > 1:
             shown = place[0] if len(group) == 1 else place
             raise ConfigError(
-                f"grid.{', '.join(group)} has the label {shown!r} more than once, but labels must differ."
+                f"grid.{', '.join(group)} has the label {_shown(shown)} more than once, but labels must differ."
             )
 
 

@@ -34,12 +34,19 @@ class Cell:
     Attributes:
       index: its place along each dimension.
       labels: its label on every axis.
-      config: its config, with the labels set and no grid.
+      structure_config: the config that all cells of its structure share.
     """
 
     index: tuple[int, ...]
     labels: dict[str, Scalar]
-    config: Config
+    structure_config: Config
+
+    @property
+    def config(self) -> Config:
+        """The cell's own config, with its labels set and no grid; made when asked for, as grids can be large."""
+        return self.structure_config.replace(
+            **{axis: label for axis, label in self.labels.items() if axis in VALUE_AXES}
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Structure:
     """The cells that one compiled program runs.
 
     Attributes:
-      config: their common config; its fields of VALUE_AXES are those of the first cell and must not be relied on.
+      config: their common config without a grid; its fields of VALUE_AXES are those of the study, not of any cell.
       cells: in the order of the grid.
     """
 
@@ -74,19 +81,19 @@ class Grid:
 def expand(config: Config) -> Grid:
     """The cells of a config's grid; a config without axes is a grid of one cell."""
     dimensions = tuple(Dimension(group, group_labels(config, group)) for group in axis_groups(config))
+    axes = [axis for dimension in dimensions for axis in dimension.axes]
     single = dataclasses.replace(config, grid=(), zipped=())
-    by_structure: dict[Config, list[Cell]] = {}
-    for index in itertools.product(*(range(len(dimension.labels)) for dimension in dimensions)):
-        labels = {
-            axis: label
-            for dimension, place in zip(dimensions, index, strict=True)
-            for axis, label in zip(dimension.axes, dimension.labels[place], strict=True)
-        }
-        cell = Cell(index, labels, single.replace(**labels))
-        structure = cell.config.replace(**{axis: single.value(axis) for axis in VALUE_AXES})
-        by_structure.setdefault(structure, []).append(cell)
-    structures = tuple(Structure(config, tuple(cells)) for config, cells in by_structure.items())
-    return Grid(dimensions, structures)
+    # Configs are made once for each structure, and not for each cell: a study can have a million cells.
+    structures: dict[tuple[Scalar, ...], tuple[Config, list[Cell]]] = {}
+    for place in itertools.product(*(enumerate(dimension.labels) for dimension in dimensions)):
+        labels = dict(zip(axes, itertools.chain.from_iterable(group for _, group in place), strict=True))
+        key = tuple(label for axis, label in labels.items() if axis not in VALUE_AXES)
+        if key not in structures:
+            changed = {axis: label for axis, label in labels.items() if axis not in VALUE_AXES}
+            structures[key] = (single.replace(**changed), [])
+        structure_config, cells = structures[key]
+        cells.append(Cell(tuple(i for i, _ in place), labels, structure_config))
+    return Grid(dimensions, tuple(Structure(config, tuple(cells)) for config, cells in structures.values()))
 
 
 def recorded_steps(config: Config) -> tuple[int, ...]:

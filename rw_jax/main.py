@@ -1,54 +1,128 @@
 """The command line.
 
-python -m rw_jax.main --config=configs/sweep.py [--workdir=runs/sweep] [--config.field=value ...]
+    python -m rw_jax.main --config=configs/sweep.py [--workdir=runs/sweep] [--config.FIELD=VALUE ...]
+
+--config is a file whose get_config() returns the study; --config.FIELD changes one of its fields, such as
+--config.training.steps=100 or --config.grid.seed='range(100)'; --workdir is the run directory, runs/NAME if it is not
+given. The same command goes on with a run that was interrupted.
 """
 
+import logging as python_logging
+import re
+import runpy
 import sys
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
+import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
 from rw_jax import sweep
-from rw_jax.config import ConfigError, from_config_dict
-
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The config file, such as configs/sweep.py.", lock_config=True
-)
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run directory; runs/<config.name> if it is not given.")
+from rw_jax.config import Config, ConfigError, describe_field, from_config_dict
 
 
-def main(argv: list[str]) -> None:
-    """Runs the sweep of the config; bad input is one sentence and exit code 2."""
-    del argv
-    logging.set_verbosity(logging.INFO)
+def main(study: tuple[Config, Path]) -> None:
+    """Runs the sweep of a config in a run directory; one that cannot be used is one sentence and exit code 2."""
+    # One plain line per message, and of JAX only warnings: it tells which backends this machine does not have.
+    logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
+    python_logging.getLogger("jax").setLevel(python_logging.WARNING)
+    config, workdir = study
     try:
-        config = from_config_dict(_CONFIG.value)
-        sweep.run(config, Path(_WORKDIR.value or f"runs/{config.name}"))
+        sweep.run(config, workdir)
     except ConfigError as error:
         _refuse(error)
 
 
-def parse_flags(argv: list[str]) -> list[str]:
-    """Parses the command line; what cannot be parsed is one sentence and exit code 2."""
-    files = [word.split("=", 1)[1] for word in argv if word.startswith("--config=")]
-    if not files:
-        _refuse("--config is not given, but must name a config file, such as --config=configs/sweep.py.")
-    if not Path(files[-1]).is_file():
-        _refuse(f"--config is {files[-1]!r}, which is not a file; give one, such as --config=configs/sweep.py.")
+def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple[Config, Path]:
+    """The config and the run directory that a command line names; bad input is one sentence and exit code 2.
+
+    Args:
+      argv: the command line, the program first.
+      flag_values: where the flags are defined and parsed; it can be used once.
+    """
+    if {"--help", "--helpshort", "-h"} & set(argv[1:]):
+        print(__doc__)
+        sys.exit(0)
     try:
-        return flags.FLAGS(argv)
-    except AttributeError as error:
-        _refuse(f"{error} is not a field of the config.")
-    except flags.Error as error:
-        _refuse(error)
+        argv = [argv[0], *flag_values.read_flags_from_files(argv[1:], force_gnu=False)]
+        path, argv = _take_config_file(argv)
+        config_dict = _load(path)
+        _check_field_names(argv)
+        # ml_collections knows the overrides by their words on the command line, so the flags are defined here.
+        config_flags.DEFINE_config_dict("config", config_dict, flag_values=flag_values, sys_argv=argv)
+        workdir = flags.DEFINE_string("workdir", None, "The run directory.", flag_values=flag_values)
+        leftovers = flag_values(argv)[1:]
+        if leftovers:
+            _refuse(f"{leftovers[0]!r} is not a flag; give every flag as --name=value, in quotes if it has spaces.")
+        if workdir.value == "":
+            _refuse("--workdir is empty, but must name a folder, or be left out for runs/<name of the config>.")
+        config = from_config_dict(config_dict)
+    except (ConfigError, flags.Error) as error:
+        _refuse(_explain(error))
+    return config, Path(workdir.value or f"runs/{config.name}")
+
+
+def _take_config_file(argv: list[str]) -> tuple[str, list[str]]:
+    """The path that --config names, and the command line without it."""
+    first = flags.FlagValues()
+    paths = flags.DEFINE_multi_string("config", [], "The config file.", flag_values=first)
+    first.set_gnu_getopt(True)  # flags after a word that is no flag are looked at, too
+    rest = first(argv, known_only=True)
+    if not paths.value:
+        raise ConfigError("--config is not given, but must name a config file, such as --config=configs/sweep.py.")
+    if len(paths.value) > 1:
+        raise ConfigError(f"--config is given as {' and '.join(paths.value)}, but must be given once.")
+    return paths.value[0], rest
+
+
+def _load(path: str) -> ml_collections.ConfigDict:
+    """What get_config() of a config file returns, its fields locked."""
+    if not Path(path).is_file():
+        raise ConfigError(f"--config is {path!r}, which is not a file; give one, such as --config=configs/sweep.py.")
+    try:
+        get_config = runpy.run_path(path).get("get_config")
+        config_dict = get_config() if callable(get_config) else None
+    except (Exception, SystemExit) as error:  # whatever a config file does wrong
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        where = f" in line {lines[-1]}" if lines else ""
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
+        raise ConfigError(f"--config is {path!r}, which cannot be used{where}: {reason}.") from error
+    if not callable(get_config):
+        raise ConfigError(f"--config is {path!r}, which has no get_config(), but must define it.")
+    if not isinstance(config_dict, ml_collections.ConfigDict):
+        given = type(config_dict).__name__
+        raise ConfigError(f"--config is {path!r}, whose get_config() gives {given}, but must give a ConfigDict.")
+    return config_dict.lock()
+
+
+def _check_field_names(argv: list[str]) -> None:
+    """Refuses --config.FIELD for what is no field, which ml_collections meets with a bare AttributeError."""
+    for word in argv[1:]:
+        override = re.match(r"--?config\.([^=]*)", word)
+        if override:
+            describe_field(override[1])
+
+
+def _explain(error: ConfigError | flags.Error) -> str:
+    """A sentence on what is wrong; those of absl do not say what would be right."""
+    reason = " ".join(str(error).split()).removeprefix("ERROR:: ")
+    if isinstance(error, flags.UnrecognizedFlagError):
+        return f"--{error.flagname} is not a flag; there are --config, --config.FIELD and --workdir."
+    missing = re.fullmatch(r"Missing value for flag (--\S+)", reason)
+    if missing:
+        return f"{missing[1]} has no value, but must have one, as in {missing[1]}=VALUE."
+    illegal = re.match(r"flag --config\.([\w.]+)=(.*?): ", reason)
+    if illegal:
+        return f"{illegal[1]} is {illegal[2]!r}, but must be {describe_field(illegal[1])}."
+    return reason.rstrip(".") + "."
 
 
 def _refuse(reason: object) -> NoReturn:
-    print(f"rw_jax: {reason}", file=sys.stderr)
+    print("rw_jax:", *str(reason).split(), file=sys.stderr)  # one line, whatever was given
     sys.exit(2)
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=parse)

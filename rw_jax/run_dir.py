@@ -15,6 +15,8 @@ import dataclasses
 import functools
 import json
 import math
+import numbers
+import operator
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +31,7 @@ from rw_jax import checkpoint, reduced, train
 from rw_jax.config import AXES, Config, ConfigError, Scalar, from_json
 from rw_jax.grid import Cell, Dimension, Grid, Structure, expand, kept_steps, recorded_steps
 from rw_jax.metrics import METRICS
+from rw_jax.model import Output
 
 Params = dict[str, np.ndarray]
 
@@ -106,8 +109,8 @@ def read_config(run_dir: RunDir) -> Config:
         raise RunError(f"{run_dir.path} is not a run directory: it has no {run_dir.config_file.name}.")
     try:
         return from_json(run_dir.config_file.read_text())
-    except ConfigError as error:
-        raise RunError(f"{run_dir.config_file} cannot be read: {error}") from error
+    except (ConfigError, OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{run_dir.config_file} cannot be read: {str(error).rstrip('.')}.") from error
 
 
 def gather_metrics(run_dir: RunDir, config: Config) -> xr.Dataset:
@@ -238,22 +241,20 @@ class Run:
           step: a step with recorded parameters.
           **labels: the cell; errors as `params`.
         """
-        params, config = self.params(step=step, **labels), self.cell(**labels).config
+        params, config = self.params(step=step, **labels), self.cell(**labels).structure_config
         if tokens is None:
             tokens, _ = self.walks("test", **labels)
         tokens = np.asarray(tokens)
         length = config.task.walk_length - 1
-        if tokens.ndim != 2 or tokens.shape[1] != length or not np.issubdtype(tokens.dtype, np.integer):
-            raise RunError(
-                f"tokens are {tokens.dtype}{list(tokens.shape)}, but must be integers of shape [B, {length}]."
-            )
-        if tokens.size and not 0 <= tokens.min() <= tokens.max() < config.task.num_nodes:
+        if tokens.shape[1:] != (length,) or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
+            given = f"{tokens.dtype}{list(tokens.shape)}"
+            raise RunError(f"tokens are {given}, but must be integers of shape [B, {length}] with B at least 1.")
+        if not 0 <= tokens.min() <= tokens.max() < config.task.num_nodes:
             raise RunError(
                 f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{config.task.num_nodes - 1}."
             )
         with self._precision():
-            params = jax.tree.map(jnp.asarray, params)
-            return np.asarray(train.make_learner(config).apply(params, jnp.asarray(tokens).T).attention).T
+            return np.asarray(_forward(config)(params, jnp.asarray(tokens).T).attention).T
 
     def cell(self, **labels: Scalar) -> Cell:
         """The cell with these labels. Errors as `params`."""
@@ -309,15 +310,24 @@ class Run:
         return jax.enable_x64(self.config.precision == "float64")
 
 
+@functools.lru_cache(maxsize=8)
+def _forward(structure: Config) -> Callable[[Params, jax.Array], Output]:
+    """The model of a structure, compiled: called by itself, its branches would be compiled anew at every call."""
+    return jax.jit(train.make_learner(structure).apply)
+
+
 def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:
-    """The place along a dimension that the given labels name."""
-    places = [
-        place
-        for place, labels in enumerate(dimension.labels)
-        if all(_same(given[axis], label) for axis, label in zip(dimension.axes, labels, strict=True) if axis in given)
-    ]
-    if len(places) == 1:
-        return places[0]
+    """The place along a dimension that the given labels name, exactly or, if none is, but for rounding."""
+    for same in (operator.eq, _same):
+        places = [
+            place
+            for place, labels in enumerate(dimension.labels)
+            if all(
+                same(given[axis], label) for axis, label in zip(dimension.axes, labels, strict=True) if axis in given
+            )
+        ]
+        if len(places) == 1:
+            return places[0]
     name = ", ".join(dimension.axes)
     there = _listed(labels[0] if len(labels) == 1 else labels for labels in dimension.labels)
     if not given:
@@ -328,10 +338,10 @@ def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:
 
 
 def _same(one: Scalar, other: Scalar) -> bool:
-    """Whether two labels are the same but for the rounding of arithmetic on decimal fractions."""
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    return math.isclose(one, other, rel_tol=1e-9)
+    """Whether two labels are the same, numbers with a fraction but for the rounding of arithmetic on them."""
+    if isinstance(one, numbers.Real) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return one == other
 
 
 def _listed(labels: Any) -> str:

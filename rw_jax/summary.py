@@ -75,8 +75,8 @@ def show(rows: pd.DataFrame) -> None:
     for _, row in rows.head(_LARGEST_TABLE).iterrows():
         shown.add_row(*(str(row[name]) if isinstance(row[name], str) else f"{row[name]:g}" for name in axes),
                       *(_cell(row, name) for name in COLUMNS))  # fmt: skip
-    # A fixed width keeps the rows whole where the output is no terminal.
-    console = rich.console.Console(width=None if rich.console.Console().is_terminal else 200)
+    # Where the output is no terminal, the table is as wide as its rows are.
+    console = rich.console.Console(width=None if rich.console.Console().is_terminal else 1000)
     console.print(shown)
     if len(rows) > _LARGEST_TABLE:
         print(f"The other {len(rows) - _LARGEST_TABLE} rows are in summary.csv.")

@@ -182,9 +182,6 @@ def make_schedule(structure: Config) -> train.Schedule:
 def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, object]:
     """What the numbers of a run depend on besides its config."""
     packages = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy", "xarray")
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
     return {
         "versions": {
             "python": platform.python_version(),
@@ -192,19 +189,36 @@ def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, object]:
         },
         "devices": [f"{device.platform} {device.device_kind}" for device in mesh.devices.flat],
         "machine": platform.machine(),
-        "commit": commit.stdout.strip() or None,
+        "commit": commit_of(Path(__file__)),
         "command": " ".join(sys.orig_argv),
         "cells_per_batch": cells_per_batch,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
+def commit_of(file: Path) -> str | None:
+    """The hash of the commit that is checked out where a file is tracked; None if it is not, or there is no git."""
+    # An installed copy can lie in the checkout of another project, which does not track it.
+    for command in (["ls-files", "--error-unmatch", file.name], ["rev-parse", "--verify", "--quiet", "HEAD"]):
+        try:
+            git = subprocess.run(["git", *command], cwd=file.parent, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return None
+        if git.returncode != 0:
+            return None
+    return git.stdout.strip()
+
+
 def _check_directory(run_dir: RunDir, config: Config) -> None:
     path = run_dir.path
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"workdir is {path}, which is a file, but must be a folder or not be there yet.")
-    if not path.exists() or not any(path.iterdir()):
-        return
+    try:
+        if path.exists() and not path.is_dir():
+            raise ConfigError(f"workdir is {path}, which is a file, but must be a folder or not be there yet.")
+        # A first start that was killed while it wrote the config leaves only its unfinished file.
+        if not path.exists() or {entry.name for entry in path.iterdir()} <= {f"{run_dir.config_file.name}.tmp"}:
+            return
+    except OSError as error:
+        raise ConfigError(f"workdir is {path}, which cannot be used ({error.strerror}).") from error
     try:
         there = read_config(run_dir)
     except RunError as error:
@@ -212,8 +226,8 @@ def _check_directory(run_dir: RunDir, config: Config) -> None:
     different = differences(there, config)
     if different:
         raise ConfigError(
-            f"workdir is {path}, which holds a run of another config ({'; '.join(different)}); give another --workdir, "
-            "or remove that one."
+            f"workdir is {path}, which holds a run of another config ({'; '.join(different)}; there, here), but must "
+            "be new or of this config."
         )
 
 

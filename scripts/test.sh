@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
 # All tests. Further arguments go to pytest.
 set -euo pipefail
-. "$(dirname "$0")/environment.sh"
+. "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 exec python -m pytest "$@"

@@ -1,12 +1,17 @@
 """Fixtures that every test can ask for."""
 
+import contextlib
+import functools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import jax
 import pytest
 
 from configs import base
+from rw_jax import plots, sweep
 from rw_jax.config import Config, from_config_dict
+from tests.studies import tiny_study
 
 
 @pytest.fixture
@@ -20,3 +25,59 @@ def float64() -> Iterator[None]:
 def make_config() -> Callable[..., Config]:
     """configs/base.py with some fields changed, by the names of their axes."""
     return from_config_dict(base.get_config()).replace
+
+
+@pytest.fixture(scope="session")
+def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Trains a study into a run directory, a new one if none is given, without figures; a program is compiled once."""
+    make_program = functools.cache(sweep.make_program)
+
+    def train(config: Config, workdir: Path | None = None) -> Path:
+        workdir = workdir or tmp_path_factory.mktemp("runs") / config.name
+        with quick_compilation(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plots, "write_figures", lambda run, folder: None)
+            patch.setattr(sweep, "make_program", make_program)
+            sweep.run(config, workdir)
+        jax.config.update("jax_enable_x64", False)  # as a sweep of a float64 study leaves it on
+        return workdir
+
+    return train
+
+
+@contextlib.contextmanager
+def quick_compilation() -> Iterator[None]:
+    """Programs are compiled five times as fast, and run slower: for tests of what is done with the numbers."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="session")
+def values_study() -> Config:
+    """Six cells of one structure, in chunks of four."""
+    return tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1))
+
+
+@pytest.fixture(scope="session")
+def values_run(values_study: Config, sweep_once: Callable[..., Path]) -> Path:
+    """The finished run directory of values_study; not to be changed."""
+    return sweep_once(values_study)
+
+
+@pytest.fixture(scope="session")
+def structures_run(sweep_once: Callable[..., Path]) -> Path:
+    """The finished run directory of a float64 grid with axes of structure, three of them zipped; not to be changed."""
+    return sweep_once(
+        tiny_study(
+            p=(0.7,),
+            form=("reduced", "full"),
+            num_nodes=(4, 5),
+            walk_length=(6, 7),
+            steps=(4, 5),
+            seed=(0, 1),
+            zipped=(("num_nodes", "walk_length", "steps"),),
+            fields={"model.init": "gaussian", "model.init_scale": 0.1, "precision": "float64"},
+        )
+    )

@@ -1,0 +1,49 @@
+"""Every file in configs/ loads, is accepted, and says in its docstring what it is for and how it is run."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from rw_jax import main
+from rw_jax.config import Config
+from rw_jax.grid import expand
+
+PROJECT = Path(__file__).parent.parent
+FILES = sorted((PROJECT / "configs").glob("*.py"))
+
+
+def load(path: Path) -> tuple[Config, Path]:
+    return main.parse(["rw_jax", f"--config={path}"], flags.FlagValues())
+
+
+def test_there_are_the_base_a_smoke_test_and_the_main_job():
+    assert {"base", "smoke", "sweep"} <= {path.stem for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_config_is_accepted_and_named_after_its_file(path):
+    config, workdir = load(path)
+    assert config.name == path.stem
+    assert workdir == Path("runs") / path.stem
+    assert expand(config).num_cells >= 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_config_says_its_command_its_time_and_what_to_expect(path):
+    text = ast.get_docstring(ast.parse(path.read_text()))
+    assert text is not None
+    assert f"python -m rw_jax.main --config=configs/{path.name}" in text
+    assert "Time:" in text
+    assert "Expect" in text
+
+
+def test_the_main_job_is_the_grid_of_the_readme():
+    config, _ = load(PROJECT / "configs" / "sweep.py")
+    labels = dict(config.grid)
+    assert labels == {"p": tuple(round(0.05 * i, 2) for i in range(21)), "seed": tuple(range(16))}
+    assert (config.task.num_nodes, config.task.walk_length, config.model.position_width) == (6, 97, 1000)
+    assert (config.task.walks, config.task.test_walks) == (1000, 1000)
+    assert (config.training.learning_rate, config.training.epsilon, config.training.steps) == (1.0, 0.1, 50)
+    assert (config.model.init, config.model.form) == ("zero", "reduced")

@@ -1,0 +1,289 @@
+"""The command line: what it accepts, and that everything else is one sentence, exit code 2 and nothing written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from configs import smoke
+from rw_jax import main
+from rw_jax.config import Config, from_config_dict
+from tests.studies import assert_sentence, contents, tiny_study
+
+PROJECT = Path(__file__).parent.parent
+SMOKE = "--config=configs/smoke.py"
+
+BAD_COMMAND_LINES = [
+    # (words of the command line, words that the sentence must have)
+    ([], ["--config", "configs/sweep.py"]),
+    (["--config"], ["--config", "value"]),
+    (["--config="], ["--config", "''", "file"]),
+    (["--config=nowhere.py"], ["--config", "'nowhere.py'", "not a file"]),
+    (["--config=configs"], ["--config", "'configs'", "not a file"]),
+    (["--config=configs/smoke.py:full"], ["--config", "smoke.py:full", "not a file"]),
+    ([SMOKE, "--config=configs/sweep.py"], ["--config", "configs/smoke.py", "configs/sweep.py", "once"]),
+    ([SMOKE, "--wokrdir=here"], ["--wokrdir", "--workdir"]),
+    ([SMOKE, "--noconfig.seed"], ["--noconfig.seed", "not a flag"]),
+    ([SMOKE, "seed=3"], ["'seed=3'", "--name=value"]),
+    ([SMOKE, "--config.grid.seed=0, 1", "2"], ["'2'", "quotes"]),
+    ([SMOKE, "--workdir="], ["--workdir", "empty"]),
+    ([SMOKE, "--workdir"], ["--workdir", "no value"]),
+    ([SMOKE, "--flagfile=nowhere"], ["flagfile", "nowhere"]),
+    # fields that there are not
+    ([SMOKE, "--config.y=3"], ["y is not a field", "task, model, training"]),
+    ([SMOKE, "--config.a\nb=3"], ["a b is not a field"]),
+    ([SMOKE, "--config.=3"], ["name is not a field"]),
+    ([SMOKE, "--config.task.y=3"], ["task.y is not a field", "num_nodes, walk_length"]),
+    ([SMOKE, "--config.task.p.y=3"], ["task.p.y is not a field"]),
+    ([SMOKE, "--config.task[0]=3"], ["task[0] is not a field"]),
+    ([SMOKE, "--config.task={}"], ["task is a group", "task.name"]),
+    ([SMOKE, "--config.grid=3"], ["grid is a group"]),
+    ([SMOKE, "--config.grid.y=3"], ["grid.y", "can be an axis", "learning_rate"]),
+    ([SMOKE, "--config.grid.precision=float64"], ["grid.precision", "can be an axis"]),
+    # values of the wrong type
+    ([SMOKE, "--config.seed"], ["--config.seed", "value"]),
+    ([SMOKE, "--config.task.p=abc"], ["task.p", "'abc'", "a number from 0 to 1"]),
+    ([SMOKE, "--config.task.p="], ["task.p", "''", "a number from 0 to 1"]),
+    ([SMOKE, "--config.task.num_nodes=six"], ["task.num_nodes", "'six'", "an integer from 3"]),
+    ([SMOKE, "--config.seed=1.5"], ["seed", "'1.5'", "an integer from 0"]),
+    ([SMOKE, "--config.execution.cells_per_batch=None"], ["cells_per_batch", "'None'", "an integer from 1"]),
+    ([SMOKE, "--config.record.parameters="], ["record.parameters", "''", "an integer"]),
+    ([SMOKE, "--config.record.parameters=all"], ["record.parameters", "'all'", "an integer"]),
+    ([SMOKE, "--config.figures.p=half"], ["figures.p", "'half'", "a number from 0 to 1"]),
+    # values out of range
+    ([SMOKE, "--config.task.p=1.1"], ["task.p", "1.1", "from 0 to 1"]),
+    ([SMOKE, "--config.task.p=-0.1"], ["task.p", "-0.1", "from 0 to 1"]),
+    ([SMOKE, "--config.task.p=nan"], ["task.p", "nan", "from 0 to 1"]),
+    ([SMOKE, "--config.task.num_nodes=2"], ["task.num_nodes", "2", "from 3"]),
+    ([SMOKE, "--config.task.num_nodes=99999999999"], ["task.num_nodes", "99999999999", "2147483647"]),
+    ([SMOKE, "--config.task.walk_length=2"], ["task.walk_length", "2", "from 3"]),
+    ([SMOKE, "--config.task.walks=0"], ["task.walks", "0", "from 1"]),
+    ([SMOKE, "--config.task.test_walks=-5"], ["task.test_walks", "-5", "from 1"]),
+    ([SMOKE, "--config.model.position_width=12"], ["model.position_width", "12", "task.walk_length = 13"]),
+    ([SMOKE, "--config.model.init_scale=-0.1"], ["model.init_scale", "-0.1", "from 0"]),
+    ([SMOKE, "--config.training.learning_rate=-1"], ["training.learning_rate", "-1.0", "from 0"]),
+    ([SMOKE, "--config.training.learning_rate=inf"], ["training.learning_rate", "inf", "1e+30"]),
+    ([SMOKE, "--config.training.epsilon=0"], ["training.epsilon", "0.0", "from 1e-30"]),
+    ([SMOKE, "--config.training.epsilon=1e-50"], ["training.epsilon", "1e-50", "from 1e-30"]),
+    ([SMOKE, "--config.training.steps=-1"], ["training.steps", "-1", "from 0"]),
+    ([SMOKE, "--config.record.every=0"], ["record.every", "0", "from 1"]),
+    ([SMOKE, "--config.record.parameters=0,-1"], ["record.parameters", "-1", "from 0"]),
+    ([SMOKE, "--config.execution.cells_per_chunk=0"], ["execution.cells_per_chunk", "0", "from 1"]),
+    ([SMOKE, "--config.study_seed=-1"], ["study_seed", "-1", "from 0"]),
+    ([SMOKE, "--config.seed=2147483648"], ["seed", "2147483648", "2147483647"]),
+    # names that there are not
+    ([SMOKE, "--config.task.name=torus"], ["task.name", "'torus'", "circle"]),
+    ([SMOKE, "--config.model.form=ful"], ["model.form", "'ful'", "reduced, full"]),
+    ([SMOKE, "--config.model.unit_length=all"], ["model.unit_length", "'all'", "none, keys, both"]),
+    ([SMOKE, "--config.model.init=ones"], ["model.init", "'ones'", "zero, gaussian"]),
+    ([SMOKE, "--config.training.loss=hinge"], ["training.loss", "'hinge'", "log"]),
+    ([SMOKE, "--config.precision=float16"], ["precision", "'float16'", "float32, float64"]),
+    ([SMOKE, "--config.name="], ["name", "''", "a word"]),
+    ([SMOKE, "--config.name=../elsewhere"], ["name", "'../elsewhere'", "a word"]),
+    ([SMOKE, "--config.name=.."], ["name", "'..'", "a word"]),
+    # grids
+    ([SMOKE, "--config.grid.p="], ["grid.p", "empty"]),
+    ([SMOKE, "--config.grid.p=()"], ["grid.p", "empty"]),
+    ([SMOKE, "--config.grid.p=0.5,1.5"], ["grid.p", "1.5", "from 0 to 1"]),
+    ([SMOKE, "--config.grid.p=0.5,0.7,0.5"], ["grid.p", "0.5", "more than once"]),
+    ([SMOKE, "--config.grid.p=0,0.0"], ["grid.p", "0.0", "more than once"]),
+    ([SMOKE, "--config.grid.p=half"], ["grid.p", "'half'", "from 0 to 1"]),
+    ([SMOKE, "--config.grid.seed=0,0.5"], ["grid.seed", "0.5", "an integer"]),
+    ([SMOKE, "--config.grid.seed=range(5,2)"], ["grid.seed", "empty"]),
+    ([SMOKE, "--config.grid.seed=range(x)"], ["grid.seed", "range(x)", "an integer"]),
+    ([SMOKE, "--config.grid.seed=range(999999999)"], ["grid.seed", "range(999999999)", "at most"]),
+    ([SMOKE, "--config.grid.seed=1,,2"], ["grid.seed", "1,,2", "a tuple of labels"]),
+    ([SMOKE, "--config.grid.seed=True,False"], ["grid.seed", "True", "an integer"]),
+    ([SMOKE, "--config.grid.form=full,ful"], ["grid.form", "'ful'", "reduced, full"]),
+    ([SMOKE, "--config.grid.walk_length=13,101"], ["model.position_width", "100", "101"]),
+    ([SMOKE, "--config.zipped=p,seed"], ["zipped", "'p,seed'", "a tuple of groups"]),
+    ([SMOKE, "--config.zipped=(('p', 'seed'),)"], ["zipped", "p, seed", "3, 4", "equally many"]),
+    ([SMOKE, "--config.zipped=(('p', 'steps'),)"], ["zipped", "'steps'", "p, seed"]),
+    ([SMOKE, "--config.zipped=(('p', 'p'),)"], ["zipped", "'p'", "twice"]),
+    ([SMOKE, "--config.zipped=(([],),)"], ["zipped", "[]", "p, seed"]),
+    ([SMOKE, "--config.zipped=((),)"], ["zipped", "empty group"]),
+]
+
+BAD_FILES = [
+    # (the config file, words that the sentence must have)
+    ("def get_config(:\n", ["SyntaxError", "line 1"]),
+    ("x = 3\n", ["no get_config()"]),
+    ("get_config = 3\n", ["no get_config()"]),
+    ("import no_such_module\n", ["line 1", "no_such_module"]),
+    ("def get_config():\n    return 1 / 0\n", ["line 2", "ZeroDivisionError", "division by zero"]),
+    ("def get_config():\n    raise ValueError('no\\nway')\n", ["line 2", "ValueError: no way"]),
+    ("def get_config():\n    open('/nowhere')\n", ["line 2", "FileNotFoundError"]),
+    ("def get_config(size):\n    pass\n", ["TypeError", "size"]),
+    ("def get_config():\n    pass\n", ["NoneType", "ConfigDict"]),
+    ("def get_config():\n    return {'name': 'x'}\n", ["dict", "ConfigDict"]),
+    ("raise SystemExit(0)\n", ["SystemExit", "line 1"]),
+    ("import ml_collections\n\n\ndef get_config():\n    return ml_collections.ConfigDict()\n", ["name is missing"]),
+    ("{change} config.grid.p = range(3); return config\n", ["line 3", "TypeError", "tuple"]),
+    ("{change} config.task.nodes = 6; return config\n", ["task.nodes is not a field", "num_nodes"]),
+    ("{change} del config.task.p; return config\n", ["task.p is missing"]),
+    ("{change} del config.grid; return config\n", ["grid is missing"]),
+    ("{change} config.task = 3; return config\n", ["line 3", "task"]),
+    ("{change} config.grid.seed = (0, 2**40); return config\n", ["grid.seed", str(2**40)]),
+    ("{change} config.grid.p = (0.5, 10**400); return config\n", ["grid.p", "1000", "from 0 to 1"]),
+    ("{change} config.training.loss = None; return config\n", ["training.loss", "None"]),
+]
+
+
+def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The sentence with which a command line is refused, exit code 2, before anything starts."""
+    with pytest.raises(SystemExit) as refused:
+        main.parse(["rw_jax", *argv], flags.FlagValues())
+    assert refused.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("rw_jax: ")
+    sentence = err.removeprefix("rw_jax: ").removesuffix("\n")
+    assert_sentence(sentence)
+    return sentence
+
+
+def parsed(*argv: str) -> tuple[Config, Path]:
+    return main.parse(["rw_jax", *argv], flags.FlagValues())
+
+
+def command(*argv: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    return subprocess.run(
+        [sys.executable, "-m", "rw_jax.main", *argv],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("argv", "words"), BAD_COMMAND_LINES, ids=lambda value: " ".join(value)[:50])
+def test_a_bad_command_line_is_refused_in_one_sentence_that_says_what_would_be_right(
+    argv, words, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(PROJECT)
+    before = set(PROJECT.iterdir())
+    sentence = refusal(argv, capsys)
+    for word in words:
+        assert word in sentence
+    assert set(PROJECT.iterdir()) == before
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_FILES, ids=range(len(BAD_FILES)))
+def test_a_bad_config_file_is_refused_in_one_sentence_that_says_where_it_fails(text, words, capsys, tmp_path):
+    path = tmp_path / "study.py"
+    path.write_text(
+        text.replace("{change}", "from configs import base\ndef get_config():\n    config = base.get_config();")
+    )
+    sentence = refusal([f"--config={path}"], capsys)
+    for word in words:
+        assert word in sentence
+    assert [entry.name for entry in tmp_path.iterdir() if entry.suffix == ".py"] == ["study.py"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--config", "configs/smoke.py", "--config.seed", "3"),
+        ("-config=configs/smoke.py", "-config.seed=3"),
+        ("--workdir", "runs/smoke", "--config", "configs/smoke.py", "--config.seed=3"),
+        ("--config=configs/smoke.py", "--config.seed=2", "--config.seed=3"),
+        ("--config.seed=3", "--config=configs/smoke.py"),
+        ("--config.seed", "3", "--config", "configs/smoke.py"),
+    ],
+)
+def test_flags_and_their_values_may_stand_in_one_word_or_two(argv, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    config, workdir = parsed(*argv)
+    assert config == from_config_dict(smoke.get_config()).replace(seed=3)
+    assert workdir == Path("runs/smoke")
+
+
+def test_the_command_line_sets_axes_as_tuples_ranges_and_words(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    config, workdir = parsed(
+        SMOKE,
+        "--workdir=elsewhere",
+        "--config.grid.seed=range(3)",
+        "--config.grid.p=0,0.5",
+        "--config.grid.form=full,reduced",
+        "--config.grid.steps=range(2, 4)",
+        "--config.zipped=(('p', 'steps'),)",
+    )
+    assert workdir == Path("elsewhere")
+    assert dict(config.grid) == {"seed": (0, 1, 2), "p": (0.0, 0.5), "form": ("full", "reduced"), "steps": (2, 3)}
+    assert config.zipped == (("p", "steps"),)
+
+
+def test_none_on_the_command_line_takes_an_axis_out_of_the_grid(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    assert [axis for axis, _ in parsed(SMOKE, "--config.grid.p=None")[0].grid] == ["seed"]
+
+
+def test_the_run_directory_is_named_after_the_config_unless_it_is_given(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    assert parsed(SMOKE, "--config.name=other")[1] == Path("runs/other")
+
+
+def test_help_is_the_text_of_the_module_and_no_error(capsys):
+    with pytest.raises(SystemExit) as left:
+        main.parse(["rw_jax", "--help"], flags.FlagValues())
+    assert left.value.code == 0
+    assert "--workdir" in capsys.readouterr().out
+
+
+def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsys, tmp_path):
+    study = tiny_study(seed=(0, 1))
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("text")
+    for name, text in {
+        "other": tiny_study(seed=(0, 1, 2), fields={"training.steps": 7}).to_json(),
+        "no_json": "{",
+        "no_object": "[]",
+        "older": '{"name": "tiny"}',
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(text)
+    (tmp_path / "no_text").mkdir()
+    (tmp_path / "no_text" / "config.json").write_bytes(b"\xff\xfe")
+    cases = {
+        "file": ["a file"],
+        "file/below": ["Not a directory"],
+        "notes": ["notes", "not a run directory", "config.json"],
+        "other": ["another config", "grid.seed: (0, 1, 2), (0, 1)", "training.steps: 7, 5"],
+        "no_json": ["config.json", "not JSON"],
+        "no_object": ["config.json", "not an object"],
+        "older": ["config.json", "task is missing"],
+        "no_text": ["config.json", "utf-8"],
+        "long" * 100: ["File name too long"],
+        "../../../../../../../../proc/run": ["cannot be written"],
+    }
+    before = contents(tmp_path)
+    for name, words in cases.items():
+        with pytest.raises(SystemExit) as refused:
+            main.main((study, tmp_path / name))
+        assert refused.value.code == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert_sentence(err.removesuffix("\n"))
+        for word in ["workdir is", *words]:
+            assert word in err
+    assert contents(tmp_path) == before
+
+
+def test_the_real_command_refuses_in_one_sentence_with_exit_code_2_and_writes_nothing(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "todo.txt").write_text("text")
+    before = contents(tmp_path)
+    smoke_file = f"--config={PROJECT}/configs/smoke.py"
+    for argv in ([smoke_file, "--config.y=3", "--workdir=run"], [smoke_file, "--workdir=notes"]):
+        done = command(*argv, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert_sentence(done.stderr.removesuffix("\n"))
+        assert contents(tmp_path) == before

@@ -1,0 +1,58 @@
+"""Intervals against textbook numbers."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rw_jax.statistics import Estimate, mean_interval, rate_interval
+
+
+def test_the_mean_interval_is_that_of_the_t_table():
+    # Mean 3, sample variance 2.5; the 97.5% quantile of t with 4 degrees of freedom is 2.776.
+    estimate = mean_interval(np.array([1, 2, 3, 4, 5]))
+    assert estimate.mean == 3
+    assert estimate.high - 3 == pytest.approx(2.776 * math.sqrt(2.5 / 5), rel=1e-3)
+    assert 3 - estimate.low == pytest.approx(estimate.high - 3)
+    assert estimate.seeds == 5
+
+
+def test_equal_values_have_an_interval_of_no_width():
+    assert mean_interval(np.full(7, 0.25)) == Estimate(0.25, 0.25, 0.25, 7)
+
+
+def test_a_single_seed_has_no_interval():
+    estimate = mean_interval(np.array([0.5]))
+    assert (estimate.mean, estimate.seeds) == (0.5, 1)
+    assert math.isnan(estimate.low)
+    assert math.isnan(estimate.high)
+
+
+def test_a_seed_that_diverged_shows_in_the_mean():
+    assert math.isnan(mean_interval(np.array([1.0, np.nan, 2.0])).mean)
+
+
+@pytest.mark.parametrize(
+    ("successes", "seeds", "low", "high"),
+    [
+        # Newcombe (1998), Statistics in Medicine 17, table I, method 3 (score interval): 81/263, 15/148, 0/20, 1/29.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_rate_interval_is_that_of_newcombes_table(successes, seeds, low, high):
+    estimate = rate_interval(np.arange(seeds) < successes)
+    assert estimate.mean == pytest.approx(successes / seeds)
+    assert estimate.seeds == seeds
+    assert estimate.low == pytest.approx(low, abs=5e-5)
+    assert estimate.high == pytest.approx(high, abs=5e-5)
+
+
+def test_the_rate_interval_is_wilsons_formula_also_for_rates_given_as_floats():
+    z, n, x = 1.959964, 16, 13
+    centre = (x + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * math.sqrt(x * (n - x) / n + z**2 / 4)
+    estimate = rate_interval(np.array([1.0] * 13 + [0.0] * 3))
+    assert (estimate.low, estimate.high) == pytest.approx((centre - half, centre + half), rel=1e-6)

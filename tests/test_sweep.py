@@ -1,0 +1,212 @@
+"""A whole grid: a run's numbers are its own, an interrupted sweep ends with the same, and what is said on the way."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from absl import logging as absl_logging
+
+from rw_jax import sweep, train
+from rw_jax.config import ConfigError
+from rw_jax.grid import expand, kept_steps
+from rw_jax.run_dir import cut
+from tests.conftest import quick_compilation
+from tests.studies import cell_records, contents, stored_records, tiny_study
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return sweep.set_up_devices(tiny_study())
+
+
+@pytest.fixture(scope="module")
+def programs(mesh):
+    """A compiled program for each structure and batch: the tests that compare bits share them."""
+    made = {}
+
+    def program(structure, cells_per_batch):
+        if (structure, cells_per_batch) not in made:
+            made[structure, cells_per_batch] = sweep.make_program(structure, mesh, cells_per_batch)
+        return made[structure, cells_per_batch]
+
+    return program
+
+
+@pytest.fixture(scope="module")
+def records_of(mesh, programs):
+    """The bytes of the records of every cell of a study with one structure, by its p and seed."""
+
+    def records(study, cells_per_batch=1):
+        ((structure,), size) = expand(study).structures, study.execution.cells_per_chunk
+        program = programs(structure.config, cells_per_batch)
+        found = {}
+        for chunk in cut(expand(study), size):
+            record = sweep.run_chunk(program, chunk, mesh, cells_per_batch, size)
+            for row, cell in enumerate(chunk.cells):
+                leaves = [leaf[row].tobytes() for leaf in jax.tree.leaves(record)]
+                found[cell.config.task.p, cell.config.seed] = leaves
+        return found
+
+    return records
+
+
+@pytest.fixture(scope="module")
+def six(records_of, values_study):
+    return records_of(values_study)
+
+
+def test_every_cell_of_a_batch_equals_the_same_run_alone_bit_for_bit(six, records_of):
+    assert len({leaf for leaves in six.values() for leaf in leaves if len(leaf) > 8}) > 6
+    for (p, seed), leaves in six.items():
+        assert records_of(tiny_study(p=(p,), seed=(seed,))) == {(p, seed): leaves}
+
+
+def test_a_run_of_the_grid_is_the_plain_single_run_of_train_py(six, mesh):
+    study = tiny_study(fields={"task.p": 0.7, "seed": 1})
+    values, schedule, num_kept = train.run_values(study), sweep.make_schedule(study), len(kept_steps(study))
+    with quick_compilation():
+        run = jax.jit(lambda values: train.train(study, values, train.init(study, values), schedule, num_kept)[1])
+        record = run(values)
+    for ours, theirs in zip(jax.tree.leaves(record), six[0.7, 1], strict=True):
+        # The same numbers to rounding; only one compiled program gives them to the bit.
+        np.testing.assert_allclose(np.frombuffer(theirs, np.float32), np.ravel(ours), rtol=1e-3, atol=1e-4)
+
+
+def test_changing_one_cell_changes_no_other(six, records_of):
+    changed = records_of(tiny_study(p=(0.5, 0.6, 1.0), seed=(0, 1)))
+    for label in ((0.5, 0), (0.5, 1), (1.0, 0), (1.0, 1)):
+        assert changed[label] == six[label]
+    assert changed[0.6, 0] != six[0.7, 0]
+
+
+def test_a_grid_with_added_values_keeps_every_old_run_bit_for_bit(six, records_of):
+    larger = records_of(tiny_study(p=(0.0, 0.5, 0.6, 0.7, 1.0), seed=(2, 0, 1)))
+    assert len(larger) == 15
+    for label, leaves in six.items():
+        assert larger[label] == leaves
+
+
+def test_another_chunk_size_gives_the_same_bits(six, records_of):
+    assert records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.cells_per_chunk": 5})) == six
+
+
+@pytest.mark.parametrize("form", ["reduced", "full"])
+def test_a_cell_does_not_depend_on_its_neighbours_in_a_vmapped_batch(form, records_of):
+    fields = {"execution.cells_per_batch": 3, "model.form": form}
+    with quick_compilation():
+        some = records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields=fields), cells_per_batch=3)
+        others = records_of(tiny_study(p=(0.9, 0.7), seed=(1, 4), fields=fields), cells_per_batch=3)
+        alone = records_of(tiny_study(p=(1.0,), seed=(1,), fields=fields), cells_per_batch=3)
+    assert others[0.7, 1] == some[0.7, 1]
+    assert alone[1.0, 1] == some[1.0, 1]
+
+
+def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_study, sweep_once, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(values_run, folder)
+    finished = contents(folder)
+    shutil.rmtree(folder / "chunks" / "000-000000")
+    (folder / "metrics.nc").unlink()
+    (folder / "summary.csv").unlink()
+    kept = (folder / "chunks" / "000-000001").stat().st_mtime_ns
+    sweep_once(values_study, folder)
+    assert "6 runs in" in capsys.readouterr().out
+    assert (folder / "chunks" / "000-000001").stat().st_mtime_ns == kept  # only what was missing was trained
+    assert stored_records(folder) == stored_records(values_run)
+    assert cell_records(folder, values_study) == cell_records(values_run, values_study)
+    again = contents(folder)
+    for name in ("config.json", "metrics.nc", "summary.csv"):
+        assert again[name] == finished[name]
+
+
+def test_a_finished_directory_of_the_same_config_says_so_and_changes_nothing(values_run, values_study, capsys):
+    before = contents(values_run)
+    sweep.run(values_study, values_run)
+    out, err = capsys.readouterr()
+    assert out == f"{values_run} is finished: all 6 runs of this config are there. Nothing to do.\n"
+    assert err == ""
+    assert contents(values_run) == before
+
+
+def test_a_directory_of_another_config_is_refused_with_the_fields_that_differ(values_run):
+    before = contents(values_run)
+    with pytest.raises(ConfigError, match=r"seed: \(0, 1\), \(0, 2\); there, here"):
+        sweep.run(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 2)), values_run)
+    assert contents(values_run) == before
+
+
+def test_a_start_that_was_killed_while_it_wrote_the_config_can_be_repeated(tmp_path, values_study, monkeypatch):
+    class StartedError(Exception):
+        pass
+
+    def start(*_):
+        raise StartedError
+
+    (tmp_path / "config.json.tmp").write_text('{"name":')
+    monkeypatch.setattr(sweep, "make_program", start)
+    with pytest.raises(StartedError):
+        sweep.run(values_study, tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_the_environment_names_what_the_numbers_depend_on(values_run):
+    environment = json.loads((values_run / "environment.json").read_text())
+    assert environment["versions"]["jax"] == jax.__version__
+    assert environment["devices"]
+    assert environment["cells_per_batch"] == 1
+    assert environment["command"]
+    assert set(environment["seconds"]) == {"training", "total"}
+    assert environment["commit"] is None or len(environment["commit"]) == 40
+
+
+def git(folder, *words):
+    identity = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        ["git", *words], cwd=folder, env=os.environ | identity, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_commit_is_that_of_the_checkout_that_tracks_the_file_or_none(tmp_path, monkeypatch):
+    file = tmp_path / "code.py"
+    file.write_text("x = 1\n")
+    assert sweep.commit_of(file) is None  # no checkout
+    git(tmp_path, "init")
+    assert sweep.commit_of(file) is None  # not tracked, as an installed copy is in someone else's checkout
+    git(tmp_path, "add", "code.py")
+    assert sweep.commit_of(file) is None  # no commit yet, where plain rev-parse prints "HEAD"
+    git(tmp_path, "commit", "-m", "first")
+    assert sweep.commit_of(file) == git(tmp_path, "rev-parse", "HEAD")
+    monkeypatch.setenv("PATH", "")
+    assert sweep.commit_of(file) is None  # no git
+
+
+def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal(
+    values_run, values_study, tmp_path, monkeypatch
+):
+    lines = []
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            lines.append(record.getMessage())
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    logger, listener, verbosity = absl_logging.get_absl_logger(), Listener(), absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.INFO)
+    logger.addHandler(listener)
+    try:
+        with sweep._progress(total=6, missing=4) as advance:
+            advance(3)
+            advance(1)
+    finally:
+        logger.removeHandler(listener)
+        absl_logging.set_verbosity(verbosity)
+    assert [line.split(",")[0] for line in lines] == ["5 of 6 runs", "6 of 6 runs"]
+    assert lines[-1].endswith(" 0.0 s left")
+    assert max(map(len, lines)) < 60
