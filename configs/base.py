@@ -40,7 +40,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.init_scale = 0.01  # standard deviation of a Gaussian start
 
     config.training = ml_collections.ConfigDict()
-    config.training.loss = "log"  # -log(f_y + epsilon)
+    config.training.loss = "log"  # -log(f_y + epsilon); or "cross_entropy", "squared_error", "hinge"
     config.training.epsilon = 0.1
     config.training.learning_rate = 1.0  # eta
     config.training.steps = 50

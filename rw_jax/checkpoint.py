@@ -25,7 +25,21 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> None:
     ocp.save(str(path.resolve()), tree, overwrite=True, custom_metadata=metadata)
 
 
-def load(path: Path) -> Tree:
-    """The tree at this path, as NumPy arrays, whatever devices it was written from."""
-    description = ocp.metadata(str(path.resolve())).metadata
-    return ocp.load(str(path.resolve()), jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), description))
+def load(path: Path, *names: str) -> Tree:
+    """The tree at this path, as NumPy arrays, whatever devices it was written from.
+
+    Args:
+      path: where the tree was saved.
+      *names: keys that lead to the part that is wanted; only that part is read, and given.
+    """
+    part = description = ocp.metadata(str(path.resolve())).metadata
+    for name in names:
+        part = part[name]
+    wanted = {id(leaf) for leaf in jax.tree.leaves(part)}
+    arrays = jax.tree.map(
+        lambda leaf: np.empty(leaf.shape, leaf.dtype) if id(leaf) in wanted else ocp.PLACEHOLDER, description
+    )
+    tree = ocp.load(str(path.resolve()), arrays)
+    for name in names:
+        tree = tree[name]
+    return tree

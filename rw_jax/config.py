@@ -158,7 +158,7 @@ CHOICES = {
     "model.form": ("reduced", "full"),
     "model.unit_length": UNIT_LENGTH,
     "model.init": ("zero", "gaussian"),
-    "training.loss": ("log",),
+    "training.loss": ("log", "cross_entropy", "squared_error", "hinge"),
     "precision": ("float32", "float64"),
 }
 """Field: the names it can take."""

@@ -121,7 +121,7 @@ def gather_metrics(run_dir: RunDir, config: Config) -> xr.Dataset:
     for chunk in cut(grid, config.execution.cells_per_chunk):
         if not run_dir.chunk(chunk.name).is_dir():
             continue
-        stored = checkpoint.load(run_dir.chunk(chunk.name))["metrics"]
+        stored = checkpoint.load(run_dir.chunk(chunk.name), "metrics")
         places = np.searchsorted(steps, recorded_steps(chunk.structure.config))
         index = [place[:, None] for place in np.array([cell.index for cell in chunk.cells], int).T]
         for name, stack_CxT in stored.items():
@@ -197,17 +197,15 @@ class Run:
         Raises:
           RunError: for a label that is not in the grid, a step that was not recorded, or a cell that is not finished.
         """
-        stored, place = self._kept(step, labels)
-        return {name: stack[place] for name, stack in stored["params"].items()}
+        return self._kept(step, labels, "params")
 
     def mean_attention(self, *, step: int, **labels: Scalar) -> np.ndarray:
         """Attention weights of one run averaged over its test walks, float[N]. Errors as `params`."""
-        stored, place = self._kept(step, labels)
-        return stored["mean_attention"][place]
+        return self._kept(step, labels, "mean_attention")
 
     def value_matrix(self, *, step: int, **labels: Scalar) -> np.ndarray:
         """V of one run, float[K, K]. Errors as `params`."""
-        return self.params(step=step, **labels)["value"]
+        return self._kept(step, labels, "params", "value")
 
     def key_query_matrix(self, *, step: int, **labels: Scalar) -> np.ndarray:
         """W of one run, float[D, D]; rebuilt from the reduced form if that is what was trained. Errors as `params`."""
@@ -283,28 +281,26 @@ class Run:
         chunks = cut(self.grid, self.config.execution.cells_per_chunk)
         return {cell.index: (chunk.name, row) for chunk in chunks for row, cell in enumerate(chunk.cells)}
 
-    def _kept(self, step: int, labels: dict[str, Scalar]) -> tuple[checkpoint.Tree, tuple[int, int]]:
-        """The stored tree that holds a cell, and the place of the cell and step in its parameters."""
+    def _kept(self, step: int, labels: dict[str, Scalar], *names: str) -> Any:
+        """The part under these names of what a cell keeps at a step."""
         cell = self.cell(**labels)
         steps = kept_steps(cell.config)
         if step not in steps:
             raise RunError(f"step is {step!r}, but parameters were recorded at steps {_listed(steps)}.")
         chunk, row = self._places[cell.index]
-        return self._stored(chunk), (row, steps.index(step))
-
-    @functools.cached_property
-    def _load(self) -> Callable[[Path], checkpoint.Tree]:
-        return functools.lru_cache(maxsize=8)(checkpoint.load)
-
-    def _stored(self, chunk: str) -> checkpoint.Tree:
         path = self.run_dir.chunk(chunk)
         if not path.is_dir():
-            names = {name for name, _ in self._places.values()}
-            done = sum(self.run_dir.chunk(name).is_dir() for name in names)
+            chunks = {name for name, _ in self._places.values()}
+            done = sum(self.run_dir.chunk(name).is_dir() for name in chunks)
             raise RunError(
-                f"This cell is not finished: the run has {done} of its {len(names)} chunks; run its command again."
+                f"This cell is not finished: the run has {done} of its {len(chunks)} chunks; run its command again."
             )
-        return self._load(path)
+        return jax.tree.map(lambda stack: stack[row, steps.index(step)], self._load(path, *names))
+
+    @functools.cached_property
+    def _load(self) -> Callable[..., checkpoint.Tree]:
+        # Cells are mostly asked for one after another; a chunk with every entry of W is large, so few are kept.
+        return functools.lru_cache(maxsize=4)(checkpoint.load)
 
     def _precision(self) -> contextlib.AbstractContextManager[None]:
         return jax.enable_x64(self.config.precision == "float64")

@@ -117,6 +117,12 @@ def make_loss(config: Config) -> Callable[[jax.Array, jax.Array, ArrayLike], jax
     match config.training.loss:
         case "log":
             return losses.log_loss
+        case "cross_entropy":
+            return losses.cross_entropy
+        case "squared_error":
+            return losses.squared_error
+        case "hinge":
+            return losses.hinge
     raise ValueError(f"loss is {config.training.loss!r}, which no function in losses.py computes.")
 
 

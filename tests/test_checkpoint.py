@@ -32,6 +32,12 @@ def test_what_is_loaded_is_what_was_saved_to_the_bit_as_numpy_arrays(tmp_path):
     assert_same_bits(tree(1), checkpoint.load(tmp_path / "tree"))
 
 
+def test_a_part_is_loaded_alone(tmp_path):
+    checkpoint.save(tmp_path / "tree", tree(1), {})
+    assert_same_bits(tree(1)["metrics"], checkpoint.load(tmp_path / "tree", "metrics"))
+    assert_same_bits(tree(1)["params"]["value"], checkpoint.load(tmp_path / "tree", "params", "value"))
+
+
 def test_a_relative_path_will_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()

@@ -253,7 +253,7 @@ def test_recorded_metrics_are_those_of_the_recorded_parameters(float64):
         assert float(record.metrics["accuracy"][step]) == pytest.approx(accuracy, rel=1e-14)
 
 
-LONG = 400
+LONG = 2000
 
 
 @functools.cache
@@ -291,17 +291,12 @@ def deterministic_walks(num_nodes, walk_length, num_walks, step):
     return Walks(states_BxN[:, :-1], states_BxN[:, -1], np.ones(num_walks, np.float32))
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("num_nodes", "walk_length", "walks"),
-    [(4, 17, 101), (5, 16, 101), (6, 25, 101), (7, 22, 101), (12, 37, 101), (20, 41, 101), (6, 97, 1000)],
-)
-def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(num_nodes, walk_length, walks, precision):
-    config = from_config_dict(base.get_config()).replace(num_nodes=num_nodes, walk_length=walk_length)
+def assert_symmetric_to_the_last_bit(config, num_walks, precision, learning_rates):
+    num_nodes, walk_length = config.task.num_nodes, config.task.walk_length
     with jax.enable_x64(precision == "float64"):
         for step in (1, -1):
-            batch = deterministic_walks(num_nodes, walk_length, walks, step)
-            for learning_rate in np.array([0.01, 1.0, 10.0], precision):
+            batch = deterministic_walks(num_nodes, walk_length, num_walks, step)
+            for learning_rate in np.array(learning_rates, precision):
                 params = long_trainer(config)(zero_params(num_nodes, walk_length, precision), batch, learning_rate)
                 params = jax.tree.map(np.asarray, params)
                 assert params["value"].dtype == precision
@@ -312,6 +307,23 @@ def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(num_nodes, walk_l
                 for t in (1, 2, 5, LONG - 1):
                     weights_LxB = np.asarray(attend(config)(at(params, t), batch.tokens.T))[:-1]
                     assert 0 < weights_LxB.min() == weights_LxB.max()
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("num_nodes", "walk_length", "walks"),
+    [(4, 17, 101), (5, 16, 101), (6, 25, 101), (7, 22, 101), (12, 37, 101), (20, 41, 101), (6, 97, 1000)],
+)
+def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(num_nodes, walk_length, walks, precision):
+    config = from_config_dict(base.get_config()).replace(num_nodes=num_nodes, walk_length=walk_length)
+    assert_symmetric_to_the_last_bit(config, walks, precision, (0.01, 1.0, 10.0))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "hinge"])
+@pytest.mark.parametrize(("num_nodes", "walk_length"), [(7, 15), (20, 21)])
+def test_deterministic_walks_keep_the_symmetry_under_any_loss(loss, num_nodes, walk_length):
+    config = from_config_dict(base.get_config()).replace(num_nodes=num_nodes, walk_length=walk_length, loss=loss)
+    assert_symmetric_to_the_last_bit(config, 101, "float32", (0.1, 1.0))
 
 
 def test_the_symmetry_of_deterministic_walks_is_lost_once_it_is_broken_by_a_hair():
