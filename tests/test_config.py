@@ -15,7 +15,6 @@ from rw_jax.config import (
     AXES,
     CHOICES,
     VALUE_AXES,
-    Config,
     ConfigError,
     axis_groups,
     describe_field,
@@ -209,8 +208,3 @@ def test_every_combination_of_walk_length_and_width_must_fit():
     tiny_study(walk_length=(6, 9), position_width=(6, 9), zipped=(("walk_length", "position_width"),))
     with pytest.raises(ConfigError, match=r"position_width is 6, but must be at least task.walk_length = 9"):
         tiny_study(walk_length=(6, 9), position_width=(6, 9))
-
-
-def test_a_config_is_a_key_of_a_dict():
-    assert {tiny_study(): 1}[tiny_study()] == 1
-    assert isinstance(tiny_study(), Config)

@@ -178,11 +178,13 @@ def test_the_commit_is_that_of_the_checkout_that_tracks_the_file_or_none(tmp_pat
     file.write_text("x = 1\n")
     assert sweep.commit_of(file) is None  # no checkout
     git(tmp_path, "init")
-    assert sweep.commit_of(file) is None  # not tracked, as an installed copy is in someone else's checkout
+    assert sweep.commit_of(file) is None
     git(tmp_path, "add", "code.py")
     assert sweep.commit_of(file) is None  # no commit yet, where plain rev-parse prints "HEAD"
     git(tmp_path, "commit", "-m", "first")
     assert sweep.commit_of(file) == git(tmp_path, "rev-parse", "HEAD")
+    (tmp_path / "installed.py").write_text("x = 1\n")
+    assert sweep.commit_of(tmp_path / "installed.py") is None  # not tracked, as an installed copy in another checkout
     monkeypatch.setenv("PATH", "")
     assert sweep.commit_of(file) is None  # no git
 
