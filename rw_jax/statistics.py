@@ -1,5 +1,6 @@
 """Intervals over seeds: what stands beside every mean and every rate."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ def mean_interval(values: np.ndarray) -> Estimate:
     if seeds < 2 or not np.isfinite(mean):
         return Estimate(mean, np.nan, np.nan, seeds)
     error = float(np.std(values, ddof=1) / np.sqrt(seeds))
-    half = float(scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, seeds - 1)) * error
+    half = _t_quantile(seeds - 1) * error
     return Estimate(mean, mean - half, mean + half, seeds)
 
 
@@ -35,3 +36,8 @@ def rate_interval(successes: np.ndarray) -> Estimate:
     result = scipy.stats.binomtest(int(np.sum(successes)), successes.size)
     interval = result.proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(float(result.statistic), float(interval.low), float(interval.high), successes.size)
+
+
+@functools.cache
+def _t_quantile(degrees_of_freedom: int) -> float:
+    return float(scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, degrees_of_freedom))

@@ -91,8 +91,9 @@ def run(config: Config, workdir: Path) -> None:
 
 def set_up_devices(config: Config) -> Mesh:
     """Sets the process to the config's precision and gives the mesh of all devices, one axis named "run"."""
-    with contextlib.suppress(RuntimeError):  # in a process that has used JAX the devices stay as they are
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+        with contextlib.suppress(RuntimeError):  # in a process that has used JAX the devices stay as they are
+            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     jax.config.update("jax_enable_x64", config.precision == "float64")
     # float32 products are TF32 on recent GPUs and bfloat16 on TPUs otherwise.
     jax.config.update("jax_default_matmul_precision", "highest")
