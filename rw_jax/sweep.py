@@ -126,7 +126,8 @@ def make_program(structure: Config, mesh: Mesh, cells_per_batch: int) -> Program
         return train.train(structure, values, train.init(structure, values), schedule, num_kept)[1]
 
     def run_cells(values: train.RunValues, num_batches_1: jax.Array, schedule: train.Schedule) -> train.Record:
-        run_batch = jax.vmap(run_cell, in_axes=(0, None))
+        # Compiled by itself it is traced once for the shapes of its records and for the loop.
+        run_batch = jax.jit(jax.vmap(run_cell, in_axes=(0, None)))
 
         def batch_of(stack, i):
             return jax.lax.dynamic_slice_in_dim(stack, i * cells_per_batch, cells_per_batch)
@@ -139,8 +140,9 @@ def make_program(structure: Config, mesh: Mesh, cells_per_batch: int) -> Program
                 record,
             )
 
-        shapes = jax.eval_shape(jax.vmap(run_cell, in_axes=(0, None)), values, schedule)
-        records = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        shapes = jax.eval_shape(run_batch, jax.tree.map(lambda stack: batch_of(stack, 0), values), schedule)
+        capacity = len(jax.tree.leaves(values)[0])
+        records = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape[1:]), leaf.dtype), shapes)
         # The number of batches is an argument, so that the program of a cell does not depend on how many there are.
         return jax.lax.fori_loop(0, num_batches_1[0], run_next, records)
 

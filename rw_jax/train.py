@@ -264,7 +264,8 @@ def train(
         state, train_loss = jax.lax.fori_loop(0, gap, advance, (state, jnp.zeros_like(measured["accuracy"])))
         return (state, stacks), {"train_loss": train_loss, **measured}
 
-    kept = jax.eval_shape(lambda params: (params, measure(params)[1]), state.params)
+    mean_attention_N = jnp.zeros(config.task.walk_length, state.params["value"].dtype)
+    kept = (state.params, mean_attention_N)
     stacks = jax.tree.map(lambda leaf: jnp.zeros((num_kept, *leaf.shape), leaf.dtype), kept)
     (state, (params, mean_attention)), measured = jax.lax.scan(record_and_advance, (state, stacks), schedule)
     return state, Record(measured, params, mean_attention)
