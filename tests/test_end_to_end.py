@@ -14,6 +14,7 @@ from rw_jax import plots, sweep
 from rw_jax.config import from_config_dict
 from rw_jax.metrics import METRICS
 from rw_jax.statistics import rate_interval
+from tests.conftest import quick_compilation
 
 PROJECT = Path(__file__).parent.parent
 
@@ -53,12 +54,13 @@ def test_the_run_is_loaded_again_by_label(smoke):
     for name in METRICS:  # directions are undefined at the zero start
         assert np.isfinite(run.metrics[name].sel(step=slice(1, None))).all()
     assert run.steps == (0, 1, 2, 3, 10, 20)
-    assert run.value_matrix(step=20, p=0.8, seed=3).shape == (6, 6)
-    assert run.key_query_matrix(step=20, p=0.8, seed=3).shape == (106, 106)
-    assert not run.key_query_matrix(step=0, p=0.8, seed=3).any()
-    np.testing.assert_allclose(run.attention(step=0, p=0.8, seed=3), 1 / 13, rtol=1e-6)
-    tokens, targets = run.walks("train", p=1.0, seed=0)
-    np.testing.assert_array_equal((tokens[:, -1] + 1) % 6, targets)
+    with quick_compilation():
+        assert run.value_matrix(step=20, p=0.8, seed=3).shape == (6, 6)
+        assert run.key_query_matrix(step=20, p=0.8, seed=3).shape == (106, 106)
+        assert not run.key_query_matrix(step=0, p=0.8, seed=3).any()
+        np.testing.assert_allclose(run.attention(step=0, p=0.8, seed=3), 1 / 13, rtol=1e-6)
+        tokens, targets = run.walks("train", p=1.0, seed=0)
+        np.testing.assert_array_equal((tokens[:, -1] + 1) % 6, targets)
 
 
 def test_the_table_lies_beside_the_metrics(smoke):
