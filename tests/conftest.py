@@ -47,7 +47,7 @@ def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 @contextlib.contextmanager
 def quick_compilation() -> Iterator[None]:
     """Programs are compiled five times as fast, and run slower: for tests of what is done with the numbers."""
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     try:
         yield
