@@ -15,7 +15,8 @@ what is learned. Here, quantities that are equal by symmetry are equal to the la
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -55,7 +56,9 @@ class ReducedTransformer(nn.Module):
         )
         mixture = mix(scores, tokens_LxB)
         output_KxB = apply_matrix(value_KxK, mixture.averaged_KxB)
-        return Output(output_KxB, attention_weights(scores, mixture, tokens_LxB))
+        # The gradient of the output is mix's own; the attention is for looking at.
+        attention_NxB = attention_weights(*jax.lax.stop_gradient((scores, mixture)), tokens_LxB)
+        return Output(output_KxB, attention_NxB)
 
 
 class TokenScores(NamedTuple):
@@ -97,8 +100,11 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array) -> Mixture:
     # A term that underflowed is smaller than `tiny`; next to a sum this large it is below rounding.
     info = jnp.finfo(sums_B.dtype)
     is_safe = jnp.min(sums_B) >= info.tiny / info.eps**2
-    averaged_KxB, empty_B = jax.lax.cond(
-        is_safe, lambda: (weights_KxB * factor_B, empty_B), lambda: _mix_token_by_token(scores, tokens_LxB)
+    averaged_KxB, empty_B = _choose(
+        is_safe,
+        lambda mixed, scores, tokens_LxB: mixed,
+        lambda mixed, scores, tokens_LxB: _mix_token_by_token(scores, tokens_LxB),
+        ((weights_KxB * factor_B, empty_B), scores, tokens_LxB),
     )
     return Mixture(averaged_KxB, empty_B, factor_B, is_safe)
 
@@ -119,17 +125,18 @@ def _mix_backward(residuals, gradient):
     mean_B = jnp.sum(mixture.averaged_KxB * gradient.averaged_KxB, axis=0)
     excess_KxB = gradient.averaged_KxB - mean_B
 
-    def by_factors():
+    def by_factors(scores, factor_B, excess_KxB, tokens_LxB):
         state_factor_K, position_factor_L, _ = _factors(scores)
-        excess_LxB = look_up(state_factor_K[:, None] * mixture.factor_B * excess_KxB, tokens_LxB)
+        excess_LxB = look_up(state_factor_K[:, None] * factor_B * excess_KxB, tokens_LxB)
         return position_factor_L * jnp.sum(excess_LxB, axis=1)
 
-    def token_by_token():
+    def token_by_token(scores, factor_B, excess_KxB, tokens_LxB):
         return jnp.sum(_softmax(scores, tokens_LxB)[:-1] * look_up(excess_KxB, tokens_LxB), axis=1)
 
+    operands = (scores, mixture.factor_B, excess_KxB, tokens_LxB)
     scores_gradient = TokenScores(
         state_K=jnp.sum(mixture.averaged_KxB * excess_KxB, axis=1),
-        position_L=jax.lax.cond(mixture.is_safe, by_factors, token_by_token),
+        position_L=_choose(mixture.is_safe, by_factors, token_by_token, operands),
         empty=-jnp.sum(mixture.empty_B * mean_B),
     )
     return scores_gradient, None
@@ -141,12 +148,46 @@ mix.defvjp(_mix_forward, _mix_backward)
 def attention_weights(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
     """Attention weights of every slot, float[N, B], the last for the empty slot."""
 
-    def by_factors():
+    def by_factors(scores, mixture, tokens_LxB):
         state_factor_K, position_factor_L, _ = _factors(scores)
         weights_LxB = position_factor_L[:, None] * look_up(state_factor_K[:, None] * mixture.factor_B, tokens_LxB)
         return jnp.concatenate([weights_LxB, mixture.empty_B[None]])
 
-    return jax.lax.cond(mixture.is_safe, by_factors, lambda: _softmax(scores, tokens_LxB))
+    def token_by_token(scores, mixture, tokens_LxB):
+        return _softmax(scores, tokens_LxB)
+
+    return _choose(mixture.is_safe, by_factors, token_by_token, (scores, mixture, tokens_LxB))
+
+
+def _choose(is_safe: jax.Array, fast: Callable[..., Any], slow: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
+    """Computes fast(*operands) if is_safe, else slow(*operands).
+
+    vmap makes a `cond` compute both branches always. Here a batch computes the slow branch only if one of its
+    runs needs it, and every run gets what it would get alone.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def choose(is_safe, operands):
+        return jax.lax.cond(is_safe, fast, slow, *operands)
+
+    @choose.def_vmap
+    def choose_in_batch(axis_size, in_batched, is_safe, operands):
+        is_safe_batched, operands_batched = in_batched
+        in_axes = jax.tree.map(lambda batched: 0 if batched else None, operands_batched)
+        fast_batch = jax.vmap(fast, in_axes, axis_size=axis_size)
+        slow_batch = jax.vmap(slow, in_axes, axis_size=axis_size)
+
+        def each_its_own(*operands):
+            select = jax.vmap(lambda is_safe, *leaves: jnp.where(is_safe, *leaves))
+            return jax.tree.map(lambda *leaves: select(is_safe, *leaves), fast_batch(*operands), slow_batch(*operands))
+
+        if is_safe_batched:
+            chosen = jax.lax.cond(jnp.all(is_safe), fast_batch, each_its_own, *operands)
+        else:
+            chosen = jax.lax.cond(is_safe, fast_batch, slow_batch, *operands)
+        return chosen, jax.tree.map(lambda _: True, chosen)
+
+    return choose(is_safe, operands)
 
 
 def _factors(scores: TokenScores) -> tuple[jax.Array, jax.Array, jax.Array]:
