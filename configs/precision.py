@@ -2,7 +2,11 @@
 
     python scripts/precision.py
 
-runs this config in float32 and in float64. Time: about a minute and a half on 2 cores. Expect the full form to leave
+runs this config in float32 and in float64, which is to say
+
+    python -m rw_jax.main --config=configs/precision.py --config.precision=float64
+
+and the same with float32. Time: two minutes on 2 cores. Expect the full form to leave
 the symmetric state of Theorem 4.1 by rounding alone, in float32 after about 8 steps and in float64 after about 16, and
 the reduced form to stay in it for good.
 """

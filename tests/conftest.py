@@ -1,6 +1,5 @@
 """Fixtures that every test can ask for."""
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,18 @@ from configs import base
 from rw_jax import plots, sweep
 from rw_jax.config import Config, from_config_dict
 from tests.studies import tiny_study
+
+# Programs are compiled five times as fast, and run slower. Tests of bits, whose programs must be those of the users,
+# ask for `optimized` or run in a process of their own.
+jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture
+def optimized() -> Iterator[None]:
+    """Programs are compiled as users run them."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture
@@ -34,7 +45,7 @@ def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     def train(config: Config, workdir: Path | None = None) -> Path:
         workdir = workdir or tmp_path_factory.mktemp("runs") / config.name
-        with quick_compilation(), pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(plots, "write_figures", lambda run, folder: None)
             patch.setattr(sweep, "make_program", make_program)
             sweep.run(config, workdir)
@@ -42,17 +53,6 @@ def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return workdir
 
     return train
-
-
-@contextlib.contextmanager
-def quick_compilation() -> Iterator[None]:
-    """Programs are compiled five times as fast, and run slower: for tests of what is done with the numbers."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from rw_jax import plots, sweep
 from rw_jax.config import from_config_dict
 from rw_jax.metrics import METRICS
 from rw_jax.statistics import rate_interval
-from tests.conftest import quick_compilation
 
 PROJECT = Path(__file__).parent.parent
 
@@ -54,13 +53,12 @@ def test_the_run_is_loaded_again_by_label(smoke):
     for name in METRICS:  # directions are undefined at the zero start
         assert np.isfinite(run.metrics[name].sel(step=slice(1, None))).all()
     assert run.steps == (0, 1, 2, 3, 10, 20)
-    with quick_compilation():
-        assert run.value_matrix(step=20, p=0.8, seed=3).shape == (6, 6)
-        assert run.key_query_matrix(step=20, p=0.8, seed=3).shape == (106, 106)
-        assert not run.key_query_matrix(step=0, p=0.8, seed=3).any()
-        np.testing.assert_allclose(run.attention(step=0, p=0.8, seed=3), 1 / 13, rtol=1e-6)
-        tokens, targets = run.walks("train", p=1.0, seed=0)
-        np.testing.assert_array_equal((tokens[:, -1] + 1) % 6, targets)
+    assert run.value_matrix(step=20, p=0.8, seed=3).shape == (6, 6)
+    assert run.key_query_matrix(step=20, p=0.8, seed=3).shape == (106, 106)
+    assert not run.key_query_matrix(step=0, p=0.8, seed=3).any()
+    np.testing.assert_allclose(run.attention(step=0, p=0.8, seed=3), 1 / 13, rtol=1e-6)
+    tokens, targets = run.walks("train", p=1.0, seed=0)
+    np.testing.assert_array_equal((tokens[:, -1] + 1) % 6, targets)
 
 
 def test_the_table_lies_beside_the_metrics(smoke):
@@ -95,6 +93,7 @@ def test_the_same_command_on_the_finished_run_says_so_and_exits_with_0(smoke):
     assert done.stdout == f"{smoke[1]} is finished: all 12 runs of this config are there. Nothing to do.\n"
 
 
+@pytest.mark.usefixtures("optimized")
 def test_most_seeds_of_the_papers_setting_reach_the_optimum_by_attending_to_the_parent(tmp_path, monkeypatch):
     """Theorem 3.1 on 1000 walks: K = 6, N = 97, M = 1000, eta = 1, 50 steps, zero start.
 

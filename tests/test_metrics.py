@@ -94,7 +94,7 @@ def test_every_metric_of_a_perfect_predictor_is_at_its_best(float64):
     batch["attention_BxN"] = np.eye(N)[[N - 2] * 6]
     batch["value_KxK"] = 5 * TRANSITION_KxK.T
     measured = measure(**batch)
-    assert measured["expected_accuracy"] == measured["optimal_accuracy"] == P
+    assert measured["expected_accuracy"] == measured["optimal_accuracy"] == pytest.approx(P, rel=1e-14)
     assert measured["parent_attention"] == measured["parent_is_highest"] == 1
     assert measured["kl_divergence"] == pytest.approx(0, abs=1e-15)
     assert measured["output_direction_error"] == pytest.approx(0, abs=1e-15)

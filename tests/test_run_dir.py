@@ -14,14 +14,7 @@ import rw_jax
 from rw_jax import checkpoint
 from rw_jax.metrics import METRICS
 from rw_jax.run_dir import RunDir, RunError, cut, write_atomically
-from tests.conftest import quick_compilation
 from tests.studies import assert_sentence, contents, tiny_study
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick_compilation():
-    with quick_compilation():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from rw_jax import sweep, train
 from rw_jax.config import ConfigError
 from rw_jax.grid import expand, kept_steps
 from rw_jax.run_dir import cut
-from tests.conftest import quick_compilation
 from tests.studies import cell_records, contents, stored_records, tiny_study
 
 
@@ -70,9 +69,8 @@ def test_every_cell_of_a_batch_equals_the_same_run_alone_bit_for_bit(six, record
 def test_a_run_of_the_grid_is_the_plain_single_run_of_train_py(six, mesh):
     study = tiny_study(fields={"task.p": 0.7, "seed": 1})
     values, schedule, num_kept = train.run_values(study), sweep.make_schedule(study), len(kept_steps(study))
-    with quick_compilation():
-        run = jax.jit(lambda values: train.train(study, values, train.init(study, values), schedule, num_kept)[1])
-        record = run(values)
+    run = jax.jit(lambda values: train.train(study, values, train.init(study, values), schedule, num_kept)[1])
+    record = run(values)
     for ours, theirs in zip(jax.tree.leaves(record), six[0.7, 1], strict=True):
         # The same numbers to rounding; only one compiled program gives them to the bit.
         np.testing.assert_allclose(np.frombuffer(theirs, np.float32), np.ravel(ours), rtol=1e-3, atol=1e-4)
@@ -99,10 +97,9 @@ def test_another_chunk_size_gives_the_same_bits(six, records_of):
 @pytest.mark.parametrize("form", ["reduced", "full"])
 def test_a_cell_does_not_depend_on_its_neighbours_in_a_vmapped_batch(form, records_of):
     fields = {"execution.cells_per_batch": 3, "model.form": form}
-    with quick_compilation():
-        some = records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields=fields), cells_per_batch=3)
-        others = records_of(tiny_study(p=(0.9, 0.7), seed=(1, 4), fields=fields), cells_per_batch=3)
-        alone = records_of(tiny_study(p=(1.0,), seed=(1,), fields=fields), cells_per_batch=3)
+    some = records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields=fields), cells_per_batch=3)
+    others = records_of(tiny_study(p=(0.9, 0.7), seed=(1, 4), fields=fields), cells_per_batch=3)
+    alone = records_of(tiny_study(p=(1.0,), seed=(1,), fields=fields), cells_per_batch=3)
     assert others[0.7, 1] == some[0.7, 1]
     assert alone[1.0, 1] == some[1.0, 1]
 

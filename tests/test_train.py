@@ -146,8 +146,8 @@ def test_training_and_test_walks_and_the_start_use_keys_of_their_own():
 def test_a_config_of_an_unknown_form_or_loss_is_refused():
     with pytest.raises(ValueError, match="form is 'half', but must be 'full' or 'reduced'"):
         train.make_learner(SMALL.replace(form="half"))
-    with pytest.raises(ValueError, match="loss is 'hinge'"):
-        train.make_loss(SMALL.replace(loss="hinge"))
+    with pytest.raises(ValueError, match="loss is 'absolute'"):
+        train.make_loss(SMALL.replace(loss="absolute"))
 
 
 NUM_KEPT = 3
@@ -306,19 +306,31 @@ def assert_symmetric_to_the_last_bit(config, num_walks, precision, learning_rate
                     assert (symmetric[-1] != 0).all()
                 for t in (1, 2, 5, LONG - 1):
                     weights_LxB = np.asarray(attend(config)(at(params, t), batch.tokens.T))[:-1]
-                    assert 0 < weights_LxB.min() == weights_LxB.max()
+                    assert weights_LxB.min() == weights_LxB.max()
+                    assert weights_LxB.max() > 0 or t > 1  # in the end all weight may be on the empty slot
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize(
-    ("num_nodes", "walk_length", "walks"),
-    [(4, 17, 101), (5, 16, 101), (6, 25, 101), (7, 22, 101), (12, 37, 101), (20, 41, 101), (6, 97, 1000)],
+    ("num_nodes", "walk_length", "walks", "precision"),
+    [
+        (4, 9, 101, "float32"),
+        (5, 11, 101, "float32"),
+        (6, 25, 101, "float64"),
+        (6, 97, 1000, "float32"),
+        (7, 15, 101, "float32"),
+        (7, 15, 101, "float64"),
+        (12, 25, 101, "float32"),
+        (20, 21, 101, "float32"),
+        (20, 21, 101, "float64"),
+    ],
 )
 def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(num_nodes, walk_length, walks, precision):
     config = from_config_dict(base.get_config()).replace(num_nodes=num_nodes, walk_length=walk_length)
     assert_symmetric_to_the_last_bit(config, walks, precision, (0.01, 1.0, 10.0))
 
 
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "hinge"])
 @pytest.mark.parametrize(("num_nodes", "walk_length"), [(7, 15), (20, 21)])
 def test_deterministic_walks_keep_the_symmetry_under_any_loss(loss, num_nodes, walk_length):
