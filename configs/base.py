@@ -50,7 +50,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.record.parameters = (0, 1, 2, 3, 10, 50)  # beside the first and the last step; later ones are passed over
 
     config.execution = ml_collections.ConfigDict()
-    config.execution.cells_per_chunk = 32  # runs trained by one call and stored together
+    config.execution.cells_per_chunk = 64  # runs trained by one call and stored together
     config.execution.cells_per_batch = config_dict.placeholder(int)  # runs vmapped together; None: by device
 
     config.figures = ml_collections.ConfigDict()

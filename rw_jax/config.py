@@ -456,6 +456,10 @@ def _check_axes(config: Config) -> None:
                 f"zipped has {', '.join(group)} with {', '.join(map(str, lengths))} labels, but axes that advance "
                 "together need equally many."
             )
+        if "seed" in group:
+            raise ConfigError(
+                f"zipped has {', '.join(group)}, but the seed must multiply the other axes: intervals are over seeds."
+            )
     for group in axis_groups(config):
         places = group_labels(config, group)
         place, count = collections.Counter(places).most_common(1)[0]

@@ -83,8 +83,14 @@ def write_figures(run: Run, folder: Path) -> None:
 
 
 def settings(run: Run) -> list[dict[str, Scalar]]:
-    """Every combination of labels on the axes other than seed, p, and those that advance together with p."""
-    along_p = {axis for dimension in run.grid.dimensions if "p" in dimension.axes for axis in dimension.axes}
+    """Every combination of labels on the axes other than seed, p, and those that advance together with p.
+
+    An axis advances with p only if each p comes once; where p repeats, the others tell its runs apart.
+    """
+    p_labels = dict(run.config.grid).get("p", ())
+    along_p = {"p"}
+    if len(set(p_labels)) == len(p_labels):
+        along_p |= {axis for dimension in run.grid.dimensions if "p" in dimension.axes for axis in dimension.axes}
     combinations = (
         tuple((axis, label) for axis, label in cell.labels.items() if axis != "seed" and axis not in along_p)
         for cell in _cells(run)

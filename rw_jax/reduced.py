@@ -6,12 +6,12 @@ Gradient descent on (V, W) closes on (V, u, a) (optimizer.reduced_gradient_desce
 rank one and is rebuilt from (u, a).
 
 At p = 0 and 1 the symmetric state of Theorem 4.1 is an equilibrium, but an unstable one: the first steps multiply a
-difference between the weights of two tokens by 10 to 100 each (stability.py), so that the order of additions decides
-what is learned. Here, quantities that are equal by symmetry are equal to the last bit:
+difference between the weights of two tokens some 10- to 20-fold each (stability.py), so that the order of additions
+decides what is learned. Here, quantities that are equal by symmetry are equal to the last bit:
 
   - sums over the tokens of one walk add exp(0) = 1 and 0 only, which is exact in any order;
   - sums over walks run along the last axis, by the same instructions for every position and every state;
-  - sums over states run in the order of the states.
+  - products with the value matrix run over states in their order (apply_matrix).
 """
 
 import functools
@@ -163,7 +163,7 @@ def _choose(is_safe: jax.Array, fast: Callable[..., Any], slow: Callable[..., An
     """Computes fast(*operands) if is_safe, else slow(*operands).
 
     vmap makes a `cond` compute both branches always. Here a batch computes the slow branch only if one of its
-    runs needs it, and every run gets what it would get alone.
+    runs needs it, and each run gets the branch that it would get alone.
     """
 
     @jax.custom_batching.custom_vmap

@@ -18,7 +18,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -302,8 +302,11 @@ class Run:
         # Cells are mostly asked for one after another; a chunk with every entry of W is large, so few are kept.
         return functools.lru_cache(maxsize=4)(checkpoint.load)
 
-    def _precision(self) -> contextlib.AbstractContextManager[None]:
-        return jax.enable_x64(self.config.precision == "float64")
+    @contextlib.contextmanager
+    def _precision(self) -> Generator[None]:
+        """What analysis computes in: the run's own precision, as a sweep sets it for the process."""
+        with jax.enable_x64(self.config.precision == "float64"), jax.default_matmul_precision("highest"):
+            yield
 
 
 @functools.lru_cache(maxsize=8)

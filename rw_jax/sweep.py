@@ -5,11 +5,13 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,8 +54,14 @@ def run(config: Config, workdir: Path) -> None:
         return
     mesh = set_up_devices(config)
     cells_per_batch = config.execution.cells_per_batch or default_cells_per_batch()
-    _open_directory(run_dir, config)
+    environment = describe_environment(mesh, cells_per_batch)
+    earlier_calls = _open_directory(run_dir, config, environment)
 
+    if config.execution.cells_per_chunk < min(grid.num_cells, mesh.size * cells_per_batch):
+        logging.warning(
+            "execution.cells_per_chunk is %d; %d devices are busy only from %d on",
+            config.execution.cells_per_chunk, mesh.size, mesh.size * cells_per_batch,
+        )  # fmt: skip
     missing = [chunk for chunk in cut(grid, config.execution.cells_per_chunk) if not run_dir.chunk(chunk.name).is_dir()]
     programs: dict[Config, Program] = {}
     with _progress(grid.num_cells, sum(len(chunk.cells) for chunk in missing)) as advance:
@@ -76,16 +84,17 @@ def run(config: Config, workdir: Path) -> None:
     trained = time.perf_counter()
     finished = load_run(workdir)
     plots.write_figures(finished, run_dir.figures)
-    environment = describe_environment(mesh, cells_per_batch)
+    environment["runs"] = sum(len(chunk.cells) for chunk in missing)
     environment["seconds"] = {
         "training": round(trained - started, 3),
         "total": round(time.perf_counter() - started, 3),
     }
-    write_atomically(run_dir.environment_file, json.dumps(environment, indent=2))
+    _write_environment(run_dir, environment, earlier_calls)
     table = summary.table(finished.metrics)
     summary.show(table)
     summary.write(table, run_dir.summary_file)  # the last file: it marks the run as finished
-    print(f"{grid.num_cells} runs in {environment['seconds']['total']:.1f} s. Everything is in {workdir}:")
+    print(f"{environment['runs']} of {grid.num_cells} runs trained in {environment['seconds']['total']:.1f} s.")
+    print(f"Everything is in {workdir}:")
     print("metrics.nc (xarray), chunks (parameters), figures, summary.csv, config.json, environment.json.")
 
 
@@ -93,7 +102,7 @@ def set_up_devices(config: Config) -> Mesh:
     """Sets the process to the config's precision and gives the mesh of all devices, one axis named "run"."""
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
         with contextlib.suppress(RuntimeError):  # in a process that has used JAX the devices stay as they are
-            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+            jax.config.update("jax_num_cpu_devices", _usable_cores())
     jax.config.update("jax_enable_x64", config.precision == "float64")
     # float32 products are TF32 on recent GPUs and bfloat16 on TPUs otherwise.
     jax.config.update("jax_default_matmul_precision", "highest")
@@ -103,6 +112,12 @@ def set_up_devices(config: Config) -> Mesh:
     return make_mesh(jax.devices())
 
 
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # a job may be given fewer cores than the machine has
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def make_mesh(devices: Sequence[jax.Device]) -> Mesh:
     """The mesh of these devices, one axis named "run"."""
     return jax.make_mesh((len(devices),), ("run",), axis_types=(AxisType.Auto,), devices=devices)
@@ -110,7 +125,7 @@ def make_mesh(devices: Sequence[jax.Device]) -> Mesh:
 
 def default_cells_per_batch() -> int:
     """How many cells are vmapped: one after another stays in cache on a CPU; a wide batch fills an accelerator."""
-    return 1 if jax.default_backend() == "cpu" else 64
+    return 1 if jax.default_backend() == "cpu" else 16
 
 
 def make_program(structure: Config, mesh: Mesh, cells_per_batch: int) -> Program:
@@ -187,7 +202,7 @@ def make_schedule(structure: Config) -> train.Schedule:
     return train.Schedule(jnp.asarray(gaps, jnp.int32), jnp.asarray(slots, jnp.int32))
 
 
-def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, object]:
+def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, Any]:
     """What the numbers of a run depend on besides its config."""
     packages = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy", "xarray")
     return {
@@ -198,9 +213,9 @@ def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, object]:
         "devices": [f"{device.platform} {device.device_kind}" for device in mesh.devices.flat],
         "machine": platform.machine(),
         "commit": commit_of(Path(__file__)),
-        "command": " ".join(sys.orig_argv),
+        "command": shlex.join(sys.orig_argv),
         "cells_per_batch": cells_per_batch,
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 
@@ -239,12 +254,29 @@ def _check_directory(run_dir: RunDir, config: Config) -> None:
         )
 
 
-def _open_directory(run_dir: RunDir, config: Config) -> None:
+def _open_directory(run_dir: RunDir, config: Config, environment: dict[str, Any]) -> list[dict[str, Any]]:
+    """Writes what is known before training; gives the environments of earlier calls on this directory."""
     try:
+        earlier: list[dict[str, Any]] = []
+        if run_dir.environment_file.is_file():
+            last = json.loads(run_dir.environment_file.read_text())
+            earlier = [*last.pop("earlier_calls"), last]
+            if last["cells_per_batch"] != environment["cells_per_batch"]:
+                raise ConfigError(
+                    f"execution.cells_per_batch is {environment['cells_per_batch']} on this device, but must be "
+                    f"{last['cells_per_batch']}, as for the runs already in {run_dir.path}: last bits depend on it."
+                )
         run_dir.path.mkdir(parents=True, exist_ok=True)
         write_atomically(run_dir.config_file, config.to_json())
+        _write_environment(run_dir, environment, earlier)
     except OSError as error:
         raise ConfigError(f"workdir is {run_dir.path}, which cannot be written ({error.strerror}).") from error
+    return earlier
+
+
+def _write_environment(run_dir: RunDir, environment: dict[str, Any], earlier_calls: list[dict[str, Any]]) -> None:
+    text = json.dumps({**environment, "earlier_calls": earlier_calls}, indent=2)
+    write_atomically(run_dir.environment_file, text)
 
 
 @contextlib.contextmanager

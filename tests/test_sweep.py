@@ -113,7 +113,7 @@ def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_stud
     (folder / "summary.csv").unlink()
     kept = (folder / "chunks" / "000-000001").stat().st_mtime_ns
     sweep_once(values_study, folder)
-    assert "6 runs in" in capsys.readouterr().out
+    assert "4 of 6 runs trained in" in capsys.readouterr().out
     assert (folder / "chunks" / "000-000001").stat().st_mtime_ns == kept  # only what was missing was trained
     assert stored_records(folder) == stored_records(values_run)
     assert cell_records(folder, values_study) == cell_records(values_run, values_study)
@@ -149,7 +149,7 @@ def test_a_start_that_was_killed_while_it_wrote_the_config_can_be_repeated(tmp_p
     monkeypatch.setattr(sweep, "make_program", start)
     with pytest.raises(StartedError):
         sweep.run(values_study, tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "environment.json"]
 
 
 def test_the_environment_names_what_the_numbers_depend_on(values_run):
@@ -209,3 +209,19 @@ def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal
     assert [line.split(",")[0] for line in lines] == ["5 of 6 runs", "6 of 6 runs"]
     assert lines[-1].endswith(" 0.0 s left")
     assert max(map(len, lines)) < 60
+
+
+@pytest.mark.usefixtures("optimized")
+def test_a_run_whose_factors_underflow_changes_no_bit_of_the_others_in_its_batch(mesh):
+    def records(learning_rates):
+        study = tiny_study(learning_rate=learning_rates, fields={"execution.cells_per_chunk": 3})
+        (chunk,) = cut(expand(study), 3)
+        record = sweep.run_chunk(sweep.make_program(chunk.structure.config, mesh, 3), chunk, mesh, 3, 3)
+        return [[leaf[row].tobytes() for leaf in jax.tree.leaves(record)] for row in range(3)], record
+
+    calm, _ = records((0.4, 0.5, 0.6))
+    beside, record = records((0.4, 1e9, 0.6))
+    spread = np.ptp(record.params["state_scores"][1, -1])
+    assert not spread < 60  # beyond what the factors of float32 hold
+    assert beside[0] == calm[0]
+    assert beside[2] == calm[2]
