@@ -9,6 +9,7 @@ short one, per run and step. The table is shown only if all rows agree on the lo
 optional: without it its rows are left out; it computes on the CPU, so compare it on a machine without an accelerator.
 """
 
+import importlib
 import importlib.util
 import json
 import os
@@ -169,7 +170,7 @@ def measure_ours(row: str) -> dict:
 
 def measure_torch(careful: bool) -> dict:
     """Rows (a) and (b): plain PyTorch with autograd and SGD, one run, on all cores."""
-    import torch
+    torch = importlib.import_module("torch")  # not a requirement: type checkers need not find it
 
     from rw_jax import train
     from rw_jax.positions import sine_positions
