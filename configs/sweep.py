@@ -2,7 +2,7 @@
 
     python -m rw_jax.main --config=configs/sweep.py
 
-Time: about 20 s on 2 cores. Expect accuracy near max(p, 1 - p) with the direct parent attended to for most seeds at
+Time: about 15 s on 2 cores. Expect accuracy near max(p, 1 - p) with the direct parent attended to for most seeds at
 0 < p < 1 (Theorem 3.1), and accuracy near 1/6 with equal weights at p = 0 and 1 (Theorem 4.1).
 """
 
