@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 from rw_jax.config import AXES, Scalar
 from rw_jax.grid import Cell, recorded_steps
-from rw_jax.run_dir import Run, RunError
+from rw_jax.run_dir import Run, RunError, same_label
 from rw_jax.statistics import mean_interval
 from rw_jax.train import make_task
 
@@ -321,7 +321,7 @@ def _by_p(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
     finished = run.metrics["optimal_accuracy"].notnull().any("step").values
     by_p: dict[float, list[Cell]] = {}
     for cell in _cells(run):
-        if finished[cell.index] and all(_same(cell.config.value(axis), label) for axis, label in labels.items()):
+        if finished[cell.index] and all(same_label(cell.config.value(axis), label) for axis, label in labels.items()):
             by_p.setdefault(cell.config.task.p, []).append(cell)
     if not by_p:
         asked = ", ".join(f"{axis} = {label!r}" for axis, label in labels.items())
@@ -334,16 +334,10 @@ def _by_p(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
     return dict(sorted(by_p.items()))
 
 
-def _same(one: Scalar, other: Scalar) -> bool:
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    return math.isclose(one, other, rel_tol=1e-9)
-
-
 def _drawn(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
     """As _by_p, but only for p of the config's `figures.p`, or, if none of those is there, for four at most."""
     by_p = _by_p(run, labels)
-    chosen = [p for p in by_p if any(_same(p, wanted) for wanted in run.config.figures.p)]
+    chosen = [p for p in by_p if any(same_label(p, wanted) for wanted in run.config.figures.p)]
     if not chosen:
         chosen = [list(by_p)[i] for i in sorted({round(i) for i in np.linspace(0, len(by_p) - 1, 4)})]
     return {p: by_p[p] for p in chosen}

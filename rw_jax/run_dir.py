@@ -263,7 +263,7 @@ class Run:
         for axis, label in labels.items():
             if axis not in AXES:
                 raise RunError(f"{axis} is no axis of a grid; the axes of this run are {_listed(self._axes)}.")
-            if not _same(label, self.config.value(axis)):
+            if not same_label(label, self.config.value(axis)):
                 raise RunError(f"{axis} is {label!r}, but this run has {self.config.value(axis)!r} only.")
         return self._cells[tuple(index)]
 
@@ -317,7 +317,7 @@ def _forward(structure: Config) -> Callable[[Params, jax.Array], Output]:
 
 def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:
     """The place along a dimension that the given labels name, exactly or, if none is, but for rounding."""
-    for same in (operator.eq, _same):
+    for same in (operator.eq, same_label):
         places = [
             place
             for place, labels in enumerate(dimension.labels)
@@ -336,7 +336,7 @@ def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:
     raise RunError(f"{problem} {asked}; the run has {name} = {there}.")
 
 
-def _same(one: Scalar, other: Scalar) -> bool:
+def same_label(one: Scalar, other: Scalar) -> bool:
     """Whether two labels are the same, numbers with a fraction but for the rounding of arithmetic on them."""
     if isinstance(one, numbers.Real) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-9)

@@ -7,9 +7,8 @@ from pathlib import Path
 import jax
 import pytest
 
-from configs import base
 from rw_jax import plots, sweep
-from rw_jax.config import Config, from_config_dict
+from rw_jax.config import Config
 from tests.studies import tiny_study
 
 # Programs are compiled five times as fast, and run slower. Tests of bits, whose programs must be those of the users,
@@ -30,12 +29,6 @@ def float64() -> Iterator[None]:
     """JAX computes in float64 within the test."""
     with jax.enable_x64(True):
         yield
-
-
-@pytest.fixture
-def make_config() -> Callable[..., Config]:
-    """configs/base.py with some fields changed, by the names of their axes."""
-    return from_config_dict(base.get_config()).replace
 
 
 @pytest.fixture(scope="session")
