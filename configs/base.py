@@ -25,17 +25,19 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = "base"  # the run directory is runs/<name> unless --workdir is given
 
     config.task = ml_collections.ConfigDict()
-    config.task.name = "circle"
+    config.task.name = "circle"  # or "majority", "preference": Tasks 1 and 2 of section 6, with K = 19, N = 17 and 19
     config.task.num_nodes = 6  # K
     config.task.walk_length = 97  # N, states of a walk; the last is the target
-    config.task.p = 0.5  # probability of a clockwise step
-    config.task.walks = 1000  # training walks
-    config.task.test_walks = 1000
+    config.task.p = 0.5  # probability of a clockwise step, or of the word apple in a question
+    # Training and test walks: so many samples, or "all": every walk there is, weighted by its probability.
+    config.task.walks = config_dict.FieldReference(1000, field_type=object)
+    config.task.test_walks = config_dict.FieldReference(1000, field_type=object)
 
     config.model = ml_collections.ConfigDict()
     config.model.form = "reduced"  # or "full": the same training with every entry of W
     config.model.position_width = 1000  # M
     config.model.unit_length = "none"  # or "keys", "both": what is scaled to unit length inside the softmax
+    config.model.feed_forward_width = 0  # m, units of the feed-forward layer; 0 for none
     config.model.init = "zero"  # or "gaussian"
     config.model.init_scale = 0.01  # standard deviation of a Gaussian start
 

@@ -18,8 +18,13 @@ from typing import Any, get_type_hints
 import ml_collections
 
 from rw_jax.model import UNIT_LENGTH
+from rw_jax.tasks.circle import LARGEST_POPULATION, can_enumerate
+from rw_jax.tasks.questions import VOCABULARY
 
 Scalar = int | float | str
+
+ALL = "all"
+"""In place of a number of walks: every walk there is, weighted by its probability."""
 
 
 class ConfigError(ValueError):
@@ -28,23 +33,24 @@ class ConfigError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class TaskConfig:
-    """What is to be learned (section 2). Two tasks with equal fields have equal laws."""
+    """What is to be learned (section 2). `walks` and `test_walks` are numbers of samples, or ALL."""
 
     name: str
     num_nodes: int
     walk_length: int
     p: float
-    walks: int
-    test_walks: int
+    walks: int | str
+    test_walks: int | str
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The transformer (eq. 2.1) and where it starts."""
+    """The transformer (eq. 2.1) and where it starts. A `feed_forward_width` of 0 is no feed-forward layer."""
 
     form: str
     position_width: int
     unit_length: str
+    feed_forward_width: int
     init: str
     init_scale: float
 
@@ -140,6 +146,7 @@ AXES = {
     "form": "model.form",
     "position_width": "model.position_width",
     "unit_length": "model.unit_length",
+    "feed_forward_width": "model.feed_forward_width",
     "init": "model.init",
     "init_scale": "model.init_scale",
     "loss": "training.loss",
@@ -154,7 +161,7 @@ VALUE_AXES = ("p", "seed", "learning_rate", "epsilon", "init_scale")
 """The axes that share one compiled program; every other axis changes a shape or a program."""
 
 CHOICES = {
-    "task.name": ("circle",),
+    "task.name": ("circle", "majority", "preference"),
     "model.form": ("reduced", "full"),
     "model.unit_length": UNIT_LENGTH,
     "model.init": ("zero", "gaussian"),
@@ -175,6 +182,10 @@ def _number(least: float, largest: float) -> tuple[Callable[[Any], bool], str]:
     return lambda value: least <= value <= largest, f"a number from {least:g} to {largest:g}"
 
 
+def _number_of_walks(value: int | str) -> bool:
+    return value == ALL or (isinstance(value, int) and 1 <= value <= _LARGEST)
+
+
 def _word(value: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9._-]+", value) is not None and set(value) != {"."}
 
@@ -185,9 +196,10 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "task.num_nodes": _integer(3),
     "task.walk_length": _integer(3),
     "task.p": _number(0, 1),
-    "task.walks": _integer(1),
-    "task.test_walks": _integer(1),
+    "task.walks": (_number_of_walks, f"an integer from 1 to {_LARGEST}, or {ALL!r}"),
+    "task.test_walks": (_number_of_walks, f"an integer from 1 to {_LARGEST}, or {ALL!r}"),
     "model.position_width": _integer(3),
+    "model.feed_forward_width": _integer(0),
     "model.init_scale": _number(0, 1e30),
     "training.epsilon": _number(1e-30, 1e30),
     "training.learning_rate": _number(0, 1e30),
@@ -289,7 +301,7 @@ def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _from_mapping(fields: Mapping[str, Any]) -> Config:
     config = _dataclass_from(Config, fields, "")
     _check_axes(config)
-    _check_positions(config)
+    _check_combinations(config)
     return config
 
 
@@ -329,8 +341,8 @@ def _names(cls: Any) -> tuple[str, ...]:
 
 def _field_from(path: str, kind: Any, value: Any) -> Any:
     """The value of one field, of its declared type and in its range."""
-    if isinstance(kind, types.UnionType):  # only `int | None` occurs
-        return None if value is None else _field_from(path, kind.__args__[0], value)
+    if kind == int | None:
+        return None if value is None else _field_from(path, int, value)
     if isinstance(kind, types.GenericAlias):  # only `tuple[x, ...]` occurs
         if not isinstance(value, tuple | list):
             raise ConfigError(f"{path} is {_shown(value)}, but must be {describe_field(path)}.")
@@ -341,6 +353,8 @@ def _field_from(path: str, kind: Any, value: Any) -> Any:
 def _scalar_from(path: str, kind: Any, value: Any, subject: str, must: str) -> Any:
     """A value as int, float or str; NumPy's numbers become Python's, so that they are equal and shown as such."""
     in_range, right = _RANGES[path]
+    if kind == int | str:
+        kind = str if isinstance(value, str) else int
     if isinstance(value, _KINDS[kind]) and not isinstance(value, bool):
         try:
             converted = kind(value)
@@ -391,13 +405,16 @@ def _check_axis_name(axis: Any) -> None:
 
 def _labels_from(axis: str, labels: tuple[Any, ...]) -> tuple[Scalar, ...]:
     kind, name = _axis_kind(axis), f"grid.{axis}"
-    if kind is int:  # range(16) on the command line arrives as a word
+    if kind is not str:  # range(16) on the command line arrives as a word
         labels = tuple(number for label in labels for number in _expand_range(name, label))
     if kind is str:  # words with commas on the command line arrive as one word
         labels = tuple(word for label in labels for word in (label.split(",") if isinstance(label, str) else [label]))
     if not labels or (len(labels) == 1 and isinstance(labels[0], str) and not labels[0]):
         raise ConfigError(f"{name} is empty, but an axis needs at least one label; leave it None for no axis.")
-    return tuple(_scalar_from(AXES[axis], kind, label, f"{name} has the label", "each must") for label in labels)
+    labels = tuple(_scalar_from(AXES[axis], kind, label, f"{name} has the label", "each must") for label in labels)
+    if len({type(label) for label in labels}) > 1:
+        raise ConfigError(f"{name} is {_shown(labels)}, but must hold numbers only or {ALL!r} only.")
+    return labels
 
 
 def _expand_range(name: str, label: Any) -> Iterable[Any]:
@@ -470,15 +487,36 @@ def _check_axes(config: Config) -> None:
             )
 
 
-def _check_positions(config: Config) -> None:
-    """Sine positions are orthogonal only if there are no more of them than their width."""
-    groups = [group for group in axis_groups(config) if {"walk_length", "position_width"} & set(group)]
+def _check_combinations(config: Config) -> None:
+    """Refuses fields that do not go together in some cell of the grid."""
+    constrained = {"task", "num_nodes", "walk_length", "p", "walks", "test_walks", "position_width"}
+    groups = [group for group in axis_groups(config) if constrained & set(group)]
+    axes = [axis for group in groups for axis in group]
     for places in itertools.product(*(group_labels(config, group) for group in groups)):
-        axes = [axis for group in groups for axis in group]
-        labels: dict[str, Any] = dict(zip(axes, itertools.chain(*places), strict=True))
-        walk_length: Any = labels.get("walk_length", config.task.walk_length)
-        position_width: Any = labels.get("position_width", config.model.position_width)
-        if position_width < walk_length:
-            raise ConfigError(
-                f"model.position_width is {position_width}, but must be at least task.walk_length = {walk_length}."
-            )
+        _check_combination(config.replace(**dict(zip(axes, itertools.chain(*places), strict=True))))
+
+
+def _check_combination(config: Config) -> None:
+    task, width = config.task, config.model.position_width
+    if width < task.walk_length:  # sine positions are orthogonal only if they are not more than their width
+        raise ConfigError(
+            f"model.position_width is {width}, but must be at least task.walk_length = {task.walk_length}."
+        )
+    sizes = {"num_nodes": task.num_nodes, "walk_length": task.walk_length}
+    for field, right in _SIZES.get(task.name, {}).items():
+        if sizes[field] != right:
+            raise ConfigError(f"task.{field} is {sizes[field]}, but must be {right} for task.name = {task.name!r}.")
+    if task.name == "circle" and 0 < task.p < 1 and not can_enumerate(task.num_nodes, task.walk_length):
+        for field, given in (("walks", task.walks), ("test_walks", task.test_walks)):
+            if given == ALL:
+                raise ConfigError(
+                    f"task.{field} is {ALL!r}, but must be a number for task.p = {task.p}: there are more than "
+                    f"{LARGEST_POPULATION} walks of {task.walk_length} states on {task.num_nodes} nodes."
+                )
+
+
+_SIZES = {
+    "majority": {"num_nodes": len(VOCABULARY), "walk_length": 17},
+    "preference": {"num_nodes": len(VOCABULARY), "walk_length": 19},
+}
+"""Task: the sizes that its sentences determine."""

@@ -26,14 +26,22 @@ METRICS = {
 
 
 def measure(
-    output: Output, walks: Walks, law_KxB: jax.Array, transition_KxK: jax.Array, value_KxK: jax.Array
+    output: Output, walks: Walks, law_KxB: jax.Array, transition_KxK: jax.Array | None, value_KxK: jax.Array
 ) -> dict[str, jax.Array]:
     """All of METRICS but `train_loss`, each a scalar, from what the model makes of the test walks.
 
     A direction error is NaN where the array it compares is zero, as V and f are at zero initialisation. The KL
     divergence is infinite where the output gives no positive share to a state that is possible, and NaN where the
     output sums to 0.
+
+    Args:
+      output: what the model makes of the walks.
+      walks: B of them.
+      law_KxB: the exact law of the next state.
+      transition_KxK: Pi; None if V is not to be compared with it, and the metrics that do are NaN.
+      value_KxK: V.
     """
+    following_KxK = jnp.full_like(value_KxK, jnp.nan) if transition_KxK is None else transition_KxK.T
     output_KxB, attention_NxB = output
     chex.assert_equal_shape([output_KxB, law_KxB])
     mean_attention_N = mean(attention_NxB, walks.weights)
@@ -50,8 +58,8 @@ def measure(
         "parent_is_highest": (jnp.argmax(mean_attention_N) == mean_attention_N.shape[0] - 2).astype(law_KxB.dtype),
         "attention_spread": jnp.max(jnp.where(walks.weights > 0, spread_B, 0)),
         "output_direction_error": mean(direction_error(output_KxB, law_KxB), walks.weights),
-        "value_direction_error": direction_error(value_KxK, transition_KxK.T, axis=None),
-        "value_sqrt_direction_error": direction_error(value_KxK, jnp.sqrt(transition_KxK.T), axis=None),
+        "value_direction_error": direction_error(value_KxK, following_KxK, axis=None),
+        "value_sqrt_direction_error": direction_error(value_KxK, jnp.sqrt(following_KxK), axis=None),
         "value_uniform_direction_error": direction_error(value_KxK, jnp.ones_like(value_KxK), axis=None),
     }
 

@@ -1,7 +1,6 @@
 """Full-batch gradient descent, for the full model and, exactly preconditioned, for its reduced form."""
 
 import jax
-import jax.numpy as jnp
 import optax
 
 
@@ -17,13 +16,18 @@ def reduced_gradient_descent(learning_rate: jax.Array | float, squared_norm: flo
     which is eta q dL/dw. u is a part of w and takes that step; a = P^T w[K:] takes it through P^T P = q I
     (Lemma E.5) once more:
 
-      V -= eta dL/dV,  u -= eta q dL/du,  a -= eta q^2 dL/da.
+      V -= eta dL/dV,  u -= eta q dL/du,  a -= eta q^2 dL/da,
+
+    and a feed-forward layer takes the step that V takes.
 
     Args:
       learning_rate: eta, float scalar; may be traced.
       squared_norm: q, the squared norm of every positional embedding.
     """
     q = squared_norm
-    rate = {"value": 1.0, "state_scores": q, "position_scores": q * q}
-    precondition = optax.stateless(lambda gradients, _: jax.tree.map(jnp.multiply, rate, gradients))
-    return optax.chain(precondition, optax.sgd(learning_rate))
+    factors = {"state_scores": q, "position_scores": q * q}
+
+    def precondition(gradients, _):
+        return gradients | {name: factor * gradients[name] for name, factor in factors.items()}
+
+    return optax.chain(optax.stateless(precondition), optax.sgd(learning_rate))

@@ -26,7 +26,7 @@ from rw_jax.config import AXES, Scalar
 from rw_jax.grid import Cell, recorded_steps
 from rw_jax.run_dir import Run, RunError, same_label
 from rw_jax.statistics import mean_interval
-from rw_jax.train import make_task
+from rw_jax.train import transition_to_compare
 
 # Okabe and Ito's colours can be told apart with every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -162,36 +162,39 @@ def curves(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
 def value_matrices(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
     """The value matrix after the last step above Pi^T and its elementwise square root, for the config's `figures.p`.
 
+    It stands alone where it is not to be compared with Pi^T (`train.transition_to_compare`).
     All are scaled to unit Frobenius norm; the value matrix is then averaged over all seeds, those that failed to learn
     included. It is left blank where it has no direction, being zero or not finite.
     """
     by_p, numbers = _drawn(run, labels), []
-    figure = Figure(figsize=(max(1.4 * len(by_p) + 1.4, 3.4), 4.9), layout="constrained")
-    panels = figure.subplots(3, len(by_p), squeeze=False)
     columns = []
     for p, cells in by_p.items():
         values = [run.value_matrix(step=cell.config.training.steps, **cell.labels) for cell in cells]
         learned = _estimates(np.stack([_direction(value).ravel() for value in values]))
-        transition = np.asarray(make_task(cells[0].config).transition_matrix(p)).T
-        matrices = (learned["mean"].to_numpy().reshape(transition.shape), transition, np.sqrt(transition))
-        columns.append((p, [matrices[0], *map(_direction, matrices[1:])]))
-        following, now = np.indices(transition.shape).reshape(2, -1)
-        _, exact, root = columns[-1][1]
-        numbers.append(
-            learned.assign(p=p, next=following, now=now, transition=exact.ravel(), sqrt_transition=root.ravel())
-        )
+        transition = transition_to_compare(cells[0].config, p)
+        references = {}
+        if transition is not None:
+            exact = np.asarray(transition).T
+            references = {"transition": _direction(exact), "sqrt_transition": _direction(np.sqrt(exact))}
+        columns.append((p, [learned["mean"].to_numpy().reshape(values[0].shape), *references.values()]))
+        following, now = np.indices(values[0].shape).reshape(2, -1)
+        entries_of = {name: reference.ravel() for name, reference in references.items()}
+        numbers.append(learned.assign(p=p, next=following, now=now, **entries_of))
+    rows = len(columns[0][1])
+    figure = Figure(figsize=(max(1.4 * len(by_p) + 1.4, 3.4), 1.4 * rows + 0.7), layout="constrained")
+    panels = figure.subplots(rows, len(by_p), squeeze=False)
     entries = np.concatenate([np.ravel(matrix) for _, matrices in columns for matrix in matrices])
     limits = {"vmin": min(0.0, np.nanmin(entries)), "vmax": np.nanmax(entries)}
     for (p, matrices), column in zip(columns, panels.T, strict=True):
         for matrix, panel in zip(matrices, column, strict=True):
             image = panel.imshow(matrix, **limits)
             panel.grid(False)
-            ticks = range(0, len(matrix), math.ceil(len(matrix) / 7))
-            panel.set(xticks=ticks, yticks=ticks)
+            now, following = (range(0, size, math.ceil(size / 7)) for size in matrix.shape[::-1])
+            panel.set(xticks=now, yticks=following)
             panel.label_outer()
         column[0].set_title(f"p = {_word(p)}")
         column[-1].set_xlabel("state now")
-    for panel, name in zip(panels[:, 0], (r"$V$", r"$\Pi^{\sf T}$", r"$\sqrt{\Pi^{\sf T}}$"), strict=True):
+    for panel, name in zip(panels[:, 0], (r"$V$", r"$\Pi^{\sf T}$", r"$\sqrt{\Pi^{\sf T}}$"), strict=False):
         panel.set_ylabel(f"{name}\nnext state")
     figure.colorbar(image, ax=panels, shrink=0.6, label="entry of the matrix at unit norm")
     _title(figure, run, by_p, "V is the mean over all {seeds}, each at unit norm")

@@ -30,21 +30,27 @@ from rw_jax.positions import sine_positions, squared_norm
 class ReducedTransformer(nn.Module):
     """FullTransformer on its reduced parameters.
 
-    Parameters: value V, float[K, K]; state_scores u, float[K]; position_scores a, float[N], the last for the empty
-    slot. They start at zero; other starts are projections of full parameters (`project`).
+    Parameters: those of `values`; state_scores u, float[K]; position_scores a, float[N], the last for the empty slot.
+    Scores start at zero; other starts are projections of full parameters (`project`).
+
+    Attributes:
+      values: what is made of the averaged token: ValueMatrix or FeedForward, with `apply_matrix` as product.
     """
 
     num_nodes: int
     walk_length: int
     position_width: int
     unit_length: str
+    values: nn.Module
+
+    def setup(self):
+        nn.share_scope(self, self.values)  # all parameters by their names alone
 
     @nn.compact
     def __call__(self, tokens_LxB: jax.Array) -> Output:
         """Args: tokens_LxB, states 0..K-1 of B walks, of any integer type."""
         chex.assert_shape(tokens_LxB, (self.walk_length - 1, None))
         K, N = self.num_nodes, self.walk_length
-        value_KxK = self.param("value", nn.initializers.zeros, (K, K))
         state_scores_K = self.param("state_scores", nn.initializers.zeros, (K,))
         position_scores_N = self.param("position_scores", nn.initializers.zeros, (N,))
 
@@ -55,7 +61,7 @@ class ReducedTransformer(nn.Module):
             empty=empty_scale * position_scores_N[-1],
         )
         mixture = mix(scores, tokens_LxB)
-        output_KxB = apply_matrix(value_KxK, mixture.averaged_KxB)
+        output_KxB = self.values(mixture.averaged_KxB)
         # The gradient of the output is mix's own; the attention is for looking at.
         attention_NxB = attention_weights(*jax.lax.stop_gradient((scores, mixture)), tokens_LxB)
         return Output(output_KxB, attention_NxB)
@@ -249,23 +255,23 @@ def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: i
 
 
 @jax.custom_vjp
-def apply_matrix(matrix_KxK: jax.Array, vectors_KxB: jax.Array) -> jax.Array:
-    """The product matrix @ vectors, float[K, B], with sums over states in their order, in its gradient too.
+def apply_matrix(matrix_HxK: jax.Array, vectors_KxB: jax.Array) -> jax.Array:
+    """The product matrix @ vectors, float[H, B], with sums over columns in their order, in its gradient too.
 
     A library's matrix product computes the last rows and columns of a block by other instructions than the rest.
     """
-    terms_KxB = (matrix_KxK[:, k, None] * vectors_KxB[k] for k in range(matrix_KxK.shape[1]))
-    return functools.reduce(jnp.add, terms_KxB)
+    terms_HxB = (matrix_HxK[:, k, None] * vectors_KxB[k] for k in range(matrix_HxK.shape[1]))
+    return functools.reduce(jnp.add, terms_HxB)
 
 
-def _apply_matrix_forward(matrix_KxK, vectors_KxB):
-    return apply_matrix.fun(matrix_KxK, vectors_KxB), (matrix_KxK, vectors_KxB)
+def _apply_matrix_forward(matrix_HxK, vectors_KxB):
+    return apply_matrix.fun(matrix_HxK, vectors_KxB), (matrix_HxK, vectors_KxB)
 
 
-def _apply_matrix_backward(residuals, gradient_KxB):
-    matrix_KxK, vectors_KxB = residuals
-    matrix_gradient_KxK = jnp.sum(gradient_KxB[:, None] * vectors_KxB, axis=2)
-    return matrix_gradient_KxK, apply_matrix.fun(matrix_KxK.T, gradient_KxB)
+def _apply_matrix_backward(residuals, gradient_HxB):
+    matrix_HxK, vectors_KxB = residuals
+    matrix_gradient_HxK = jnp.sum(gradient_HxB[:, None] * vectors_KxB, axis=2)
+    return matrix_gradient_HxK, apply_matrix.fun(matrix_HxK.T, gradient_HxB)
 
 
 apply_matrix.defvjp(_apply_matrix_forward, _apply_matrix_backward)
@@ -275,15 +281,15 @@ def project(full: Params, walk_length: int) -> Params:
     """The reduced parameters of full ones: u = (W x~_N)[:K] and a = P^T (W x~_N)[K:].
 
     Args:
-      full: value, float[K, K], and key_query, float[D, D].
+      full: value, readout if there is one, and key_query, float[D, D].
       walk_length: N.
     """
-    K = full["value"].shape[0]
-    position_width = full["key_query"].shape[0] - K
-    positions_NxM = jnp.asarray(sine_positions(walk_length, position_width), full["key_query"].dtype)
-    weighted_query_D = full["key_query"][:, K:] @ positions_NxM[-1]
+    values, key_query_DxD = _split(full)
+    K = values["value"].shape[1]
+    positions_NxM = jnp.asarray(sine_positions(walk_length, key_query_DxD.shape[0] - K), key_query_DxD.dtype)
+    weighted_query_D = key_query_DxD[:, K:] @ positions_NxM[-1]
     return {
-        "value": full["value"],
+        **values,
         "state_scores": weighted_query_D[:K],
         "position_scores": positions_NxM @ weighted_query_D[K:],
     }
@@ -296,19 +302,22 @@ def rebuild(reduced: Params, start: Params) -> Params:
     descent moves W only along x~_N on the right and in the span of the tokens and positions on the left.
 
     Args:
-      reduced: (V, u, a) at step t, as dict of value, state_scores, position_scores.
-      start: full parameters at step 0, as dict of value and key_query.
+      reduced: parameters at step t: value, readout if there is one, state_scores, position_scores.
+      start: full parameters at step 0, as of `project`.
     """
-    K = reduced["value"].shape[0]
-    N = reduced["position_scores"].shape[0]
-    position_width = start["key_query"].shape[0] - K
+    _, start_DxD = _split(start)
+    K, N = reduced["state_scores"].shape[0], reduced["position_scores"].shape[0]
+    position_width = start_DxD.shape[0] - K
     q = squared_norm(position_width)
     reduced_start = project(start, N)
-    positions_NxM = jnp.asarray(sine_positions(N, position_width), start["key_query"].dtype)
-    moved_a_N = reduced["position_scores"] - reduced_start["position_scores"]
-    moved_w_D = jnp.concatenate(
-        [reduced["state_scores"] - reduced_start["state_scores"], moved_a_N @ positions_NxM / q]
-    )
+    positions_NxM = jnp.asarray(sine_positions(N, position_width), start_DxD.dtype)
+    moved_u_K, moved_a_N = (reduced[name] - reduced_start[name] for name in ("state_scores", "position_scores"))
+    moved_w_D = jnp.concatenate([moved_u_K, moved_a_N @ positions_NxM / q])
     moved_key_query_DxM = jnp.outer(moved_w_D, positions_NxM[-1] / q)
-    key_query_DxD = jnp.asarray(start["key_query"]).at[:, K:].add(moved_key_query_DxM)
-    return {"value": reduced["value"], "key_query": key_query_DxD}
+    values = {name: leaf for name, leaf in reduced.items() if name not in ("state_scores", "position_scores")}
+    return {**values, "key_query": jnp.asarray(start_DxD).at[:, K:].add(moved_key_query_DxM)}
+
+
+def _split(full: Params) -> tuple[Params, jax.Array]:
+    """The parameters that both forms have, and W."""
+    return {name: leaf for name, leaf in full.items() if name != "key_query"}, full["key_query"]

@@ -224,12 +224,30 @@ class Run:
           split: "train" or "test".
           **labels: the cell; errors as `params`.
         """
+        return self._walks(split, labels)[:2]
+
+    def walk_weights(self, split: str, **labels: Scalar) -> np.ndarray:
+        """The weight of each of `walks` in every mean over them, float[B]: 1, or its probability in the population.
+
+        Args and errors as `walks`.
+        """
+        return self._walks(split, labels)[2]
+
+    def _walks(self, split: str, labels: dict[str, Scalar]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if split not in ("train", "test"):
             raise RunError(f"split is {split!r}, but must be 'train' or 'test'.")
         cell = self.cell(**labels)
         with self._precision():
             walks = train.sample_walks(cell.config, train.run_values(cell.config))[split == "test"]
-        return np.asarray(walks.tokens), np.asarray(walks.targets)
+        return np.asarray(walks.tokens), np.asarray(walks.targets), np.asarray(walks.weights)
+
+    def averaged_tokens(self, tokens: np.ndarray | None = None, *, step: int, **labels: Scalar) -> np.ndarray:
+        """The averaged token X S of each walk, float[B, K]: the attention weight on each state. Args as `attention`."""
+        if tokens is None:
+            tokens, _ = self.walks("test", **labels)
+        attention_BxL = self.attention(tokens, step=step, **labels)[:, :-1]
+        states = range(self.cell(**labels).config.task.num_nodes)
+        return np.stack([np.sum(attention_BxL, axis=1, where=tokens == k) for k in states], axis=1)
 
     def attention(self, tokens: np.ndarray | None = None, *, step: int, **labels: Scalar) -> np.ndarray:
         """Attention weights of one run, float[B, N]: N - 1 tokens and, last, the empty slot.

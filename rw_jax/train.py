@@ -15,10 +15,10 @@ import optax
 from jax.typing import ArrayLike
 
 from rw_jax import losses, metrics, optimizer, reduced
-from rw_jax.config import Config
-from rw_jax.model import FullTransformer, Output, Params
+from rw_jax.config import ALL, Config
+from rw_jax.model import FeedForward, FullTransformer, Output, Params, ValueMatrix
 from rw_jax.positions import squared_norm
-from rw_jax.tasks import Task, Walks
+from rw_jax.tasks import Task, Walks, questions
 from rw_jax.tasks.circle import circle
 
 
@@ -26,7 +26,7 @@ class RunValues(NamedTuple):
     """The fields of a run that its compiled program takes as arguments, each a scalar array.
 
     Attributes:
-      p: float, probability of a clockwise step.
+      p: float, probability of a clockwise step, or of the word apple.
       seed: integer; the run's key is fold_in(key(study_seed), seed).
       learning_rate: float, eta.
       epsilon: float, the epsilon of the log-loss.
@@ -109,7 +109,22 @@ class Learner(NamedTuple):
 
 def make_task(config: Config) -> Task:
     """The task that the config names."""
-    return circle(config.task.num_nodes, config.task.walk_length)
+    match config.task.name:
+        case "circle":
+            return circle(config.task.num_nodes, config.task.walk_length)
+        case "majority":
+            return questions.majority()
+        case "preference":
+            return questions.preference()
+    raise ValueError(f"task is {config.task.name!r}, which no file in tasks/ makes.")
+
+
+def transition_to_compare(config: Config, p: ArrayLike) -> jax.Array | None:
+    """Pi, float[K, K], where one token tells the law of the next state and V gives the output; else None."""
+    transition_matrix = make_task(config).transition_matrix
+    if transition_matrix is None or config.model.feed_forward_width:
+        return None
+    return transition_matrix(p)
 
 
 def make_loss(config: Config) -> Callable[[jax.Array, jax.Array, ArrayLike], jax.Array]:
@@ -135,11 +150,19 @@ def make_learner(config: Config) -> Learner:
         config.model.unit_length,
     )
 
+    def make_values(initializer, product):
+        if config.model.feed_forward_width:
+            return FeedForward(config.model.feed_forward_width, initializer, product)
+        return ValueMatrix(initializer, product)
+
+    def make_full(initializer):
+        return FullTransformer(*structure, make_values(initializer, jnp.matmul), initializer)
+
     def init_full(key, init_scale):
         gaussian = config.model.init == "gaussian"
         initializer = nn.initializers.normal(init_scale) if gaussian else nn.initializers.zeros
         tokens_LxB = jnp.zeros((config.task.walk_length - 1, 1), jnp.int32)
-        return FullTransformer(*structure, initializer).init(key, tokens_LxB)["params"]
+        return make_full(initializer).init(key, tokens_LxB)["params"]
 
     def init_reduced(key, init_scale):
         return reduced.project(init_full(key, init_scale), config.task.walk_length)
@@ -149,10 +172,11 @@ def make_learner(config: Config) -> Learner:
 
     match config.model.form:
         case "full":
-            module = FullTransformer(*structure, nn.initializers.zeros)
+            module = make_full(nn.initializers.zeros)
             init, gradient_descent = init_full, optimizer.gradient_descent
         case "reduced":
-            module = reduced.ReducedTransformer(*structure)
+            values = make_values(nn.initializers.zeros, reduced.apply_matrix)
+            module = reduced.ReducedTransformer(*structure, values)
             init, gradient_descent = init_reduced, reduced_gradient_descent
         case form:
             raise ValueError(f"form is {form!r}, but must be 'full' or 'reduced'.")
@@ -169,12 +193,13 @@ def run_keys(study_seed: int, seed: ArrayLike) -> RunKeys:
 
 
 def sample_walks(config: Config, values: RunValues) -> tuple[Walks, Walks]:
-    """The training walks and the test walks of a run."""
+    """The training walks and the test walks of a run: so many samples, or the population where the config says all."""
     keys, task = run_keys(config.study_seed, values.seed), make_task(config)
-    return (
-        task.sample(keys.train, config.task.walks, values.p),
-        task.sample(keys.test, config.task.test_walks, values.p),
-    )
+
+    def draw(key, number):
+        return task.population(values.p) if number == ALL else task.sample(key, number, values.p)
+
+    return draw(keys.train, config.task.walks), draw(keys.test, config.task.test_walks)
 
 
 def init(config: Config, values: RunValues) -> TrainState:
@@ -240,7 +265,7 @@ def train(
     gradient_descent = learner.gradient_descent(jnp.asarray(values.learning_rate))
     test_tokens_LxB = walks_last(test_walks.tokens, config.task.num_nodes)
     law_KxB = task.next_state_law(test_walks.tokens, values.p).T
-    transition_KxK = task.transition_matrix(values.p)
+    transition_KxK = transition_to_compare(config, values.p)
 
     def measure(params):
         # The barrier has the output and the attention computed once, not once in every metric that uses them.

@@ -145,3 +145,33 @@ def test_next_state_law_is_the_conditional_law_of_the_enumerated_walks(float64):
         alike = (walks[:, :-1] == walk[:-1]).all(axis=1)
         joint_K = np.bincount(walks[alike, -1], probabilities[alike], minlength=num_nodes)
         np.testing.assert_allclose(law_K, joint_K / joint_K.sum(), rtol=1e-14)
+
+
+@functools.cache
+def compiled_population(num_nodes, walk_length):
+    return jax.jit(lambda p: circle.circle(num_nodes, walk_length).population(p))
+
+
+@pytest.mark.parametrize(("num_nodes", "walk_length"), [(3, 3), (5, 6)])
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+def test_the_population_is_every_walk_once_with_its_probability(num_nodes, walk_length, p, float64):
+    tokens_BxL, targets_B, weights_B = compiled_population(num_nodes, walk_length)(p)
+    states = np.column_stack([tokens_BxL, targets_B]).tolist()
+    weight = dict(zip(map(tuple, states), np.asarray(weights_B), strict=True))
+    walks = oracle.all_walks(num_nodes, walk_length)
+    assert len(weight) == len(targets_B) == len(walks)
+    expected = oracle.probabilities(walks, num_nodes, p)
+    np.testing.assert_allclose([weight[tuple(walk)] for walk in walks], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0])
+def test_the_population_of_long_deterministic_walks_is_one_from_each_node(p):
+    tokens_KxL, targets_K, weights_K = compiled_population(6, 97)(p)
+    walks = (np.arange(6)[:, None] + (1 if p == 1 else -1) * np.arange(97)) % 6
+    np.testing.assert_array_equal(np.column_stack([tokens_KxL, targets_K]), walks)
+    np.testing.assert_array_equal(weights_K, np.full(6, np.float32(1 / 6)))
+
+
+def test_walks_can_be_enumerated_up_to_the_limit():
+    assert circle.can_enumerate(4, 16)
+    assert not circle.can_enumerate(5, 16)

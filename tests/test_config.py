@@ -208,3 +208,28 @@ def test_every_combination_of_walk_length_and_width_must_fit():
     tiny_study(walk_length=(6, 9), position_width=(6, 9), zipped=(("walk_length", "position_width"),))
     with pytest.raises(ConfigError, match=r"position_width is 6, but must be at least task.walk_length = 9"):
         tiny_study(walk_length=(6, 9), position_width=(6, 9))
+
+
+def test_all_walks_are_refused_where_they_cannot_be_enumerated():
+    tiny_study(p=(0.0, 0.3), fields={"task.walks": "all", "task.test_walks": "all"})
+    tiny_study(p=(0.0, 1.0), fields={"task.walks": "all", "task.walk_length": 31, "model.position_width": 31})
+    with pytest.raises(ConfigError, match=r"test_walks is 'all', but must be a number for task.p = 0.3") as refused:
+        tiny_study(p=(0.0, 0.3), fields={"task.test_walks": "all", "task.walk_length": 31, "model.position_width": 31})
+    assert_sentence(str(refused.value))
+
+
+def test_an_axis_of_walks_holds_numbers_or_all():
+    assert dict(tiny_study(walks=("all",)).grid)["walks"] == ("all",)
+    for labels in (("all", 16), ("some",), (0,), (1.5,)):
+        with pytest.raises(ConfigError, match=r"^grid\.walks ") as refused:
+            tiny_study(walks=labels)
+        assert_sentence(str(refused.value))
+
+
+def test_questions_come_in_the_size_of_their_sentences():
+    sizes = {"task.num_nodes": 19, "model.position_width": 30}
+    questions = {"task": ("majority", "preference"), "walk_length": (17, 19)}
+    tiny_study(**questions, zipped=(("task", "walk_length"),), fields=sizes)
+    with pytest.raises(ConfigError, match=r"walk_length is 19, but must be 17 for task.name = 'majority'") as refused:
+        tiny_study(**questions, fields=sizes)
+    assert_sentence(str(refused.value))

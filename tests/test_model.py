@@ -8,15 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rw_jax.model import UNIT_LENGTH, FullTransformer, key_scales
+from rw_jax.model import UNIT_LENGTH, FeedForward, FullTransformer, ValueMatrix, key_scales
 from tests import oracle
 
 K, N, M = 5, 8, 11
 
 
+def transformer(unit_length, initializer, width=0):
+    values = FeedForward(width, initializer, jnp.matmul) if width else ValueMatrix(initializer, jnp.matmul)
+    return FullTransformer(K, N, M, unit_length, values, initializer)
+
+
 @functools.cache
-def apply(unit_length):
-    model = FullTransformer(K, N, M, unit_length, nn.initializers.zeros)
+def apply(unit_length, width=0):
+    model = transformer(unit_length, nn.initializers.zeros, width)
     return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
 
 
@@ -64,11 +69,27 @@ def test_weights_made_by_hand_attend_to_the_parent_alone_and_predict_its_row_of_
     np.testing.assert_array_equal(output_KxB.T, transition_KxK[tokens_BxL[:, -1]])
 
 
-def test_parameters_start_as_the_initializer_says():
-    params = FullTransformer(K, N, M, "none", nn.initializers.constant(3.0)).init(
+def test_a_feed_forward_layer_reads_out_the_positive_part_of_its_units(float64):
+    generator = np.random.default_rng(2)
+    params = {
+        "value": generator.uniform(0.1, 1, (3, K)) * [[1], [-1], [1]],
+        "readout": generator.normal(size=(K, 3)),
+        "key_query": 0.1 * generator.normal(size=(K + M, K + M)),
+    }
+    tokens_BxL = some_tokens()
+    output_KxB, attention_NxB = apply("none", 3)(params, tokens_BxL.T)
+    for b, tokens in enumerate(tokens_BxL):
+        hidden = params["value"] @ oracle.average_token(attention_NxB[:, b], tokens, K)
+        np.testing.assert_allclose(output_KxB[:, b], params["readout"] @ np.maximum(hidden, 0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("width", [0, 3])
+def test_parameters_start_as_the_initializer_says(width):
+    params = transformer("none", nn.initializers.constant(3.0), width).init(
         jax.random.key(0), jnp.zeros((N - 1, 1), jnp.int32)
     )["params"]
-    assert {name: leaf.shape for name, leaf in params.items()} == {"value": (K, K), "key_query": (K + M, K + M)}
+    values = {"value": (3, K), "readout": (K, 3)} if width else {"value": (K, K)}
+    assert {name: leaf.shape for name, leaf in params.items()} == {**values, "key_query": (K + M, K + M)}
     assert all((leaf == 3).all() for leaf in params.values())
 
 

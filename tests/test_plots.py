@@ -34,7 +34,8 @@ def made_up_record(program, chunk: Chunk, *machine) -> train.Record:
     shape = {"recorded": len(recorded_steps(config)), "kept": len(kept_steps(config))}
     nodes, length = config.task.num_nodes, config.task.walk_length
     rng = np.random.default_rng(0)
-    value = rng.normal(0.3, 1, (cells, shape["kept"], nodes, nodes))
+    rows = config.model.feed_forward_width or nodes
+    value = rng.normal(0.3, 1, (cells, shape["kept"], rows, nodes))
     value[[cell.config.training.learning_rate > 1e9 for cell in chunk.cells]] = np.inf
     attention = rng.uniform(size=(cells, shape["kept"], length)) ** 4
     return train.Record(
@@ -127,6 +128,14 @@ def test_the_value_matrices_are_the_mean_of_unit_matrices_beside_the_transposed_
             np.testing.assert_allclose(row["mean"], expected[following, now], rtol=1e-12)
             np.testing.assert_allclose(row["transition"], unit(transposed)[following, now], atol=1e-7)
             np.testing.assert_allclose(row["sqrt_transition"], unit(np.sqrt(transposed))[following, now], atol=1e-7)
+
+
+@pytest.mark.parametrize("width", [0, 5])
+def test_the_value_matrix_of_a_question_answerer_stands_alone(make_run, width):
+    sizes = {"task": ("preference",), "num_nodes": (19,), "walk_length": (19,), "feed_forward_width": (width,)}
+    numbers = plots.value_matrices(make_run(study(**sizes, seed=(0, 1))))[1]
+    assert len(numbers) == 19 * (width or 19)
+    assert set(numbers.columns) == {"mean", "low", "high", "seeds", "p", "next", "now"}
 
 
 def test_the_attention_of_every_slot_is_the_mean_over_seeds(run):

@@ -10,7 +10,7 @@ import pytest
 from jax.test_util import check_grads
 
 from rw_jax import reduced
-from rw_jax.model import UNIT_LENGTH, FullTransformer
+from rw_jax.model import UNIT_LENGTH, FullTransformer, ValueMatrix
 from tests import oracle
 
 K, N, M = 4, 9, 12
@@ -18,13 +18,15 @@ K, N, M = 4, 9, 12
 
 @functools.cache
 def reduced_apply(unit_length):
-    model = reduced.ReducedTransformer(K, N, M, unit_length)
+    values = ValueMatrix(nn.initializers.zeros, reduced.apply_matrix)
+    model = reduced.ReducedTransformer(K, N, M, unit_length, values)
     return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
 
 
 @functools.cache
 def full_apply(unit_length):
-    model = FullTransformer(K, N, M, unit_length, nn.initializers.zeros)
+    values = ValueMatrix(nn.initializers.zeros, jnp.matmul)
+    model = FullTransformer(K, N, M, unit_length, values, nn.initializers.zeros)
     return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
 
 

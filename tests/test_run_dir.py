@@ -14,6 +14,7 @@ import rw_jax
 from rw_jax import checkpoint
 from rw_jax.metrics import METRICS
 from rw_jax.run_dir import RunDir, RunError, cut, write_atomically
+from tests import oracle
 from tests.studies import assert_sentence, contents, tiny_study
 
 
@@ -297,3 +298,39 @@ def test_chunks_hold_the_cells_of_each_structure_in_order():
     assert [chunk.name for chunk in chunks] == [f"{s:03d}-{c:06d}" for s in range(2) for c in range(3)]
     assert [[cell.labels["seed"] for cell in chunk.cells] for chunk in chunks] == [[0, 1], [2, 3], [4]] * 2
     assert [chunk.structure.config.model.form for chunk in chunks] == ["full"] * 3 + ["reduced"] * 3
+
+
+@pytest.fixture(scope="module")
+def population(sweep_once):
+    """A run on all 128 walks of 6 states on 4 nodes."""
+    return rw_jax.load_run(sweep_once(tiny_study(p=(0.3, 1.0), fields={"task.walks": "all", "task.test_walks": "all"})))
+
+
+def test_averaged_tokens_are_the_attention_on_each_state(run):
+    labels = {"step": 5, "p": 0.7, "seed": 1}
+    tokens, _ = run.walks("test", p=0.7, seed=1)
+    attention = run.attention(**labels)
+    expected = [oracle.average_token(weights, walk, 4) for weights, walk in zip(attention, tokens, strict=True)]
+    np.testing.assert_allclose(run.averaged_tokens(**labels), expected, rtol=1e-6)
+    np.testing.assert_array_equal(run.averaged_tokens(tokens[:3], **labels), run.averaged_tokens(**labels)[:3])
+
+
+def test_walks_that_were_sampled_weigh_alike_and_those_of_the_population_their_probability(run, population):
+    assert (run.walk_weights("train", p=0.5, seed=0) == np.ones(16)).all()
+    for split in ("train", "test"):
+        walks = np.column_stack(population.walks(split, p=0.3))
+        assert len(np.unique(walks, axis=0)) == 4 * 2**5
+        expected = oracle.probabilities(walks, 4, 0.3)
+        np.testing.assert_allclose(population.walk_weights(split, p=0.3), expected, rtol=1e-6)
+
+
+def test_metrics_on_the_population_are_means_over_all_walks_by_their_probability(population):
+    tokens, targets = population.walks("test", p=0.3)
+    walks, labels = np.column_stack([tokens, targets]), {"step": 5, "p": 0.3}
+    weights = oracle.probabilities(walks, 4, 0.3)
+    outputs = population.averaged_tokens(**labels) @ population.value_matrix(**labels).T
+    final = population.metrics.sel(step=5, p=0.3)
+    assert float(final["accuracy"]) == pytest.approx(np.sum(weights * (outputs.argmax(axis=1) == targets)), rel=1e-5)
+    loss = oracle.mean_loss(outputs, targets, weights, 0.1)
+    assert float(final["train_loss"]) == pytest.approx(loss, rel=1e-5)
+    assert float(final["optimal_accuracy"]) == pytest.approx(0.7, rel=1e-6)

@@ -13,11 +13,15 @@ from jax.typing import ArrayLike
 
 from rw_jax.tasks import Task, Walks
 
+LARGEST_POPULATION = 2**17
+"""Random walks are enumerated up to this many."""
+
 
 def circle(num_nodes: int, walk_length: int) -> Task:
     """The task of predicting the last state of a walk of `walk_length` states from all others."""
     return Task(
         sample=functools.partial(sample, num_nodes=num_nodes, walk_length=walk_length),
+        population=functools.partial(population, num_nodes=num_nodes, walk_length=walk_length),
         next_state_law=functools.partial(next_state_law, num_nodes=num_nodes),
         transition_matrix=functools.partial(transition_matrix, num_nodes),
     )
@@ -43,10 +47,38 @@ def sample(key: jax.Array, num_walks: int, p: ArrayLike, *, num_nodes: int, walk
     uniform_BxL = jax.random.uniform(step_key, (num_walks, walk_length - 1), jnp.float32)
     # uniform lies in [0, 1), so p = 0 never and p = 1 always goes clockwise.
     clockwise_BxL = uniform_BxL < jnp.asarray(p, jnp.float32)
+    return _walk(first_B, clockwise_BxL, jnp.ones(num_walks, jnp.float32), num_nodes)
+
+
+def population(p: ArrayLike, *, num_nodes: int, walk_length: int) -> Walks:
+    """All walks there are: K 2^(N-1), or, for longer ones, the K deterministic walks of p = 0 or 1.
+
+    Args:
+      p: float scalar, probability of a clockwise step; 0 or 1 where the random walks cannot be enumerated.
+      num_nodes: K.
+      walk_length: N.
+    """
+    chex.assert_rank(p, 0)
+    p, L = jnp.asarray(p), walk_length - 1
+    if not can_enumerate(num_nodes, walk_length):
+        clockwise_KxL = jnp.broadcast_to(p > 0.5, (num_nodes, L))
+        return _walk(jnp.arange(num_nodes), clockwise_KxL, jnp.full(num_nodes, 1 / num_nodes), num_nodes)
+    number_B = jnp.arange(num_nodes * 2**L, dtype=jnp.int32)
+    clockwise_BxL = (number_B[:, None] >> jnp.arange(L)) & 1 == 1  # the lower digits are the steps
+    probability_BxL = jnp.where(clockwise_BxL, p, 1 - p)
+    return _walk(number_B >> L, clockwise_BxL, jnp.prod(probability_BxL, axis=1) / num_nodes, num_nodes)
+
+
+def can_enumerate(num_nodes: int, walk_length: int) -> bool:
+    """Whether `population` holds the walks of every p, and not of p = 0 and 1 only."""
+    return num_nodes * 2 ** (walk_length - 1) <= LARGEST_POPULATION
+
+
+def _walk(first_B: jax.Array, clockwise_BxL: jax.Array, weights_B: jax.Array, num_nodes: int) -> Walks:
     displacement_BxL = jnp.cumsum(jnp.where(clockwise_BxL, 1, -1), axis=1, dtype=jnp.int32)
     later_BxL = (first_B[:, None] + displacement_BxL) % num_nodes
     tokens_BxL = jnp.concatenate([first_B[:, None], later_BxL[:, :-1]], axis=1)
-    return Walks(tokens_BxL, later_BxL[:, -1], jnp.ones(num_walks, jnp.float32))
+    return Walks(tokens_BxL, later_BxL[:, -1], weights_B)
 
 
 def transition_matrix(num_nodes: int, p: ArrayLike) -> jax.Array:
