@@ -1,0 +1,175 @@
+"""What figures share: the style, the runs to draw and their numbers over seeds, the pieces of a panel, the title."""
+
+import itertools
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rw_jax.config import AXES, Scalar
+from rw_jax.grid import Cell, recorded_steps
+from rw_jax.run_dir import Run, RunError, same_label
+from rw_jax.statistics import mean_interval
+
+# Okabe and Ito's colours can be told apart with every common colour blindness.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^v<>P"
+STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "figure.titlesize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rw_jax",
+    "savefig.dpi": 200,
+    "image.cmap": "viridis",
+}
+OPTIMUM: Any = {"color": "black", "linestyle": "--", "linewidth": 0.8, "zorder": 3}
+SYMBOLS = {
+    "num_nodes": "K = {}",
+    "walk_length": "N = {}",
+    "position_width": "M = {}",
+    "walks": "{} training walks",
+    "learning_rate": "η = {}",
+    "epsilon": "ε = {}",
+    "init": "{} start",
+    "steps": "{} steps",
+}
+"""Axis: how a title tells its value. Other fields are in a title only if they are axes of the grid."""
+
+
+@mpl.rc_context(STYLE)
+def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> None:
+    """Writes STEM.png, STEM.svg and STEM.csv, making the folder."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(f"{stem}.png")
+    figure.set_layout_engine("none")  # the places that drawing the first has found also serve the second
+    figure.savefig(f"{stem}.svg", metadata={"Date": None})
+    numbers.to_csv(f"{stem}.csv", index=False)
+
+
+def ordered_cells(run: Run) -> list[Cell]:
+    """The cells of a run in the order of its grid."""
+    return sorted((cell for structure in run.grid.structures for cell in structure.cells), key=lambda cell: cell.index)
+
+
+def runs_by_p(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
+    """The finished cells that have the labels, by p in increasing order; those of one p differ in their seed alone.
+
+    Raises:
+      RunError: if no finished run has the labels, or if runs of one p differ in more than the seed.
+    """
+    unknown = [axis for axis in labels if axis not in AXES]
+    if unknown:
+        raise RunError(f"{unknown[0]} is no axis of a grid; those are {', '.join(AXES)}.")
+    finished = run.metrics["optimal_accuracy"].notnull().any("step").values
+    by_p: dict[float, list[Cell]] = {}
+    for cell in ordered_cells(run):
+        if finished[cell.index] and all(same_label(cell.config.value(axis), label) for axis, label in labels.items()):
+            by_p.setdefault(cell.config.task.p, []).append(cell)
+    if not by_p:
+        asked = ", ".join(f"{axis} = {label!r}" for axis, label in labels.items())
+        grid = "; ".join(f"{axis} = {', '.join(map(str, there))}" for axis, there in run.config.grid)
+        raise RunError(f"No finished run has {asked}; the grid has {grid or 'no axes'}.")
+    for cells in by_p.values():
+        for axis, label in cells[0].labels.items():
+            if axis != "seed" and any(cell.labels[axis] != label for cell in cells):
+                raise RunError(f"{axis} is not given, but the runs to draw at one p differ in it.")
+    return dict(sorted(by_p.items()))
+
+
+def drawn_runs(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
+    """As runs_by_p, but only for p of the config's `figures.p`, or, if none of those is there, for four at most."""
+    by_p = runs_by_p(run, labels)
+    chosen = [p for p in by_p if any(same_label(p, wanted) for wanted in run.config.figures.p)]
+    if not chosen:
+        chosen = [list(by_p)[i] for i in sorted({round(i) for i in np.linspace(0, len(by_p) - 1, 4)})]
+    return {p: by_p[p] for p in chosen}
+
+
+def metric_of(run: Run, name: str, cells: Sequence[Cell]) -> np.ndarray:
+    """A metric of runs that differ in their seed alone at their T recorded steps, float[runs, T]."""
+    recorded = np.searchsorted(run.metrics["step"].values, recorded_steps(cells[0].config))
+    values = run.metrics[name].values
+    return np.stack([values[cell.index][recorded] for cell in cells])
+
+
+def estimate_columns(samples: np.ndarray) -> pd.DataFrame:
+    """Mean, interval (low, high) and number of seeds of each column of float[seeds, columns]."""
+    return pd.DataFrame([mean_interval(column) for column in samples.T])
+
+
+def direction(matrix: np.ndarray) -> np.ndarray:
+    """The matrix at unit norm, float64; NaN if it is zero or not finite."""
+    matrix = matrix.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return matrix / np.linalg.norm(matrix)
+
+
+def band(axes: Axes, x: Sequence[int] | np.ndarray, estimates: pd.DataFrame, **line: Any) -> None:
+    """A line with a band, cut off at 0 and 1."""
+    axes.plot(x, estimates["mean"], **line)
+    low, high = (estimates[name].clip(0, 1) for name in ("low", "high"))
+    axes.fill_between(x, low, high, color=line["color"], alpha=0.2, linewidth=0)
+
+
+def bars(axes: Axes, x: np.ndarray, estimates: pd.DataFrame, **points: Any) -> None:
+    """Points with bars, cut off at 0 and 1."""
+    points["linestyle"] = "none"
+    axes.vlines(x, estimates["low"].clip(0, 1), estimates["high"].clip(0, 1), color=points["color"], linewidth=1)
+    axes.plot(x, estimates["mean"], **points)
+
+
+def line_styles(by_p: dict[float, list[Cell]]) -> list[dict[str, Any]]:
+    """Colour, marker and width of the line of each p; later lines are thinner, so that those below show."""
+    widths = np.linspace(2.4, 1.0, len(by_p)) if len(by_p) > 1 else [1.5]
+    return [
+        {"color": colour, "marker": marker, "linewidth": width}
+        for colour, marker, width in zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), widths, strict=False)
+    ]
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 7) -> None:
+    """The legend of a panel, below the figure."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), columns))
+
+
+def set_title(
+    figure: Figure,
+    run: Run,
+    by_p: dict[float, list[Cell]],
+    ending: str = "mean and 95% interval over {seeds}",
+) -> None:
+    """The setting, as far as the runs drawn agree in it, and how many seeds there are."""
+    configs = [cells[0].config for cells in by_p.values()]
+    fields = dict.fromkeys([*SYMBOLS, *(axis for axis, _ in run.config.grid if axis not in ("p", "seed"))])
+    if configs[0].model.init == "gaussian":
+        fields["init_scale"] = None
+    common = {axis: configs[0].value(axis) for axis in fields if len({config.value(axis) for config in configs}) == 1}
+    words = [SYMBOLS.get(axis, f"{axis} = {{}}").format(label_text(value)) for axis, value in common.items()]
+    setting = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
+    counts = sorted({len(cells) for cells in by_p.values()})
+    seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+    ending = "one seed" if counts == [1] else ending.format(seeds=f"{seeds} seeds")
+    figure.suptitle(
+        "\n".join([*textwrap.wrap(setting, int(15 * figure.get_figwidth()), break_on_hyphens=False), ending])
+    )
+
+
+def label_text(label: Scalar) -> str:
+    """A label as figures show it."""
+    return f"{label:.12g}" if isinstance(label, float) else str(label)
