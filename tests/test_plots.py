@@ -130,12 +130,16 @@ def test_the_value_matrices_are_the_mean_of_unit_matrices_beside_the_transposed_
             np.testing.assert_allclose(row["sqrt_transition"], unit(np.sqrt(transposed))[following, now], atol=1e-7)
 
 
-@pytest.mark.parametrize("width", [0, 5])
-def test_the_value_matrix_of_a_question_answerer_stands_alone(make_run, width):
-    sizes = {"task": ("preference",), "num_nodes": (19,), "walk_length": (19,), "feed_forward_width": (width,)}
-    numbers = plots.value_matrices(make_run(study(**sizes, seed=(0, 1))))[1]
-    assert len(numbers) == 19 * (width or 19)
+def test_the_value_matrix_of_a_question_answerer_stands_alone_and_that_before_a_feed_forward_layer_is_not_averaged(
+    make_run,
+):
+    sizes = {"task": ("preference",), "num_nodes": (19,), "walk_length": (19,), "feed_forward_width": (0, 5)}
+    run = make_run(study(**sizes, seed=(0, 1)))
+    numbers = plots.value_matrices(run, feed_forward_width=0)[1]
+    assert len(numbers) == 19 * 19
     assert set(numbers.columns) == {"mean", "low", "high", "seeds", "p", "next", "now"}
+    drawn = {path.name.split("_feed")[0] for path in run.run_dir.figures.glob("*_feed_forward_width=5_*.png")}
+    assert drawn == {"curves", "attention"}
 
 
 def test_the_attention_of_every_slot_is_the_mean_over_seeds(run):

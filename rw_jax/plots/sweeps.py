@@ -44,10 +44,13 @@ def write_figures(run: Run, folder: Path) -> None:
         logging.info("figures show the first %d of %d settings", _LARGEST_NUMBER_OF_SETTINGS, len(every))
     for labels in every[:_LARGEST_NUMBER_OF_SETTINGS]:
         suffix = "".join(f"_{axis}={label_text(label)}" for axis, label in labels.items())
-        if len(runs_by_p(run, labels)) > 1:
+        by_p = runs_by_p(run, labels)
+        if len(by_p) > 1:
             save(*accuracy_against_p(run, **labels), folder / f"accuracy_against_p{suffix}")
         save(*curves(run, **labels), folder / f"curves{suffix}")
-        save(*value_matrices(run, **labels), folder / f"value_matrices{suffix}")
+        if not any(cells[0].config.model.feed_forward_width for cells in by_p.values()):
+            # The units of a feed-forward layer come in any order: a mean over seeds says nothing.
+            save(*value_matrices(run, **labels), folder / f"value_matrices{suffix}")
         save(*attention_against_position(run, **labels), folder / f"attention{suffix}")
 
 
@@ -144,7 +147,7 @@ def value_matrices(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
         entries_of = {name: reference.ravel() for name, reference in references.items()}
         numbers.append(learned.assign(p=p, next=following, now=now, **entries_of))
     rows = len(columns[0][1])
-    figure = Figure(figsize=(max(1.4 * len(by_p) + 1.4, 3.4), 1.4 * rows + 0.7), layout="constrained")
+    figure = Figure(figsize=(max(1.4 * len(by_p) + 1.4, 3.4), max(1.4 * rows + 0.7, 2.8)), layout="constrained")
     panels = figure.subplots(rows, len(by_p), squeeze=False)
     entries = np.concatenate([np.ravel(matrix) for _, matrices in columns for matrix in matrices])
     limits = {"vmin": min(0.0, np.nanmin(entries)), "vmax": np.nanmax(entries)}
@@ -159,7 +162,7 @@ def value_matrices(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
         column[-1].set_xlabel("state now")
     for panel, name in zip(panels[:, 0], (r"$V$", r"$\Pi^{\sf T}$", r"$\sqrt{\Pi^{\sf T}}$"), strict=False):
         panel.set_ylabel(f"{name}\nnext state")
-    figure.colorbar(image, ax=panels, shrink=0.6, label="entry of the matrix at unit norm")
+    figure.colorbar(image, ax=panels, shrink=0.6, label="entry at unit norm")
     set_title(figure, run, by_p, "V is the mean over all {seeds}, each at unit norm")
     return figure, pd.concat(numbers, ignore_index=True)
 
