@@ -65,9 +65,8 @@ def test_weights_made_by_hand_attend_to_the_parent_alone_and_predict_its_row_of_
 
 
 def test_parameters_start_as_the_initializer_says():
-    params = FullTransformer(K, N, M, "none", nn.initializers.constant(3.0)).init(
-        jax.random.key(0), jnp.zeros((N - 1, 1), jnp.int32)
-    )["params"]
+    init = jax.jit(FullTransformer(K, N, M, "none", nn.initializers.constant(3.0)).init)
+    params = init(jax.random.key(0), jnp.zeros((N - 1, 1), jnp.int32))["params"]
     assert {name: leaf.shape for name, leaf in params.items()} == {"value": (K, K), "key_query": (K + M, K + M)}
     assert all((leaf == 3).all() for leaf in params.values())
 
