@@ -258,7 +258,7 @@ def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: i
 def apply_matrix(matrix_HxK: jax.Array, vectors_KxB: jax.Array) -> jax.Array:
     """The product matrix @ vectors, float[H, B], with sums over columns in their order, in its gradient too.
 
-    A library's matrix product computes the last rows and columns of a block by other instructions than the rest.
+    A library may compute the last rows and columns of a matrix product by other instructions than the rest.
     """
     terms_HxB = (matrix_HxK[:, k, None] * vectors_KxB[k] for k in range(matrix_HxK.shape[1]))
     return functools.reduce(jnp.add, terms_HxB)

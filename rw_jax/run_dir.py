@@ -32,6 +32,7 @@ from rw_jax.config import AXES, Config, ConfigError, Scalar, from_json
 from rw_jax.grid import Cell, Dimension, Grid, Structure, expand, kept_steps, recorded_steps
 from rw_jax.metrics import METRICS
 from rw_jax.model import Output
+from rw_jax.tasks import Walks
 
 Params = dict[str, np.ndarray]
 
@@ -213,8 +214,7 @@ class Run:
         if "key_query" in params:
             return params["key_query"]
         with self._precision():
-            full = cell.config.replace(form="full")
-            start = train.init(full, train.run_values(full)).params
+            start = _start(cell.structure_config.replace(form="full"))(train.run_values(cell.config)).params
             return np.asarray(reduced.rebuild(jax.tree.map(jnp.asarray, params), start)["key_query"])
 
     def walks(self, split: str, **labels: Scalar) -> tuple[np.ndarray, np.ndarray]:
@@ -238,7 +238,7 @@ class Run:
             raise RunError(f"split is {split!r}, but must be 'train' or 'test'.")
         cell = self.cell(**labels)
         with self._precision():
-            walks = train.sample_walks(cell.config, train.run_values(cell.config))[split == "test"]
+            walks = _sample(cell.structure_config)(train.run_values(cell.config))[split == "test"]
         return np.asarray(walks.tokens), np.asarray(walks.targets), np.asarray(walks.weights)
 
     def averaged_tokens(self, tokens: np.ndarray | None = None, *, step: int, **labels: Scalar) -> np.ndarray:
@@ -327,10 +327,23 @@ class Run:
             yield
 
 
+# What is called for one run after another is compiled once; by itself, each of its operations would be, one by one.
 @functools.lru_cache(maxsize=8)
 def _forward(structure: Config) -> Callable[[Params, jax.Array], Output]:
-    """The model of a structure, compiled: called by itself, its branches would be compiled anew at every call."""
+    """The model of a structure, compiled."""
     return jax.jit(train.make_learner(structure).apply)
+
+
+@functools.lru_cache(maxsize=8)
+def _sample(structure: Config) -> Callable[[train.RunValues], tuple[Walks, Walks]]:
+    """The training and the test walks of a run of a structure, compiled."""
+    return jax.jit(functools.partial(train.sample_walks, structure))
+
+
+@functools.lru_cache(maxsize=8)
+def _start(structure: Config) -> Callable[[train.RunValues], train.TrainState]:
+    """The state at step 0 of a run of a structure, compiled."""
+    return jax.jit(functools.partial(train.init, structure))
 
 
 def _place(dimension: Dimension, given: dict[str, Scalar]) -> int:

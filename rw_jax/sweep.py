@@ -199,7 +199,7 @@ def make_schedule(structure: Config) -> train.Schedule:
     recorded, kept = recorded_steps(structure), kept_steps(structure)
     gaps = np.diff([*recorded, recorded[-1] + 1])
     slots = [kept.index(step) if step in kept else len(kept) for step in recorded]
-    return train.Schedule(jnp.asarray(gaps, jnp.int32), jnp.asarray(slots, jnp.int32))
+    return train.Schedule(np.asarray(gaps, np.int32), np.asarray(slots, np.int32))
 
 
 def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, Any]:

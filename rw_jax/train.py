@@ -68,8 +68,8 @@ class Schedule(NamedTuple):
       slots: int32[T], where each recorded step goes in the stack of S recorded parameters; S if it is not kept.
     """
 
-    gaps: jax.Array
-    slots: jax.Array
+    gaps: ArrayLike
+    slots: ArrayLike
 
 
 class TrainState(NamedTuple):
@@ -161,8 +161,8 @@ def make_learner(config: Config) -> Learner:
     def init_full(key, init_scale):
         gaussian = config.model.init == "gaussian"
         initializer = nn.initializers.normal(init_scale) if gaussian else nn.initializers.zeros
-        tokens_LxB = jnp.zeros((config.task.walk_length - 1, 1), jnp.int32)
-        return make_full(initializer).init(key, tokens_LxB)["params"]
+        tokens_LxB = jax.ShapeDtypeStruct((config.task.walk_length - 1, 1), jnp.int32)
+        return make_full(initializer).lazy_init(key, tokens_LxB)["params"]
 
     def init_reduced(key, init_scale):
         return reduced.project(init_full(key, init_scale), config.task.walk_length)

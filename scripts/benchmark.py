@@ -1,28 +1,34 @@
 """Times a training step of PyTorch and of rw_jax side by side, and holds it against the floor of the machine.
 
-    python scripts/benchmark.py                  # the table of ratios, about two minutes
+    python scripts/benchmark.py                  # the table of ratios, about three minutes
     python scripts/benchmark.py --scaling        # cost against runs, steps, walks and N as well, about five more
 
 Every row trains the setting of configs/base.py at p = 0.7 (K = 6, N = 97, M = 1000, 1000 walks, float32) on the same
-walks, in a process of its own. Times are of training only: the median over several repeats of a long training less a
-short one, per run and step. The table is shown only if all rows agree on the losses of the first steps. PyTorch is
-optional: without it its rows are left out; it computes on the CPU, so compare it on a machine without an accelerator.
+walks, in a process of its own. Nothing is timed unless all rows agree on the losses of the first steps. Times are of
+training only: the median over several repeats of a long training less a short one, per run and step. Below the table
+stand the floor and what recording the metrics of a step costs beside the step itself. PyTorch is optional: without it
+its rows are left out; it computes on the CPU, so compare it on a machine without an accelerator.
 """
 
+import dataclasses
 import importlib
+import importlib.metadata
 import importlib.util
 import json
+import logging
 import os
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import rich
+import rich.console
 import rich.table
 from absl import app, flags
 
@@ -31,12 +37,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 _JSON = flags.DEFINE_string("json", "runs/benchmark.json", "Where the numbers are written.")
 _SCALING = flags.DEFINE_bool("scaling", False, "Also measure how cost grows with runs, steps, walks and N.")
 _RUNS = flags.DEFINE_integer("runs", 0, "Runs of row (e); 0 for 128 on a CPU and 10,000 on an accelerator.")
-_ROW = flags.DEFINE_string("row", None, "Measure one row and print it as JSON; used by the script itself.")
+_MEASURE = flags.DEFINE_string("measure", None, "Measure one thing and print it as JSON; used by the script itself.")
 
 P = 0.7
 STEPS_COMPARED = 6
 REPEATS = 5
 
+TORCH_ROWS = ("a", "b")
 ROWS = {
     "a": "PyTorch, X~ materialised",
     "b": "PyTorch, W x~_N first",
@@ -47,22 +54,28 @@ ROWS = {
 
 
 def main(argv: list[str]) -> None:
-    """Measures every row in a process of its own, compares their losses, prints the table."""
+    """Compares the losses of all rows, measures each in a process of its own, prints the table."""
     del argv
-    if _ROW.value:
-        print(json.dumps(measure(_ROW.value)))
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which backends this machine does not have
+    if _MEASURE.value:
+        print(json.dumps(measure(_MEASURE.value)))
         return
-    rows = {}
-    for name, title in ROWS.items():
-        if name in "ab" and importlib.util.find_spec("torch") is None:
-            print(f"({name}) {title}: left out, because PyTorch is not installed.")
-            continue
+    titles = dict(ROWS)
+    if importlib.util.find_spec("torch") is None:
+        print(f"({'), ('.join(TORCH_ROWS)}) are left out, because PyTorch is not installed.")
+        titles = {name: title for name, title in ROWS.items() if name not in TORCH_ROWS}
+    losses = {name: in_own_process(f"losses:{name}") for name in titles}
+    check_losses(losses)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, title in titles.items():
         print(f"({name}) {title} ...", file=sys.stderr)
-        rows[name] = in_own_process(f"--row={name}")
-    check_losses(rows)
-    floor = in_own_process("--row=floor")
+        rows[name] = {"title": title, **in_own_process(f"times:{name}")}
+    for row in rows.values():
+        row["ratio_to_e"] = row["ms"] / rows["e"]["ms"]
+    floor = in_own_process("floor")
+    floor["multiple"] = rows["e"]["ms"] / max(floor["bytes_ms"], floor["operations_ms"])
+    results = {"environment": in_own_process("environment"), "losses": losses, "rows": rows, "floor": floor}
     print_table(rows, floor)
-    results = {"rows": rows, "floor": floor}
     if _SCALING.value:
         results["scaling"] = print_scaling()
     path = Path(_JSON.value)
@@ -71,35 +84,55 @@ def main(argv: list[str]) -> None:
     print(f"Everything is in {path}.")
 
 
-def in_own_process(*arguments: str) -> dict:
-    """Runs this script with the arguments and reads what it prints."""
-    command = [sys.executable, __file__, f"--runs={_RUNS.value}", *arguments]
+def in_own_process(what: str) -> Any:
+    """Has this script measure one thing, and reads what it prints."""
+    command = [sys.executable, __file__, f"--runs={_RUNS.value}", f"--measure={what}"]
     environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}  # every first call compiles
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     return json.loads(output.splitlines()[-1])
 
 
-def check_losses(rows: dict[str, dict]) -> None:
+def check_losses(losses: dict[str, list[float]]) -> None:
     """Stops unless all rows compute the same losses; rounding alone sets them apart by less than the tolerance."""
-    reference = np.array(rows["e"]["losses"])
-    for name, row in rows.items():
-        worst = float(np.max(np.abs(np.array(row["losses"]) - reference)))
+    reference = np.array(losses["e"])
+    for name, row in losses.items():
+        worst = float(np.max(np.abs(np.array(row) - reference)))
         if not worst < 2e-3:
-            sys.exit(f"Row ({name}) computes other losses than row (e), by up to {worst:.2g} nats: no times are shown.")
-    print(
-        f"All rows agree on the losses of the first {STEPS_COMPARED} steps: {', '.join(f'{x:.4f}' for x in reference)}."
-    )
+            sys.exit(f"Row ({name}) computes other losses than row (e), by up to {worst:.2g} nats: nothing is timed.")
+    numbers = ", ".join(f"{loss:.4f}" for loss in reference)
+    print(f"All rows agree on the losses of the first {STEPS_COMPARED} steps: {numbers}.")
 
 
-def measure(row: str) -> dict:
-    """The losses, milliseconds per run and step, compile seconds and peak memory of one row, or the machine's floor."""
-    if row == "floor":
-        return measure_floor()
-    if row.startswith("sweep:"):
-        return measure_sweep(json.loads(row.removeprefix("sweep:")))
-    result = measure_torch(careful=row == "b") if row in "ab" else measure_ours(row)
-    result["peak_MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return result
+def measure(what: str) -> Any:
+    """What one process measures: the losses or the times of a row, the floor, a whole sweep, or where it runs."""
+    match what.split(":", 1):
+        case ["losses", row]:
+            return torch_training(row)(STEPS_COMPARED) if row in TORCH_ROWS else our_losses(row)
+        case ["times", row]:
+            times = torch_times(row) if row in TORCH_ROWS else our_times(row)
+            return {**times, "peak_MiB": peak_MiB()}
+        case ["sweep", setting]:
+            return measure_sweep(json.loads(setting))
+        case ["floor"]:
+            return measure_floor()
+        case ["environment"]:
+            return describe_environment()
+    raise ValueError(f"measure is {what!r}, which is nothing to measure.")
+
+
+def peak_MiB() -> float:
+    """The largest memory this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def describe_environment() -> dict:
+    """Versions, devices and commit, as in environment.json, and the version of PyTorch."""
+    from rw_jax import sweep
+
+    environment = sweep.describe_environment(sweep.set_up_devices(base_config()), sweep.default_cells_per_batch())
+    if importlib.util.find_spec("torch") is not None:
+        environment["versions"]["torch"] = importlib.metadata.version("torch")
+    return environment
 
 
 def base_config():
@@ -112,21 +145,35 @@ def base_config():
     return from_config_dict(config)
 
 
-def timed(train: Callable[[int], object], short: int, long: int) -> float:
-    """Seconds a step of `train(steps)` takes: a long training less a short one, the median of several repeats."""
+def difference(short: Callable[[], object], long: Callable[[], object]) -> float:
+    """Seconds that long() takes beyond short(), the median of several repeats in turn."""
     differences = []
     for _ in range(REPEATS):
         seconds = []
-        for steps in (short, long):
+        for call in (short, long):
             started = time.perf_counter()
-            train(steps)
+            call()
             seconds.append(time.perf_counter() - started)
         differences.append(seconds[1] - seconds[0])
-    return statistics.median(differences) / (long - short)
+    return statistics.median(differences)
 
 
-def measure_ours(row: str) -> dict:
-    """Rows (c), (d) and (e): the sweep's own program."""
+class Training(NamedTuple):
+    """Row (c), (d) or (e), which is the sweep's own program.
+
+    Attributes:
+      train: (steps, every) -> a function that trains all runs, records every so many steps, and gives the Record.
+      runs: how many there are.
+      devices: on how many.
+    """
+
+    train: Callable[[int, int], Callable[[], Any]]
+    runs: int
+    devices: int
+
+
+def our_training(row: str) -> Training:
+    """The training of row (c), (d) or (e)."""
     import jax
 
     from rw_jax import sweep
@@ -135,47 +182,55 @@ def measure_ours(row: str) -> dict:
 
     config = base_config().replace(form="full" if row == "c" else "reduced")
     mesh = sweep.set_up_devices(config)
-    on_cpu = jax.default_backend() == "cpu"
     if row == "d":
         mesh = sweep.make_mesh(jax.devices()[:1])
     batch = 1 if row == "d" else sweep.default_cells_per_batch()
-    runs = {"c": mesh.size, "d": 1, "e": _RUNS.value or (128 if on_cpu else 10_000)}[row]
-    short, long = {"c": (2, 22), "d": (20, 420), "e": (20, 120)}[row]
+    many = _RUNS.value or (128 if jax.default_backend() == "cpu" else 10_000)
+    runs = many if row == "e" else mesh.size
 
-    def program_of(steps: int, every: int):
-        import dataclasses
-
-        grid = (("seed", tuple(range(runs))),)
+    def train(steps: int, every: int) -> Callable[[], Any]:
         record = dataclasses.replace(config.record, every=every, parameters=())
-        grid_config = dataclasses.replace(config.replace(steps=steps), grid=grid, record=record)
-        (chunk,) = cut(expand(grid_config), runs)
+        grid = (("seed", tuple(range(runs))),)
+        (chunk,) = cut(expand(dataclasses.replace(config.replace(steps=steps), grid=grid, record=record)), runs)
         program = sweep.make_program(chunk.structure.config, mesh, batch)
         return lambda: sweep.run_chunk(program, chunk, mesh, batch, runs)
 
+    return Training(train, runs, mesh.size)
+
+
+def our_losses(row: str) -> list[float]:
+    """The losses of the first steps of the first run of row (c), (d) or (e)."""
+    record = our_training(row).train(STEPS_COMPARED, 1)()
+    return record.metrics["train_loss"][0][:STEPS_COMPARED].tolist()
+
+
+def our_times(row: str) -> dict:
+    """Milliseconds of a step and of recording one, per run, and seconds of the first call, which compiles."""
+    train, runs, devices = our_training(row)
+    short, long = {"c": (2, 22), "d": (20, 420), "e": (20, 120)}[row]
+    train_short, train_long, record_all = (train(*setting) for setting in ((short, short), (long, long), (long, 1)))
     started = time.perf_counter()
-    losses = program_of(STEPS_COMPARED, 1)().metrics["train_loss"][0][:STEPS_COMPARED]
-    compiled = time.perf_counter() - started
-    programs = {steps: program_of(steps, steps) for steps in (short, long)}
-    for program in programs.values():
-        program()
-    seconds = timed(lambda steps: programs[steps](), short, long) / runs
+    train_short()
+    first_call = time.perf_counter() - started
+    train_long()
+    record_all()
     return {
-        "losses": losses.tolist(),
-        "ms": 1e3 * seconds,
-        "first_call_s": compiled,
+        "ms": 1e3 * difference(train_short, train_long) / (long - short) / runs,
+        "record_ms": 1e3 * difference(train_long, record_all) / (long - 1) / runs,  # the ends are recorded always
+        "first_call_s": first_call,
         "runs": runs,
-        "devices": mesh.size,
+        "devices": devices,
     }
 
 
-def measure_torch(careful: bool) -> dict:
-    """Rows (a) and (b): plain PyTorch with autograd and SGD, one run, on all cores."""
+def torch_training(row: str) -> Callable[[int], list[float]]:
+    """Row (a) or (b): plain PyTorch with autograd and SGD, one run, on all cores; (steps) -> the loss of each."""
     torch = importlib.import_module("torch")  # not a requirement: type checkers need not find it
 
     from rw_jax import train
     from rw_jax.positions import sine_positions
 
-    config = base_config()
+    config, careful = base_config(), row == "b"
     walks, _ = train.sample_walks(config, train.run_values(config))
     tokens, targets = (torch.from_numpy(np.array(x, np.int64)) for x in (walks.tokens, walks.targets))
     K, M, N = config.task.num_nodes, config.model.position_width, config.task.walk_length
@@ -210,15 +265,16 @@ def measure_torch(careful: bool) -> dict:
             losses.append(loss.item())
         return losses
 
-    losses = train_torch(STEPS_COMPARED)
-    short, long = (2, 42) if careful else (1, 4)
-    return {
-        "losses": losses,
-        "ms": 1e3 * timed(train_torch, short, long),
-        "first_call_s": None,
-        "runs": 1,
-        "devices": 1,
-    }
+    return train_torch
+
+
+def torch_times(row: str) -> dict:
+    """Milliseconds of a step of row (a) or (b). PyTorch compiles nothing and, here, records nothing but the loss."""
+    train_torch = torch_training(row)
+    short, long = {"a": (1, 4), "b": (2, 42)}[row]
+    train_torch(short)
+    seconds = difference(lambda: train_torch(short), lambda: train_torch(long)) / (long - short)
+    return {"ms": 1e3 * seconds, "record_ms": None, "first_call_s": None, "runs": 1, "devices": 1}
 
 
 def measure_floor() -> dict:
@@ -241,7 +297,8 @@ def measure_floor() -> dict:
         x = jax.device_put(jnp.ones(mesh.size * size, jnp.float32), runs)
         loop = jax.jit(lambda x, n: jax.lax.fori_loop(0, n, lambda _, x: round_of(x), x))
         loop(x, 1).block_until_ready()
-        return timed(lambda n: loop(x, n).block_until_ready(), 1, rounds)
+        seconds = difference(lambda: loop(x, 1).block_until_ready(), lambda: loop(x, rounds).block_until_ready())
+        return seconds / (rounds - 1)
 
     def compare_select_add(x):
         for k in range(64):
@@ -265,9 +322,6 @@ def measure_floor() -> dict:
 
 def measure_sweep(changes: dict) -> dict:
     """Wall seconds and peak memory of a whole sweep of configs/base.py with some fields changed and so many seeds."""
-    import dataclasses
-    import tempfile
-
     from rw_jax import sweep
 
     seeds = changes.pop("runs")
@@ -275,30 +329,33 @@ def measure_sweep(changes: dict) -> dict:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         sweep.run(config, Path(folder) / "run")
-    return {"s": time.perf_counter() - started, "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"s": time.perf_counter() - started, "peak_MiB": peak_MiB()}
 
 
 def print_table(rows: dict[str, dict], floor: dict) -> None:
-    """The table of times and ratios, and how far row (e) is from the floor."""
+    """The table of times and ratios, what recording costs, and how far row (e) is from the floor."""
     table = rich.table.Table(
         "row", "what", "ms per run and step", "ratio to (e)", "compile and first call, s", "peak memory, MiB"
     )
-    best = rows["e"]["ms"]
     for name, row in rows.items():
-        numbers = (
-            f"{row['ms']:.4g}",
-            f"{row['ms'] / best:.4g}",
-            f"{row['first_call_s']:.1f}",
-            f"{row['peak_MiB']:.0f}",
-        )
-        table.add_row(f"({name})", ROWS[name], *numbers)
-    rich.print(table)
-    least = max(floor["bytes_ms"], floor["operations_ms"])
+        first_call = "-" if row["first_call_s"] is None else f"{row['first_call_s']:.1f}"
+        numbers = (f"{row['ms']:.4g}", f"{row['ratio_to_e']:.4g}", first_call, f"{row['peak_MiB']:.0f}")
+        table.add_row(f"({name})", row["title"], *numbers)
+    show(table)
+    step, record = rows["e"]["ms"], rows["e"]["record_ms"]
+    print(
+        f"Recording the metrics of a step in row (e) takes {record:.4f} ms, {record / step:.2f} times the step itself."
+    )
     print(
         f"Floor of this machine: {floor['bytes']:,} bytes at {floor['bandwidth_GB_s']:.1f} GB/s take "
         f"{floor['bytes_ms']:.4f} ms, {floor['operations']:,} operations at {floor['rate_Gop_s']:.0f} Gop/s take "
-        f"{floor['operations_ms']:.4f} ms. Row (e) is {best / least:.1f} times the larger of the two."
+        f"{floor['operations_ms']:.4f} ms. Row (e) is {floor['multiple']:.1f} times the larger of the two."
     )
+
+
+def show(table: rich.table.Table) -> None:
+    """Prints a table, as wide as its rows are where the output is no terminal."""
+    rich.console.Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def print_scaling() -> list[dict]:
@@ -312,14 +369,14 @@ def print_scaling() -> list[dict]:
     table = rich.table.Table("changed from configs/base.py", "runs", "seconds", "ms per run", "peak memory, MiB")
     results = []
     for setting in settings:
-        measured = in_own_process(f"--row=sweep:{json.dumps(setting)}")
+        measured = in_own_process(f"sweep:{json.dumps(setting)}")
         results.append({**setting, **measured})
         changed = ", ".join(f"{name} = {value}" for name, value in setting.items() if name != "runs") or "nothing"
         seconds, runs = measured["s"], setting["runs"]
         table.add_row(
             changed, f"{runs:,}", f"{seconds:.1f}", f"{1e3 * seconds / runs:.1f}", f"{measured['peak_MiB']:.0f}"
         )
-    rich.print(table)
+    show(table)
     return results
 
 

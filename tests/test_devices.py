@@ -10,18 +10,24 @@ from rw_jax import load_run
 ROOT = Path(__file__).parent.parent
 
 
-def train(workdir: Path, devices: int, p: str = "0.5,1.0", seed: str = "range(4)", chunk: int = 32) -> Path:
+COMMAND_WITHOUT_FIGURES = """
+import sys
+from rw_jax import main, plots, sweep
+plots.write_figures = lambda run, folder: None
+sweep.run(*main.parse(sys.argv))
+"""
+
+
+def start_training(
+    workdir: Path, devices: int, p: str = "0.5,1.0", seed: str = "range(4)", chunk: int = 32
+) -> subprocess.Popen[str]:
     """Trains a small study, deterministic walks included, in a process with so many CPU devices."""
-    command = [sys.executable, "-m", "rw_jax.main", "--config=configs/smoke.py", f"--workdir={workdir}"]
+    command = [sys.executable, "-c", COMMAND_WITHOUT_FIGURES, "--config=configs/smoke.py", f"--workdir={workdir}"]
     study = [f"--config.grid.p={p}", f"--config.grid.seed={seed}", f"--config.execution.cells_per_chunk={chunk}"]
-    subprocess.run(
-        [*command, *study],
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
+    return subprocess.Popen(
+        [*command, *study], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    return workdir
 
 
 def records_by_cell(workdir: Path) -> dict[tuple, bytes]:
@@ -40,9 +46,15 @@ def records_by_cell(workdir: Path) -> dict[tuple, bytes]:
 
 
 def test_one_or_four_devices_other_chunks_and_neighbours_leave_the_same_bits_of_every_run(tmp_path):
-    one = records_by_cell(train(tmp_path / "one", 1))
-    four = records_by_cell(train(tmp_path / "four", 4, seed="1,3", chunk=3))
+    processes = [
+        start_training(tmp_path / "one", 1),
+        start_training(tmp_path / "four", 4, seed="1,3", chunk=3),
+        start_training(tmp_path / "alone", 2, p="0.5,", seed="3,"),
+    ]
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    one, four, alone = (records_by_cell(tmp_path / name) for name in ("one", "four", "alone"))
     assert four == {key: record for key, record in one.items() if key[1] in (1, 3)}
-    alone = records_by_cell(train(tmp_path / "alone", 2, p="0.5,", seed="3,"))
     assert alone == {key: record for key, record in one.items() if key[:2] == (0.5, 3)}
     assert len(alone) > 20

@@ -149,15 +149,14 @@ def parsed(*argv: str) -> tuple[Config, Path]:
     return main.parse(["rw_jax", *argv], flags.FlagValues())
 
 
-def command(*argv: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-    return subprocess.run(
+def start_command(*argv: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-m", "rw_jax.main", *argv],
         cwd=cwd,
-        env=environment,
-        capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
 
 
@@ -281,9 +280,10 @@ def test_the_real_command_refuses_in_one_sentence_with_exit_code_2_and_writes_no
     (tmp_path / "notes" / "todo.txt").write_text("text")
     before = contents(tmp_path)
     smoke_file = f"--config={PROJECT}/configs/smoke.py"
-    for argv in ([smoke_file, "--config.y=3", "--workdir=run"], [smoke_file, "--workdir=notes"]):
-        done = command(*argv, cwd=tmp_path)
-        assert done.returncode == 2
-        assert done.stdout == ""
-        assert_sentence(done.stderr.removesuffix("\n"))
-        assert contents(tmp_path) == before
+    command_lines = ([smoke_file, "--config.y=3", "--workdir=run"], [smoke_file, "--workdir=notes"])
+    for process in [start_command(*argv, cwd=tmp_path) for argv in command_lines]:
+        output, errors = process.communicate()
+        assert process.returncode == 2
+        assert output == ""
+        assert_sentence(errors.removesuffix("\n"))
+    assert contents(tmp_path) == before

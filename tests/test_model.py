@@ -85,9 +85,8 @@ def test_a_feed_forward_layer_reads_out_the_positive_part_of_its_units(float64):
 
 @pytest.mark.parametrize("width", [0, 3])
 def test_parameters_start_as_the_initializer_says(width):
-    params = transformer("none", nn.initializers.constant(3.0), width).init(
-        jax.random.key(0), jnp.zeros((N - 1, 1), jnp.int32)
-    )["params"]
+    init = jax.jit(transformer("none", nn.initializers.constant(3.0), width).init)
+    params = init(jax.random.key(0), jnp.zeros((N - 1, 1), jnp.int32))["params"]
     values = {"value": (3, K), "readout": (K, 3)} if width else {"value": (K, K)}
     assert {name: leaf.shape for name, leaf in params.items()} == {**values, "key_query": (K + M, K + M)}
     assert all((leaf == 3).all() for leaf in params.values())

@@ -15,7 +15,7 @@ def test_multipliers_are_the_largest_eigenvalues_of_finite_differences_of_a_step
         num_nodes=4, walk_length=5, position_width=40, walks=30, p=1.0, learning_rate=1.0
     )
     values = train.run_values(config)
-    start, (walks, _) = train.init(config, values), train.sample_walks(config, values)
+    start, (walks, _) = jax.jit(lambda values: (train.init(config, values), train.sample_walks(config, values)))(values)
     gradient_descent = train.make_learner(config).gradient_descent(values.learning_rate)
     flat, unravel = jax.flatten_util.ravel_pytree(start.params)
 

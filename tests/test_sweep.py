@@ -211,12 +211,34 @@ def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal
     assert max(map(len, lines)) < 60
 
 
+@pytest.fixture(scope="module")
+def train_in_batches(mesh):
+    """(p, learning_rates) -> Record: 2000 steps of a run for each pair of labels, in vmapped batches of three."""
+    fields = {"task.num_nodes": 7, "task.walk_length": 15, "task.walks": 101, "model.position_width": 1000}
+    fields |= {"training.steps": 2000, "record.every": 50, "record.parameters": (1, 2, 5, 1000)}
+    program = sweep.make_program(tiny_study(fields=fields), mesh, 3)
+
+    def train_all(p, learning_rates):
+        study = tiny_study(p=p, learning_rate=learning_rates, fields={**fields, "execution.cells_per_chunk": 6})
+        (chunk,) = cut(expand(study), 6)
+        return sweep.run_chunk(program, chunk, mesh, 3, 6)
+
+    return train_all
+
+
 @pytest.mark.usefixtures("optimized")
-def test_a_run_whose_factors_underflow_changes_no_bit_of_the_others_in_its_batch(mesh):
+def test_batches_of_deterministic_walks_keep_equal_weights_to_the_last_bit_for_2000_steps(train_in_batches):
+    record = train_in_batches((0.0, 1.0), (0.01, 1.0, 10.0))
+    assert record.metrics["attention_spread"].shape == (6, 44)
+    np.testing.assert_array_equal(record.metrics["attention_spread"], 0)
+    np.testing.assert_array_equal(np.ptp(record.params["value"], axis=-1), 0)
+    assert (record.params["value"][:, 1:] != 0).all()
+
+
+@pytest.mark.usefixtures("optimized")
+def test_a_run_whose_factors_underflow_changes_no_bit_of_the_others_in_its_batch(train_in_batches):
     def records(learning_rates):
-        study = tiny_study(learning_rate=learning_rates, fields={"execution.cells_per_chunk": 3})
-        (chunk,) = cut(expand(study), 3)
-        record = sweep.run_chunk(sweep.make_program(chunk.structure.config, mesh, 3), chunk, mesh, 3, 3)
+        record = train_in_batches((0.7,), learning_rates)
         return [[leaf[row].tobytes() for leaf in jax.tree.leaves(record)] for row in range(3)], record
 
     calm, _ = records((0.4, 0.5, 0.6))

@@ -92,7 +92,7 @@ def test_full_and_reduced_forms_go_the_same_way(unit_length, width, cases, float
 def test_the_first_step_on_the_population_is_that_of_lemma_c1(form, float64):
     for num_nodes, walk_length, p, learning_rate, epsilon in [(5, 6, 0.3, 0.5, 0.1), (5, 6, 1.0, 2.0, 0.3)]:
         config = SMALL.replace(num_nodes=num_nodes, walk_length=walk_length, form=form)
-        zero = train.init(config, train.run_values(config)).params
+        zero = jax.jit(lambda values, config=config: train.init(config, values).params)(train.run_values(config))
         params, loss, _ = stepper(config)(zero, population(num_nodes, walk_length, p), epsilon, learning_rate)
         assert float(loss) == pytest.approx(-np.log(epsilon), rel=1e-14)
         transition_KxK = jnp.asarray(oracle.transition_matrix(num_nodes, p))
@@ -125,7 +125,7 @@ def test_mean_loss_and_its_gradient_equal_the_slow_loop_and_finite_differences(f
 @pytest.mark.parametrize("form", FORMS)
 def test_a_run_of_zero_init_starts_at_zero(form):
     config = SMALL.replace(form=form)
-    params = train.init(config, train.run_values(config)).params
+    params = jax.jit(lambda values: train.init(config, values).params)(train.run_values(config))
     assert all((leaf == 0).all() for leaf in params.values())
 
 
@@ -262,28 +262,36 @@ def test_recorded_metrics_are_those_of_the_recorded_parameters(float64):
 LONG = 2000
 
 
-@functools.cache
-def long_trainer(config):
-    """Compiled (params, walks, learning_rate) -> the params before each of LONG steps."""
-    learner = train.make_learner(config)
+def train_long(config, params, walks, learning_rate):
+    """The params before each of LONG steps."""
+    loss_of_params = train.mean_loss(config, walks, 0.1)
+    gradient_descent = train.make_learner(config).gradient_descent(learning_rate)
 
-    def train_long(params, walks, learning_rate):
-        loss_of_params = train.mean_loss(config, walks, 0.1)
-        gradient_descent = learner.gradient_descent(learning_rate)
+    def step(state, _):
+        return train.train_step(loss_of_params, gradient_descent, state)[0], state.params
 
-        def step(state, _):
-            return train.train_step(loss_of_params, gradient_descent, state)[0], state.params
-
-        state = train.TrainState(params, gradient_descent.init(params))
-        return jax.lax.scan(step, state, length=LONG)[1]
-
-    return jax.jit(train_long)
+    state = train.TrainState(params, gradient_descent.init(params))
+    return jax.lax.scan(step, state, length=LONG)[1]
 
 
-@functools.cache
-def attend(config):
-    """Compiled (params, tokens_LxB) -> attention_NxB."""
-    return jax.jit(lambda params, tokens_LxB: train.make_learner(config).apply(params, tokens_LxB).attention)
+def train_one_by_one(config, params, walks_of_runs, learning_rates):
+    """The params of each run, one run after another, as on a CPU."""
+    trainer = jax.jit(functools.partial(train_long, config))
+    return [trainer(params, *values) for values in zip(walks_of_runs, learning_rates, strict=True)]
+
+
+def train_in_a_batch(config, params, walks_of_runs, learning_rates):
+    """The same, all runs in one vmapped batch."""
+    trainer = jax.jit(jax.vmap(functools.partial(train_long, config), in_axes=(None, 0, 0)))
+    walks = jax.tree.map(lambda *leaves: np.stack(leaves), *walks_of_runs)
+    return [at(trainer(params, walks, learning_rates), i) for i in range(len(learning_rates))]
+
+
+def train_as_on_an_accelerator(*runs):
+    """In a batch, with the sums over tokens in the order that an accelerator adds them up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduced, "_sums_position_by_position", reduced._sums_state_by_state)
+        return train_in_a_batch(*runs)
 
 
 def zero_params(num_nodes, walk_length, precision):
@@ -297,58 +305,82 @@ def deterministic_walks(num_nodes, walk_length, num_walks, step):
     return Walks(states_BxN[:, :-1], states_BxN[:, -1], np.ones(num_walks, np.float32))
 
 
-def assert_symmetric_to_the_last_bit(config, num_walks, precision, learning_rates):
-    num_nodes, walk_length = config.task.num_nodes, config.task.walk_length
-    with jax.enable_x64(precision == "float64"):
-        for step in (1, -1):
-            batch = deterministic_walks(num_nodes, walk_length, num_walks, step)
-            for learning_rate in np.array(learning_rates, precision):
-                params = long_trainer(config)(zero_params(num_nodes, walk_length, precision), batch, learning_rate)
-                params = jax.tree.map(np.asarray, params)
-                assert params["value"].dtype == precision
-                tokens = params["position_scores"][:, :-1]
-                for name, symmetric in {**params, "position_scores": tokens}.items():
-                    np.testing.assert_array_equal(np.ptp(symmetric, axis=-1), 0, err_msg=name)
-                    assert (symmetric[-1] != 0).all()
-                for t in (1, 2, 5, LONG - 1):
-                    weights_LxB = np.asarray(attend(config)(at(params, t), batch.tokens.T))[:-1]
-                    assert weights_LxB.min() == weights_LxB.max()
-                    assert weights_LxB.max() > 0 or t > 1  # in the end all weight may be on the empty slot
+def assert_symmetric(params):
+    """That equal weights are equal to the last bit at every step, and moved at all."""
+    for name, symmetric in {**params, "position_scores": params["position_scores"][:, :-1]}.items():
+        np.testing.assert_array_equal(np.ptp(symmetric, axis=-1), 0, err_msg=name)
+        assert (symmetric[-1] != 0).all()
+
+
+SYMMETRIC = [
+    # (how the runs are trained, K, N, walks, precision, loss)
+    (train_one_by_one, 4, 9, 101, "float32", "log"),
+    (train_one_by_one, 4, 9, 101, "float64", "log"),
+    (train_one_by_one, 5, 11, 101, "float32", "squared_error"),
+    (train_one_by_one, 5, 11, 101, "float64", "log"),
+    (train_one_by_one, 6, 97, 1000, "float32", "log"),
+    (train_one_by_one, 6, 25, 101, "float64", "cross_entropy"),
+    (train_one_by_one, 7, 15, 101, "float32", "cross_entropy"),
+    (train_one_by_one, 7, 15, 101, "float32", "squared_error"),
+    (train_one_by_one, 7, 15, 101, "float64", "log"),
+    (train_one_by_one, 12, 25, 101, "float32", "log"),
+    (train_one_by_one, 12, 25, 101, "float64", "hinge"),
+    (train_one_by_one, 20, 21, 101, "float32", "log"),
+    (train_one_by_one, 20, 21, 101, "float32", "squared_error"),
+    (train_one_by_one, 20, 21, 101, "float64", "cross_entropy"),
+    (train_in_a_batch, 7, 15, 101, "float32", "squared_error"),
+    (train_in_a_batch, 12, 25, 37, "float32", "cross_entropy"),
+    (train_as_on_an_accelerator, 4, 9, 101, "float32", "hinge"),
+    (train_as_on_an_accelerator, 5, 11, 101, "float64", "squared_error"),
+    (train_as_on_an_accelerator, 6, 25, 101, "float32", "log"),
+    (train_as_on_an_accelerator, 7, 15, 101, "float32", "cross_entropy"),
+    (train_as_on_an_accelerator, 20, 21, 101, "float32", "log"),
+]
 
 
 @pytest.mark.usefixtures("optimized")
-@pytest.mark.parametrize(
-    ("num_nodes", "walk_length", "walks", "precision"),
-    [
-        (4, 9, 101, "float32"),
-        (5, 11, 101, "float32"),
-        (6, 25, 101, "float64"),
-        (6, 97, 1000, "float32"),
-        (7, 15, 101, "float32"),
-        (7, 15, 101, "float64"),
-        (12, 25, 37, "float32"),
-        (20, 21, 101, "float32"),
-        (20, 21, 101, "float64"),
-    ],
-)
-def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(num_nodes, walk_length, walks, precision):
-    config = from_config_dict(base.get_config()).replace(num_nodes=num_nodes, walk_length=walk_length)
-    assert_symmetric_to_the_last_bit(config, walks, precision, (0.01, 1.0, 10.0))
-
-
-@pytest.mark.usefixtures("optimized")
-@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "hinge"])
-@pytest.mark.parametrize(("num_nodes", "walk_length"), [(7, 15), (20, 21)])
-def test_deterministic_walks_keep_the_symmetry_under_any_loss(loss, num_nodes, walk_length):
+@pytest.mark.parametrize(("train_runs", "num_nodes", "walk_length", "num_walks", "precision", "loss"), SYMMETRIC)
+def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(
+    train_runs, num_nodes, walk_length, num_walks, precision, loss
+):
     config = from_config_dict(base.get_config()).replace(num_nodes=num_nodes, walk_length=walk_length, loss=loss)
-    assert_symmetric_to_the_last_bit(config, 101, "float32", (0.1, 1.0))
+    rates = [0.01, 1.0, 10.0] if loss == "log" else [0.01, 0.1, 1.0]
+    walks_of_runs = [deterministic_walks(num_nodes, walk_length, num_walks, step) for step in (1, -1) for _ in rates]
+    zeros = zero_params(num_nodes, walk_length, precision)
+    with jax.enable_x64(precision == "float64"):
+        runs = train_runs(config, zeros, walks_of_runs, np.array(2 * rates, precision))
+    assert len(runs) == 6
+    for params in runs:
+        assert params["value"].dtype == precision
+        assert_symmetric(jax.tree.map(np.asarray, params))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_equal_scores_give_equal_attention_to_the_last_bit(precision):
+    """Whatever the scores: in the end all weight may be on the empty slot."""
+    config = from_config_dict(base.get_config()).replace(num_nodes=7, walk_length=15)
+    tokens_LxB = deterministic_walks(7, 15, 101, 1).tokens.T
+    with jax.enable_x64(precision == "float64"):
+        for u, a, empty in [(0.1, 0.3, 0.2), (-3.7, 11.3, 0.1), (0.3, -40.1, 900.0), (1e-7, 1 / 3, -1e4)]:
+            position_scores_N = np.array([a] * 14 + [empty], precision)
+            params = {"value": np.ones((7, 7), precision), "state_scores": np.full(7, u, precision)}
+            params["position_scores"] = position_scores_N
+            weights_LxB = np.asarray(attend(config)(params, tokens_LxB))[:-1]
+            assert weights_LxB.dtype == precision
+            assert weights_LxB.min() == weights_LxB.max()
+
+
+@functools.cache
+def attend(config):
+    """Compiled (params, tokens_LxB) -> attention_NxB."""
+    return jax.jit(lambda params, tokens_LxB: train.make_learner(config).apply(params, tokens_LxB).attention)
 
 
 def test_the_symmetry_of_deterministic_walks_is_lost_once_it_is_broken_by_a_hair():
     config = from_config_dict(base.get_config()).replace(num_nodes=6, walk_length=25)
     batch, params = deterministic_walks(6, 25, 101, 1), zero_params(6, 25, np.float32)
     params["position_scores"][3] = 1e-6
-    trained = long_trainer(config)(params, batch, np.float32(1))
+    trained = jax.jit(functools.partial(train_long, config))(params, batch, np.float32(1))
     weights_LxB = np.asarray(attend(config)(at(trained, LONG - 1), batch.tokens.T))[:-1]
     assert np.ptp(weights_LxB, axis=0).min() > 0.1
 

@@ -56,7 +56,7 @@ def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> None:
     """Writes STEM.png, STEM.svg and STEM.csv, making the folder."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(f"{stem}.png")
-    figure.set_layout_engine("none")  # the places that drawing the first has found also serve the second
+    figure.set_layout_engine(None)  # the places that drawing the first has found also serve the second
     figure.savefig(f"{stem}.svg", metadata={"Date": None})
     numbers.to_csv(f"{stem}.csv", index=False)
 

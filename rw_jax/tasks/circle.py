@@ -9,6 +9,7 @@ import functools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from rw_jax.tasks import Task, Walks
@@ -84,8 +85,8 @@ def _walk(first_B: jax.Array, clockwise_BxL: jax.Array, weights_B: jax.Array, nu
 def transition_matrix(num_nodes: int, p: ArrayLike) -> jax.Array:
     """Pi, float[K, K] (section 2): Pi[i, j] = P(next = j | now = i) = p if j = i + 1, 1 - p if j = i - 1 (mod K)."""
     chex.assert_rank(p, 0)
-    p, identity = jnp.asarray(p), jnp.eye(num_nodes, dtype=jnp.result_type(float))
-    return p * jnp.roll(identity, 1, axis=1) + (1 - p) * jnp.roll(identity, -1, axis=1)
+    p, identity = jnp.asarray(p), np.eye(num_nodes, dtype=jnp.result_type(float))
+    return p * np.roll(identity, 1, axis=1) + (1 - p) * np.roll(identity, -1, axis=1)
 
 
 def next_state_law(tokens_BxL: jax.Array, p: ArrayLike, *, num_nodes: int) -> jax.Array:
