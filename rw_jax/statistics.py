@@ -41,6 +41,40 @@ def rate_interval(successes: np.ndarray) -> Estimate:
     return Estimate(rate, max(center - half, 0.0), min(center + half, 1.0), seeds)
 
 
+class Median(NamedTuple):
+    """A median with its 95% interval and the number of seeds behind it; the interval is NaN below six seeds."""
+
+    median: float
+    low: float
+    high: float
+    seeds: int
+
+
+def median_interval(values: np.ndarray) -> Median:
+    """The median of one number per seed, infinite ones among them, with the interval between two order statistics.
+
+    The interval runs from the r-th smallest to the r-th largest number, where r is the largest for which it holds the
+    median of any law with the confidence at least. Seeds that are NaN make all NaN.
+    """
+    values = np.sort(np.asarray(values, np.float64).ravel())
+    seeds, median = values.size, float(np.median(values))
+    below = scipy.special.bdtr(np.arange(seeds), seeds, 0.5)  # that the median lies below the (k+1)-th smallest
+    r = int(np.sum(below <= (1 - CONFIDENCE) / 2))
+    if r == 0 or np.isnan(median):
+        return Median(median, np.nan, np.nan, seeds)
+    return Median(median, float(values[r - 1]), float(values[seeds - r]), seeds)
+
+
+def first_step(reached: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The first of T recorded steps at which each run has reached something, float[runs]; infinite if it never does.
+
+    Args:
+      reached: bool[runs, T].
+      steps: the recorded steps.
+    """
+    return np.where(reached.any(axis=1), steps[np.argmax(reached, axis=1)].astype(np.float64), np.inf)
+
+
 @functools.cache
 def _t_quantile(degrees_of_freedom: int) -> float:
     return float(scipy.special.stdtrit(degrees_of_freedom, 0.5 + CONFIDENCE / 2))

@@ -47,3 +47,28 @@ def test_the_main_job_is_the_grid_of_the_readme():
     assert (config.task.walks, config.task.test_walks) == (1000, 1000)
     assert (config.training.learning_rate, config.training.epsilon, config.training.steps) == (1.0, 0.1, 50)
     assert (config.model.init, config.model.form) == ("zero", "reduced")
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "start", "training"),
+    # Sections 5 and 6 and the appendix of the paper; unit length, which it does not say clearly, is a reading.
+    [
+        ("fig4", (6, 97, 0.5), ("zero",), (1.0, 50)),
+        ("fig5", (6, 97, 1.0), ("zero",), (1.0, 50)),
+        ("fig8", (20, 101, 0.5), ("zero",), (1.0, 50)),
+        ("fig9", (20, 101, 1.0), ("zero",), (1.0, 50)),
+        ("fig6", (6, 97, (0.5, 1.0)), ("gaussian", 0.01), (0.01, 1000)),
+        ("fig7_sampled", (19, (17, 19), 0.5), ("gaussian", 0.01), (0.1, 100)),
+        ("fig10_sampled", (19, (17, 19), 0.5), ("gaussian", 0.01), (0.1, 100)),
+    ],
+)
+def test_the_figures_of_the_paper_have_the_settings_of_the_paper(name, sizes, start, training):
+    config, _ = load(PROJECT / "configs" / f"{name}.py")
+    labels = dict(config.grid)
+    given = (config.value(axis) if axis not in labels else labels[axis] for axis in ("num_nodes", "walk_length", "p"))
+    assert tuple(given) == sizes
+    assert (config.model.init, config.model.init_scale)[: len(start)] == start
+    assert (config.training.learning_rate, config.training.steps) == training
+    assert (config.training.loss, config.training.epsilon, config.model.position_width) == ("log", 0.1, 1000)
+    assert config.task.walks == config.task.test_walks == (1024 if name == "fig10_sampled" else 1000)
+    assert config.model.feed_forward_width == (19 if name.startswith("fig10") else 0)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rw_jax.statistics import Estimate, mean_interval, rate_interval
+from rw_jax.statistics import Estimate, first_step, mean_interval, median_interval, rate_interval
 
 
 def test_the_mean_interval_is_that_of_the_t_table():
@@ -56,3 +56,23 @@ def test_the_rate_interval_is_wilsons_formula_also_for_rates_given_as_floats():
     half = z / (n + z**2) * math.sqrt(x * (n - x) / n + z**2 / 4)
     estimate = rate_interval(np.array([1.0] * 13 + [0.0] * 3))
     assert (estimate.low, estimate.high) == pytest.approx((centre - half, centre + half), rel=1e-6)
+
+
+@pytest.mark.parametrize(("seeds", "rank"), [(6, 1), (10, 2), (20, 6), (50, 18)])
+def test_the_interval_of_a_median_lies_between_the_order_statistics_of_the_sign_test(seeds, rank):
+    assert sum(math.comb(seeds, k) for k in range(rank)) / 2**seeds <= 0.025
+    assert sum(math.comb(seeds, k) for k in range(rank + 1)) / 2**seeds > 0.025
+    values = np.random.default_rng(0).permutation(seeds) + 1.0
+    assert median_interval(values) == ((seeds + 1) / 2, rank, seeds + 1 - rank, seeds)
+
+
+def test_a_median_with_seeds_that_never_arrive_is_infinite_only_if_most_do_not():
+    assert median_interval(np.array([1, 2, 3, 4, np.inf, np.inf, np.inf, 2, 3, 1])).median == 3
+    assert median_interval(np.full(10, np.inf)) == (np.inf, np.inf, np.inf, 10)
+    assert np.isnan(median_interval(np.arange(5.0)).low)
+    assert np.isnan(median_interval(np.array([1, 2, 3, 4, 5, 6, np.nan])).median)
+
+
+def test_the_first_step_is_the_first_recorded_one_and_infinite_where_there_is_none():
+    reached = np.array([[False, True, False, True], [False, False, False, False], [True, True, True, True]])
+    np.testing.assert_array_equal(first_step(reached, np.array([0, 10, 20, 50])), [10, np.inf, 0])

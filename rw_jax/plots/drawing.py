@@ -1,8 +1,9 @@
 """What figures share: the style, the runs to draw and their numbers over seeds, the pieces of a panel, the title."""
 
 import itertools
+import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
-from rw_jax.config import AXES, Scalar
+from rw_jax.config import AXES, Config, Scalar
 from rw_jax.grid import Cell, recorded_steps
 from rw_jax.run_dir import Run, RunError, same_label
 from rw_jax.statistics import mean_interval
+
+Picture = tuple[Figure, pd.DataFrame]
+"""A figure with the numbers it shows."""
 
 # Okabe and Ito's colours can be told apart with every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -49,6 +54,8 @@ SYMBOLS = {
     "steps": "{} steps",
 }
 """Axis: how a title tells its value. Other fields are in a title only if they are axes of the grid."""
+ZOOM = 8
+"""How many of the last slots a zoom into the attention shows."""
 
 
 @mpl.rc_context(STYLE)
@@ -133,9 +140,47 @@ def bars(axes: Axes, x: np.ndarray, estimates: pd.DataFrame, **points: Any) -> N
     axes.plot(x, estimates["mean"], **points)
 
 
-def line_styles(by_p: dict[float, list[Cell]]) -> list[dict[str, Any]]:
-    """Colour, marker and width of the line of each p; later lines are thinner, so that those below show."""
-    widths = np.linspace(2.4, 1.0, len(by_p)) if len(by_p) > 1 else [1.5]
+def unit_value_matrices(run: Run, cells: Sequence[Cell], step: int) -> pd.DataFrame:
+    """Estimates over seeds of each entry of V at unit norm, by next and now; all that failed to learn are included."""
+    units = np.stack([direction(run.value_matrix(step=step, **cell.labels)) for cell in cells])
+    following, now = np.indices(units.shape[1:]).reshape(2, -1)
+    return estimate_columns(units.reshape(len(cells), -1)).assign(next=following, now=now)
+
+
+def as_matrix(entries: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of a table of entries by next and now, as a matrix."""
+    return entries.pivot(index="next", columns="now", values=column).to_numpy()
+
+
+def show_matrix(panel: Axes, matrix: np.ndarray, **limits: Any) -> AxesImage:
+    """A matrix over states as an image, next state by state now."""
+    image = panel.imshow(matrix, **limits)
+    panel.grid(False)
+    now, following = (range(0, size, math.ceil(size / 7)) for size in matrix.shape[::-1])
+    panel.set(xticks=now, yticks=following)
+    return image
+
+
+def show_attention(whole: Axes, zoom: Axes, table: pd.DataFrame, dodge: float, style: dict[str, Any]) -> None:
+    """Estimates of the weight of every slot, and a zoom at the last ones, moved aside by `dodge`."""
+    last = table.tail(ZOOM)
+    band(whole, np.arange(1, len(table) + 1), table, **{**style, "marker": None, "label": None})
+    bars(zoom, np.arange(1 - len(last), 1) + dodge, last, **style)
+
+
+def label_slots(whole: Axes, zoom: Axes, num_slots: int) -> None:
+    """The labels of the panels of `show_attention`; the slots of the zoom are shaded in the whole."""
+    shown = range(1 - min(ZOOM, num_slots), 1)
+    whole.axvspan(num_slots + shown[0] - 0.5, num_slots + 0.5, color="#f0f0f0", zorder=0)
+    whole.set(xlabel="slot", ylabel="mean attention weight", ylim=(-0.03, 1.03))
+    names = {-1: "N−1\nparent", 0: "N\nempty"}
+    zoom.set_xticks(shown, [names.get(place, f"N−{-place}\n") for place in shown])
+    zoom.set(xlabel="slot, the last ones", ylim=(-0.03, 1.03))
+
+
+def line_styles(lines: Collection[Any]) -> list[dict[str, Any]]:
+    """Colour, marker and width of each line; later lines are thinner, so that those below show."""
+    widths = np.linspace(2.4, 1.0, len(lines)) if len(lines) > 1 else [1.5]
     return [
         {"color": colour, "marker": marker, "linewidth": width}
         for colour, marker, width in zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), widths, strict=False)
@@ -148,6 +193,21 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 7) -> None:
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), columns))
 
 
+def setting(run: Run, configs: Sequence[Config]) -> list[str]:
+    """The fields in which configs of a run agree, but for p and seed, as a title tells them."""
+    fields = dict.fromkeys([*SYMBOLS, *(axis for axis, _ in run.config.grid if axis not in ("p", "seed"))])
+    model = configs[0].model
+    for axis, matters in (
+        ("init_scale", model.init == "gaussian"),
+        ("unit_length", model.unit_length != "none"),
+        ("feed_forward_width", model.feed_forward_width > 0),
+    ):
+        if matters:
+            fields[axis] = None
+    common = {axis: configs[0].value(axis) for axis in fields if len({config.value(axis) for config in configs}) == 1}
+    return [SYMBOLS.get(axis, f"{axis} = {{}}").format(label_text(value)) for axis, value in common.items()]
+
+
 def set_title(
     figure: Figure,
     run: Run,
@@ -155,18 +215,13 @@ def set_title(
     ending: str = "mean and 95% interval over {seeds}",
 ) -> None:
     """The setting, as far as the runs drawn agree in it, and how many seeds there are."""
-    configs = [cells[0].config for cells in by_p.values()]
-    fields = dict.fromkeys([*SYMBOLS, *(axis for axis, _ in run.config.grid if axis not in ("p", "seed"))])
-    if configs[0].model.init == "gaussian":
-        fields["init_scale"] = None
-    common = {axis: configs[0].value(axis) for axis in fields if len({config.value(axis) for config in configs}) == 1}
-    words = [SYMBOLS.get(axis, f"{axis} = {{}}").format(label_text(value)) for axis, value in common.items()]
-    setting = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
+    words = setting(run, [cells[0].config for cells in by_p.values()])
+    setting_text = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
     counts = sorted({len(cells) for cells in by_p.values()})
     seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     ending = "one seed" if counts == [1] else ending.format(seeds=f"{seeds} seeds")
     figure.suptitle(
-        "\n".join([*textwrap.wrap(setting, int(15 * figure.get_figwidth()), break_on_hyphens=False), ending])
+        "\n".join([*textwrap.wrap(setting_text, int(15 * figure.get_figwidth()), break_on_hyphens=False), ending])
     )
 
 

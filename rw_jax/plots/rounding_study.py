@@ -14,6 +14,7 @@ from rw_jax.plots.drawing import (
     MARKERS,
     OPTIMUM,
     STYLE,
+    Picture,
     band,
     estimate_columns,
     metric_of,
@@ -28,7 +29,7 @@ _SMALLEST_SPREAD = 1e-17
 
 
 @mpl.rc_context(STYLE)
-def rounding(runs: Mapping[str, Run], multipliers: np.ndarray) -> tuple[Figure, pd.DataFrame]:
+def rounding(runs: Mapping[str, Run], multipliers: np.ndarray) -> Picture:
     """The rounding study: attention spread, its growth per step, and accuracy against the step, for each arithmetic.
 
     A spread that is exactly 0 has no place on the logarithmic axis and is drawn along its lower edge. Growth per step

@@ -1,6 +1,5 @@
 """The figures of any sweep."""
 
-import math
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,11 +14,14 @@ from rw_jax.plots.drawing import (
     COLOURS,
     OPTIMUM,
     STYLE,
+    Picture,
+    as_matrix,
     band,
     bars,
     direction,
     drawn_runs,
     estimate_columns,
+    label_slots,
     label_text,
     legend_below,
     line_styles,
@@ -28,13 +30,14 @@ from rw_jax.plots.drawing import (
     runs_by_p,
     save,
     set_title,
+    show_attention,
+    show_matrix,
+    unit_value_matrices,
 )
 from rw_jax.run_dir import Run
 from rw_jax.train import transition_to_compare
 
 _LARGEST_NUMBER_OF_SETTINGS = 6
-_ZOOM = 8
-"""How many of the last slots the zoom into the attention shows."""
 
 
 def write_figures(run: Run, folder: Path) -> None:
@@ -71,7 +74,7 @@ def settings(run: Run) -> list[dict[str, Scalar]]:
 
 
 @mpl.rc_context(STYLE)
-def accuracy_against_p(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
+def accuracy_against_p(run: Run, **labels: Scalar) -> Picture:
     """Test accuracy, expected accuracy and the optimum after the last step, against p."""
     by_p = runs_by_p(run, labels)
     ps = np.array(list(by_p))
@@ -97,7 +100,7 @@ def accuracy_against_p(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame
 
 
 @mpl.rc_context(STYLE)
-def curves(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
+def curves(run: Run, **labels: Scalar) -> Picture:
     """Accuracy and mean attention on the direct parent against the step, for the config's `figures.p`."""
     by_p, numbers = drawn_runs(run, labels), []
     figure = Figure(figsize=(7.0, 3.1), layout="constrained")
@@ -125,7 +128,7 @@ def curves(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
 
 
 @mpl.rc_context(STYLE)
-def value_matrices(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
+def value_matrices(run: Run, **labels: Scalar) -> Picture:
     """The value matrix after the last step above Pi^T and its elementwise square root, for the config's `figures.p`.
 
     It stands alone where it is not to be compared with Pi^T (`train.transition_to_compare`).
@@ -135,17 +138,14 @@ def value_matrices(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
     by_p, numbers = drawn_runs(run, labels), []
     columns = []
     for p, cells in by_p.items():
-        values = [run.value_matrix(step=cell.config.training.steps, **cell.labels) for cell in cells]
-        learned = estimate_columns(np.stack([direction(value).ravel() for value in values]))
+        learned = unit_value_matrices(run, cells, cells[0].config.training.steps)
         transition = transition_to_compare(cells[0].config, p)
         references = {}
         if transition is not None:
             exact = np.asarray(transition).T
             references = {"transition": direction(exact), "sqrt_transition": direction(np.sqrt(exact))}
-        columns.append((p, [learned["mean"].to_numpy().reshape(values[0].shape), *references.values()]))
-        following, now = np.indices(values[0].shape).reshape(2, -1)
-        entries_of = {name: reference.ravel() for name, reference in references.items()}
-        numbers.append(learned.assign(p=p, next=following, now=now, **entries_of))
+        columns.append((p, [as_matrix(learned, "mean"), *references.values()]))
+        numbers.append(learned.assign(p=p, **{name: reference.ravel() for name, reference in references.items()}))
     rows = len(columns[0][1])
     figure = Figure(figsize=(max(1.4 * len(by_p) + 1.4, 3.4), max(1.4 * rows + 0.7, 2.8)), layout="constrained")
     panels = figure.subplots(rows, len(by_p), squeeze=False)
@@ -153,10 +153,7 @@ def value_matrices(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
     limits = {"vmin": min(0.0, np.nanmin(entries)), "vmax": np.nanmax(entries)}
     for (p, matrices), column in zip(columns, panels.T, strict=True):
         for matrix, panel in zip(matrices, column, strict=True):
-            image = panel.imshow(matrix, **limits)
-            panel.grid(False)
-            now, following = (range(0, size, math.ceil(size / 7)) for size in matrix.shape[::-1])
-            panel.set(xticks=now, yticks=following)
+            image = show_matrix(panel, matrix, **limits)
             panel.label_outer()
         column[0].set_title(f"p = {label_text(p)}")
         column[-1].set_xlabel("state now")
@@ -168,7 +165,7 @@ def value_matrices(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
 
 
 @mpl.rc_context(STYLE)
-def attention_against_position(run: Run, **labels: Scalar) -> tuple[Figure, pd.DataFrame]:
+def attention_against_position(run: Run, **labels: Scalar) -> Picture:
     """Mean attention of every slot after the last step, and a zoom at the last ones, for the config's `figures.p`."""
     by_p, numbers = drawn_runs(run, labels), []
     figure = Figure(figsize=(7.0, 3.1), layout="constrained")
@@ -178,17 +175,10 @@ def attention_against_position(run: Run, **labels: Scalar) -> tuple[Figure, pd.D
     for (p, cells), style, dodge in zip(by_p.items(), line_styles(by_p), dodges, strict=True):
         weights = [run.mean_attention(step=cell.config.training.steps, **cell.labels) for cell in cells]
         table = estimate_columns(np.stack(weights))
-        slots, last = np.arange(1, len(table) + 1), table.tail(_ZOOM)
-        longest = max(longest, len(slots))
-        band(whole, slots, table, **{**style, "marker": None})
-        bars(zoom, np.arange(1 - len(last), 1) + dodge, last, **style, label=f"p = {label_text(p)}")
-        numbers.append(table.assign(p=p, slot=slots))
-    shown = range(1 - min(_ZOOM, longest), 1)
-    whole.axvspan(longest + shown[0] - 0.5, longest + 0.5, color="#f0f0f0", zorder=0)
-    whole.set(xlabel="slot", ylabel="mean attention weight", ylim=(-0.03, 1.03))
-    names = {-1: "N−1\nparent", 0: "N\nempty"}
-    zoom.set_xticks(shown, [names.get(place, f"N−{-place}\n") for place in shown])
-    zoom.set(xlabel="slot, the last ones")
+        longest = max(longest, len(table))
+        show_attention(whole, zoom, table, dodge, {**style, "label": f"p = {label_text(p)}"})
+        numbers.append(table.assign(p=p, slot=np.arange(1, len(table) + 1)))
+    label_slots(whole, zoom, longest)
     legend_below(figure, zoom)
     set_title(figure, run, by_p)
     return figure, pd.concat(numbers, ignore_index=True)

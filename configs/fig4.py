@@ -1,0 +1,19 @@
+"""Figure 4: p = 0.5 from a zero start, 100 seeds.
+
+    python -m rw_jax.main --config=configs/fig4.py
+
+Time: a few seconds on 2 cores. Expect accuracy near 0.5 within a few steps, a value matrix like Pi^T, and attention
+near 1 on the direct parent (Theorem 3.1), but for the seeds that lock on another token.
+"""
+
+import ml_collections
+
+from configs import base
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = base.get_config()
+    config.name = "fig4"
+    config.task.p = 0.5
+    config.grid.seed = tuple(range(100))
+    return config

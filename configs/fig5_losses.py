@@ -1,0 +1,19 @@
+"""Theorem 4.1 says "any loss, any learning rate": figure 5 for four losses and eta from 0.01 to 10, 50 seeds each.
+
+    python -m rw_jax.main --config=configs/fig5_losses.py
+
+Time: half a minute on 2 cores. Expect accuracy near 1/6 and equal weights of all tokens for each of them.
+"""
+
+import ml_collections
+
+from configs import fig5
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = fig5.get_config()
+    config.name = "fig5_losses"
+    config.grid.loss = ("log", "cross_entropy", "squared_error", "hinge")
+    config.grid.learning_rate = (0.01, 0.1, 1.0, 10.0)
+    config.grid.seed = tuple(range(50))
+    return config

@@ -1,0 +1,18 @@
+"""Figure 7 on 1000 sampled training and test questions, as in the paper, 100 seeds each.
+
+    python -m rw_jax.main --config=configs/fig7_sampled.py
+
+Time: half a minute on 2 cores. Expect what configs/fig7.py shows.
+"""
+
+import ml_collections
+
+from configs import fig7
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = fig7.get_config()
+    config.name = "fig7_sampled"
+    config.task.walks = 1000
+    config.task.test_walks = 1000
+    return config

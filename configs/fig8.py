@@ -1,0 +1,19 @@
+"""Figure 8: figure 4 on a larger circle, K = 20, N = 101, p = 0.5, 50 seeds.
+
+    python -m rw_jax.main --config=configs/fig8.py
+
+Time: half a minute on 2 cores. Expect what figure 4 shows.
+"""
+
+import ml_collections
+
+from configs import fig4
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = fig4.get_config()
+    config.name = "fig8"
+    config.task.num_nodes = 20
+    config.task.walk_length = 101
+    config.grid.seed = tuple(range(50))
+    return config

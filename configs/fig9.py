@@ -1,0 +1,17 @@
+"""Figure 9: figure 5 on a larger circle, K = 20, N = 101, p = 1, 50 seeds.
+
+    python -m rw_jax.main --config=configs/fig9.py
+
+Time: ten seconds on 2 cores. Expect what figure 5 shows, with accuracy near 1/20.
+"""
+
+import ml_collections
+
+from configs import fig8
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = fig8.get_config()
+    config.name = "fig9"
+    config.task.p = 1.0
+    return config
