@@ -52,8 +52,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.record.parameters = (0, 1, 2, 3, 10, 50)  # beside the first and the last step; later ones are passed over
 
     config.execution = ml_collections.ConfigDict()
-    config.execution.cells_per_chunk = 64  # runs trained by one call and stored together
+    config.execution.cells_per_chunk = 64  # runs trained and stored together, at most: fewer where memory is short
     config.execution.cells_per_batch = config_dict.placeholder(int)  # runs vmapped together; None: by device
+    config.execution.checkpoint_steps = 10_000  # a chunk of longer trainings is kept every so many steps
 
     config.figures = ml_collections.ConfigDict()
     config.figures.p = (0.5, 0.7, 0.9, 1.0)  # drawn one by one, where they are in the grid

@@ -82,6 +82,7 @@ class ExecutionConfig:
 
     cells_per_chunk: int
     cells_per_batch: int | None
+    checkpoint_steps: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +209,7 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "record.parameters": _integer(0),
     "execution.cells_per_chunk": _integer(1),
     "execution.cells_per_batch": _integer(1),
+    "execution.checkpoint_steps": _integer(1),
     "figures.p": _number(0, 1),
     "study_seed": _integer(0),
     "seed": _integer(0),

@@ -7,7 +7,10 @@ compiled program.
 import dataclasses
 import itertools
 
-from rw_jax.config import VALUE_AXES, Config, Scalar, axis_groups, group_labels
+from rw_jax.config import AXES, VALUE_AXES, Config, Scalar, axis_groups, group_labels
+
+CellKey = tuple[Scalar, ...]
+"""What a run is, whatever grid it is in: the values of all fields that can be axes, in the order of AXES."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,12 @@ class Cell:
         return self.structure_config.replace(
             **{axis: label for axis, label in self.labels.items() if axis in VALUE_AXES}
         )
+
+    @property
+    def key(self) -> CellKey:
+        """The values of all fields that can be axes."""
+        labels = self.labels
+        return tuple(labels[axis] if axis in labels else self.structure_config.value(axis) for axis in AXES)
 
 
 @dataclasses.dataclass(frozen=True)

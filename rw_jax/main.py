@@ -1,41 +1,84 @@
 """The command line.
 
     python -m rw_jax.main --config=configs/sweep.py [--workdir=runs/sweep] [--config.FIELD=VALUE ...]
+        [--dry_run] [--strict] [--distributed]
 
 --config is a file whose get_config() returns the study; --config.FIELD changes one of its fields, such as
 --config.training.steps=100 or --config.grid.seed='range(100)'; --workdir is the run directory, runs/NAME if it is not
-given. The same command goes on with a run that was interrupted.
+given. The same command goes on with a run that was interrupted. --dry_run only tells what there is to do; --strict
+makes the exit code 3 if a run diverged; --distributed lets the processes of a job share the sweep.
 """
 
+import contextlib
 import logging as python_logging
 import re
 import runpy
 import sys
 import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from rw_jax import sweep
+from rw_jax import distributed, interruption, sweep
 from rw_jax.config import Config, ConfigError, describe_field, from_config_dict
 
 
-def main(study: tuple[Config, Path]) -> None:
-    """Runs the sweep of a config in a run directory; one that cannot be used is one sentence and exit code 2."""
+class Command(NamedTuple):
+    """What a command line asks for.
+
+    Attributes:
+      config: the study.
+      workdir: the run directory.
+      dry_run: whether only to tell what there is to do.
+      strict: whether a run that diverged makes the exit code 3.
+      distributed: whether other processes share the sweep.
+    """
+
+    config: Config
+    workdir: Path
+    dry_run: bool = False
+    strict: bool = False
+    distributed: bool = False
+
+
+def main(command: Command) -> None:
+    """Runs the sweep of a config in a run directory, or tells what it would do.
+
+    Exit codes beside 0: 2 if the directory or the environment cannot be used; 1 if the sweep cannot go on, 130 or 143
+    if it is told not to, and the same command continues it; 3 if a run diverged and `strict` is given.
+    """
     # One plain line per message, and of JAX only warnings: it tells which backends this machine does not have.
     logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
     python_logging.getLogger("jax").setLevel(python_logging.WARNING)
-    config, workdir = study
-    try:
-        sweep.run(config, workdir)
-    except ConfigError as error:
-        _refuse(error)
+    with distributed.leaving_at_once() if command.distributed else contextlib.nullcontext():
+        try:
+            if command.distributed:
+                distributed.join()
+            if command.dry_run:
+                print(sweep.plan(command.config, command.workdir))
+                return
+            diverged = sweep.run(command.config, command.workdir)
+        except ConfigError as error:
+            _refuse(error)
+        except (OSError, RuntimeError, ValueError) as error:  # JAX and Orbax raise each of them
+            if command.distributed and distributed.tells_of_a_lost_process(error):
+                _refuse(f"another process of the job has ended; {_CONTINUE}", exit_code=1)
+            if "RESOURCE_EXHAUSTED" in str(error):
+                _refuse(f"memory is short even for one batch of runs; {_CONTINUE}", exit_code=1)
+            if isinstance(error, OSError) and error.errno:
+                _refuse(f"{error.filename} cannot be written ({error.strerror}); {_CONTINUE}", exit_code=1)
+            raise
+        if command.strict and diverged:
+            sys.exit(3)
 
 
-def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple[Config, Path]:
+_CONTINUE = "what is finished is kept, and the same command goes on from there."
+
+
+def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     """The config and the run directory that a command line names; bad input is one sentence and exit code 2.
 
     Args:
@@ -53,6 +96,14 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple
         # ml_collections knows the overrides by their words on the command line, so the flags are defined here.
         config_flags.DEFINE_config_dict("config", config_dict, flag_values=flag_values, sys_argv=argv)
         workdir = flags.DEFINE_string("workdir", None, "The run directory.", flag_values=flag_values)
+        dry_run, strict, distributed = (
+            flags.DEFINE_bool(name, False, help_text, flag_values=flag_values)
+            for name, help_text in (
+                ("dry_run", "Only tell what there is to do."),
+                ("strict", "Exit with 3 if a run diverged."),
+                ("distributed", "Share the sweep with the other processes of the job."),
+            )
+        )
         leftovers = flag_values(argv)[1:]
         if leftovers:
             _refuse(f"{leftovers[0]!r} is not a flag; give every flag as --name=value, in quotes if it has spaces.")
@@ -61,7 +112,7 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple
         config = from_config_dict(config_dict)
     except (ConfigError, flags.Error) as error:
         _refuse(_explain(error))
-    return config, Path(workdir.value or f"runs/{config.name}")
+    return Command(config, Path(workdir.value or f"runs/{config.name}"), dry_run.value, strict.value, distributed.value)
 
 
 def _take_config_file(argv: list[str]) -> tuple[str, list[str]]:
@@ -109,20 +160,27 @@ def _explain(error: ConfigError | flags.Error) -> str:
     """A sentence on what is wrong; those of absl do not say what would be right."""
     reason = " ".join(str(error).split()).removeprefix("ERROR:: ")
     if isinstance(error, flags.UnrecognizedFlagError):
-        return f"--{error.flagname} is not a flag; there are --config, --config.FIELD and --workdir."
+        return f"--{error.flagname} is not a flag; there are {', '.join(_FLAGS)}."
     missing = re.fullmatch(r"Missing value for flag (--\S+)", reason)
     if missing:
         return f"{missing[1]} has no value, but must have one, as in {missing[1]}=VALUE."
     illegal = re.match(r"flag --config\.([\w.]+)=(.*?): ", reason)
     if illegal:
         return f"{illegal[1]} is {illegal[2]!r}, but must be {describe_field(illegal[1])}."
+    boolean = re.match(r"flag (--\w+)=(.*?): \('Non-boolean", reason)
+    if boolean:
+        return f"{boolean[1]} is {boolean[2]!r}, but must be true or false."
     return reason.rstrip(".") + "."
 
 
-def _refuse(reason: object) -> NoReturn:
+_FLAGS = ("--config", "--config.FIELD", "--workdir", "--dry_run", "--strict", "--distributed")
+
+
+def _refuse(reason: object, exit_code: int = 2) -> NoReturn:
     print("rw_jax:", *str(reason).split(), file=sys.stderr)  # one line, whatever was given
-    sys.exit(2)
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":
+    interruption.leave_when_told(_CONTINUE)
     app.run(main, flags_parser=parse)

@@ -2,23 +2,27 @@
 
   config.json        the frozen config
   environment.json   versions, devices, commit, command, timings
-  chunks/S-C/        metrics and parameters of the C-th chunk of the S-th structure's cells (Orbax)
+  chunks/            metrics and parameters of finished cells, a folder for each chunk (Orbax)
+  unfinished/        cells in the midst of a long training, until their chunk is finished (Orbax)
+  lock               held while a sweep writes here
   metrics.nc         all metrics, labelled (xarray), once every chunk is there
   summary.csv        the table that the sweep prints
   figures/           pictures (PNG and SVG) with their numbers (CSV)
 
-A directory can be opened at any time: what is not finished is NaN in the metrics.
+A directory can be opened at any time: what is not finished is NaN in the metrics. Each chunk says itself which cells
+it holds; its name means nothing.
 """
 
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import json
 import math
 import numbers
 import operator
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +33,7 @@ import xarray as xr
 
 from rw_jax import checkpoint, reduced, train
 from rw_jax.config import AXES, Config, ConfigError, Scalar, from_json
-from rw_jax.grid import Cell, Dimension, Grid, Structure, expand, kept_steps, recorded_steps
+from rw_jax.grid import Cell, CellKey, Dimension, Grid, Structure, expand, kept_steps, recorded_steps
 from rw_jax.metrics import METRICS
 from rw_jax.model import Output
 from rw_jax.tasks import Walks
@@ -41,16 +45,13 @@ class RunError(LookupError):
     """What was asked of a run is not in it; one sentence that lists what there is."""
 
 
+FORMAT = 2
+"""Number of the layout of a run directory; another layout is refused."""
+
+
 class Chunk(NamedTuple):
-    """Cells that are trained by one call of a compiled program and stored together.
+    """Cells that are trained by one call of a compiled program and stored together."""
 
-    Attributes:
-      name: name of its folder.
-      structure: the structure of its cells.
-      cells: the cells, in the order in which they are stored.
-    """
-
-    name: str
     structure: Structure
     cells: tuple[Cell, ...]
 
@@ -58,10 +59,18 @@ class Chunk(NamedTuple):
 def cut(grid: Grid, cells_per_chunk: int) -> tuple[Chunk, ...]:
     """The chunks of a grid, structure by structure."""
     return tuple(
-        Chunk(f"{s:03d}-{start // cells_per_chunk:06d}", structure, structure.cells[start : start + cells_per_chunk])
-        for s, structure in enumerate(grid.structures)
+        Chunk(structure, structure.cells[start : start + cells_per_chunk])
+        for structure in grid.structures
         for start in range(0, len(structure.cells), cells_per_chunk)
     )
+
+
+class Place(NamedTuple):
+    """Where a cell is stored: the folder of its chunk, its row there, how many recorded steps it has gone through."""
+
+    folder: Path
+    row: int
+    recorded: int
 
 
 class RunDir(NamedTuple):
@@ -89,8 +98,59 @@ class RunDir(NamedTuple):
     def figures(self) -> Path:
         return self.path / "figures"
 
-    def chunk(self, name: str) -> Path:
-        return self.path / "chunks" / name
+    @property
+    def lock_file(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def chunks(self) -> Path:
+        return self.path / "chunks"
+
+    @property
+    def unfinished(self) -> Path:
+        return self.path / "unfinished"
+
+
+def save_cells(folder: Path, cells: Sequence[Cell], rows: Sequence[int], recorded: int, tree: checkpoint.Tree) -> Path:
+    """Writes the arrays of these cells into a folder of chunks, atomically and by all processes; gives where.
+
+    Args:
+      folder: `chunks` or `unfinished` of a run directory.
+      cells: the cells, of one structure.
+      rows: the place of each along the first axis of the arrays.
+      recorded: how many recorded steps they have gone through.
+      tree: nested dicts of arrays.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    keys = [cell.key for cell in cells]
+    description = {
+        "cells": {axis: list(values) for axis, values in zip(AXES, zip(*keys, strict=True), strict=True)},
+        "rows": rows,
+        "recorded": recorded,
+        "recorded_steps": recorded_steps(cells[0].structure_config),
+        "kept_steps": kept_steps(cells[0].structure_config),
+    }
+    path = folder / hashlib.sha256(json.dumps([keys, recorded]).encode()).hexdigest()[:16]
+    checkpoint.save(path, tree, description)
+    return path
+
+
+def stored_cells(folder: Path) -> dict[CellKey, Place]:
+    """Where in a folder of chunks each cell is; the furthest where it is there more than once.
+
+    Raises:
+      DamagedError: if the description of a chunk is not what was saved.
+    """
+    places: dict[CellKey, Place] = {}
+    for path in checkpoint.saved(folder):
+        description = checkpoint.load_metadata(path)
+        columns = (description["cells"][axis] for axis in AXES)
+        for row, key in zip(description["rows"], zip(*columns, strict=True), strict=True):
+            if key not in places or places[key].recorded < description["recorded"]:
+                places[key] = Place(path, row, description["recorded"])
+    return places
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -108,41 +168,94 @@ def read_config(run_dir: RunDir) -> Config:
     """
     if not run_dir.config_file.is_file():
         raise RunError(f"{run_dir.path} is not a run directory: it has no {run_dir.config_file.name}.")
+    environment = read_environment(run_dir)
+    if environment and environment.get("format") != FORMAT:
+        raise RunError(
+            f"{run_dir.path} has format {environment.get('format', 1)}, but this rw_jax reads format {FORMAT}; "
+            f"commit {environment.get('commit')} wrote it."
+        )
     try:
         return from_json(run_dir.config_file.read_text())
     except (ConfigError, OSError, UnicodeDecodeError) as error:
         raise RunError(f"{run_dir.config_file} cannot be read: {str(error).rstrip('.')}.") from error
 
 
+def read_environment(run_dir: RunDir) -> dict[str, Any]:
+    """What the last call on a run directory wrote about itself; empty before the first has.
+
+    Raises:
+      RunError: if it cannot be read.
+    """
+    if not run_dir.environment_file.is_file():
+        return {}
+    try:
+        environment = json.loads(run_dir.environment_file.read_text())
+        return dict(environment)
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{run_dir.environment_file} cannot be read: {str(error).rstrip('.')}.") from error
+
+
 def gather_metrics(run_dir: RunDir, config: Config) -> xr.Dataset:
-    """The metrics of all finished chunks, on the dimensions of the grid and "step"; NaN where a chunk is missing."""
+    """The metrics of all finished cells, on the dimensions of the grid and "step"; NaN where a cell is missing.
+
+    Beside METRICS there is `diverged_at`, on the grid's dimensions alone: the first recorded step whose training loss
+    is NaN or infinite; NaN if none is.
+
+    Raises:
+      RunError: if a chunk is damaged.
+    """
     grid = expand(config)
     steps = sorted({step for structure in grid.structures for step in recorded_steps(structure.config)})
     values = {name: np.full((*grid.shape, len(steps)), np.nan) for name in METRICS}
-    for chunk in cut(grid, config.execution.cells_per_chunk):
-        if not run_dir.chunk(chunk.name).is_dir():
-            continue
-        stored = checkpoint.load(run_dir.chunk(chunk.name), "metrics")
-        places = np.searchsorted(steps, recorded_steps(chunk.structure.config))
-        index = [place[:, None] for place in np.array([cell.index for cell in chunk.cells], int).T]
-        for name, stack_CxT in stored.items():
-            values[name][(*index, places[None])] = stack_CxT
-    dims = (*(dimension.name for dimension in grid.dimensions), "step")
+    diverged_at = np.full(grid.shape, np.nan)
+    with _damage_explained():
+        places = stored_cells(run_dir.chunks)
+        for structure in grid.structures:
+            recorded = np.array(recorded_steps(structure.config))
+            at = np.searchsorted(steps, recorded)
+            by_folder: dict[Path, list[tuple[Cell, int]]] = {}
+            for cell in structure.cells:
+                if (place := places.get(cell.key)) is not None:
+                    by_folder.setdefault(place.folder, []).append((cell, place.row))
+            for folder, cells in by_folder.items():
+                stored = checkpoint.load(folder, "metrics")
+                index = tuple(np.array([cell.index for cell, _ in cells], int).T)
+                rows = [row for _, row in cells]
+                for name, stack_CxT in stored.items():
+                    values[name][(*(i[:, None] for i in index), at[None])] = stack_CxT[rows]
+                lost_CxT = ~np.isfinite(stored["train_loss"][rows])
+                first_C = np.where(lost_CxT.any(axis=1), recorded[lost_CxT.argmax(axis=1)], np.nan)
+                diverged_at[index] = first_C.reshape(diverged_at[index].shape)
+    dims = tuple(dimension.name for dimension in grid.dimensions)
     variables = {
-        name: (dims, array, {"long_name": METRICS[name][0], "units": METRICS[name][1]})
+        name: ((*dims, "step"), array, {"long_name": METRICS[name][0], "units": METRICS[name][1]})
         for name, array in values.items()
+    }
+    about = {
+        "long_name": "first recorded step whose training loss is NaN or infinite",
+        "units": "gradient descent steps",
     }
     coordinates: dict[str, Any] = {"step": ("step", steps, {"long_name": "gradient descent steps"})}
     for dimension in grid.dimensions:
         for place, axis in enumerate(dimension.axes):
             coordinates[axis] = (dimension.name, [labels[place] for labels in dimension.labels])
-    return xr.Dataset(variables, coordinates)
+    return xr.Dataset({**variables, "diverged_at": (dims, diverged_at, about)}, coordinates)
+
+
+@contextlib.contextmanager
+def _damage_explained() -> Generator[None]:
+    try:
+        yield
+    except checkpoint.DamagedError as error:
+        raise RunError(f"{str(error).rstrip('.')}; the command of the run trains its cells again.") from error
 
 
 def write_metrics(run_dir: RunDir, metrics: xr.Dataset) -> None:
     """Writes metrics.nc, atomically."""
     unfinished = run_dir.path / "metrics.nc.tmp"
-    metrics.to_netcdf(unfinished, engine="h5netcdf")
+    # The checksum of each array is looked at when it is read.
+    encoding = {name: {"fletcher32": True} for name, array in metrics.data_vars.items() if array.ndim}
+    metrics.to_netcdf(unfinished, engine="h5netcdf", encoding=encoding)
     os.replace(unfinished, run_dir.metrics_file)
 
 
@@ -154,8 +267,7 @@ def load_run(path: str | os.PathLike[str]) -> "Run":
     """
     run_dir = RunDir(Path(path))
     config = read_config(run_dir)
-    environment = json.loads(run_dir.environment_file.read_text()) if run_dir.environment_file.is_file() else {}
-    return Run(run_dir, config, environment)
+    return Run(run_dir, config, read_environment(run_dir))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,10 +289,20 @@ class Run:
 
     @functools.cached_property
     def metrics(self) -> xr.Dataset:
-        """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished."""
-        if self.run_dir.metrics_file.is_file():
-            return xr.load_dataset(self.run_dir.metrics_file, engine="h5netcdf")
-        return gather_metrics(self.run_dir, self.config)
+        """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished.
+
+        Beside them `diverged_at`, as in gather_metrics.
+
+        Raises:
+          RunError: if a file is damaged.
+        """
+        file = self.run_dir.metrics_file
+        if not file.is_file():
+            return gather_metrics(self.run_dir, self.config)
+        try:
+            return xr.load_dataset(file, engine="h5netcdf")
+        except Exception as error:  # whatever HDF5 makes of a file that is not as it was
+            raise RunError(f"{file} is damaged; without it the metrics are gathered from the chunks.") from error
 
     @functools.cached_property
     def grid(self) -> Grid:
@@ -294,10 +416,9 @@ class Run:
         return {cell.index: cell for structure in self.grid.structures for cell in structure.cells}
 
     @functools.cached_property
-    def _places(self) -> dict[tuple[int, ...], tuple[str, int]]:
-        """Where each cell is stored: the name of its chunk and its row there."""
-        chunks = cut(self.grid, self.config.execution.cells_per_chunk)
-        return {cell.index: (chunk.name, row) for chunk in chunks for row, cell in enumerate(chunk.cells)}
+    def _places(self) -> dict[CellKey, Place]:
+        with _damage_explained():
+            return stored_cells(self.run_dir.chunks)
 
     def _kept(self, step: int, labels: dict[str, Scalar], *names: str) -> Any:
         """The part under these names of what a cell keeps at a step."""
@@ -305,15 +426,14 @@ class Run:
         steps = kept_steps(cell.config)
         if step not in steps:
             raise RunError(f"step is {step!r}, but parameters were recorded at steps {_listed(steps)}.")
-        chunk, row = self._places[cell.index]
-        path = self.run_dir.chunk(chunk)
-        if not path.is_dir():
-            chunks = {name for name, _ in self._places.values()}
-            done = sum(self.run_dir.chunk(name).is_dir() for name in chunks)
+        if cell.key not in self._places:
+            done = sum(cell.key in self._places for cell in self._cells.values())
             raise RunError(
-                f"This cell is not finished: the run has {done} of its {len(chunks)} chunks; run its command again."
+                f"This cell is not finished: the run has {done} of its {len(self._cells)} cells; run its command again."
             )
-        return jax.tree.map(lambda stack: stack[row, steps.index(step)], self._load(path, *names))
+        place = self._places[cell.key]
+        with _damage_explained():
+            return jax.tree.map(lambda stack: stack[place.row, steps.index(step)], self._load(place.folder, *names))
 
     @functools.cached_property
     def _load(self) -> Callable[..., checkpoint.Tree]:

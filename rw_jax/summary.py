@@ -24,6 +24,7 @@ COLUMNS = {
 """Metric: (heading, how it is estimated over seeds)."""
 
 _LARGEST_TABLE = 100
+_LONGEST_LIST = 10
 
 
 def final_metrics(metrics: xr.Dataset) -> xr.Dataset:
@@ -47,14 +48,15 @@ def table(metrics: xr.Dataset) -> pd.DataFrame:
       metrics: the metrics of a run.
 
     Returns:
-      A column for each axis; `seeds`; and for each metric M of COLUMNS its estimate M and 95% interval M_low, M_high.
+      A column for each axis; `seeds`; `diverged`, how many of them did; and for each metric M of COLUMNS its estimate M
+      and 95% interval M_low, M_high.
     """
     final, rows = final_metrics(metrics), []
     for places in cells_without_seed(metrics):
         cells = final.isel(places)
         finished = cells["optimal_accuracy"].notnull().values.ravel()
         row = {str(name): label.item() for name, label in cells.coords.items() if label.ndim == 0}
-        row["seeds"] = int(finished.sum())
+        row |= {"seeds": int(finished.sum()), "diverged": int(cells["diverged_at"].notnull().sum())}
         for name, (_, estimate) in COLUMNS.items():
             values = cells[name].values.ravel()[finished]
             result = estimate(values) if values.size else Estimate(np.nan, np.nan, np.nan, 0)
@@ -63,10 +65,22 @@ def table(metrics: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def diverged(metrics: xr.Dataset) -> list[str]:
+    """The runs that diverged, by their labels, and the step from which on; the end of a long list left out."""
+    steps = metrics["diverged_at"]
+    places = np.argwhere(steps.notnull().values)
+    cells = [steps[tuple(place)] for place in places[:_LONGEST_LIST]]
+    names = [
+        " ".join([*(f"{axis}={label.item()}" for axis, label in cell.coords.items()), f"from step {cell.item():g} on"])
+        for cell in cells
+    ]
+    return [*names, "and so on"] if len(places) > _LONGEST_LIST else names
+
+
 def show(rows: pd.DataFrame) -> None:
     """Prints the table, the numbers with their 95% intervals over seeds in brackets."""
     columns = list(rows.columns)
-    axes = columns[: columns.index("seeds") + 1]
+    axes = columns[: columns.index("diverged") + 1]
     shown = rich.table.Table(title="After the last step: mean over seeds [95% interval]", title_justify="left")
     for name in axes:
         shown.add_column(name, justify="right")

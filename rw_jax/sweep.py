@@ -6,96 +6,252 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import psutil
 import rich.progress
+import xarray as xr
 from absl import logging
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from rw_jax import checkpoint, plots, summary, train
-from rw_jax.config import Config, ConfigError, differences
-from rw_jax.grid import expand, kept_steps, recorded_steps
+from rw_jax import checkpoint, distributed, interruption, lock, plots, summary, train
+from rw_jax.config import AXES, Config, ConfigError, differences
+from rw_jax.grid import Cell, Grid, Structure, expand, kept_steps, recorded_steps
 from rw_jax.run_dir import (
+    FORMAT,
     Chunk,
     RunDir,
     RunError,
-    cut,
     gather_metrics,
     load_run,
     read_config,
+    read_environment,
+    save_cells,
+    stored_cells,
     write_atomically,
     write_metrics,
 )
 
-Program = Callable[[train.RunValues, jax.Array, train.Schedule], train.Record]
+Program = jax.stages.Wrapped
+"""A jitted function (values, progress, num_batches, schedule) -> progress; see make_program."""
 
 
-def run(config: Config, workdir: Path) -> None:
+def run(config: Config, workdir: Path) -> int:
     """Trains every cell of the config's grid into a run directory, draws its figures and prints its table.
 
-    On a directory of the same config it goes on with the chunks that are missing; on a finished one it says so.
+    On a directory of the same config it goes on with the cells that are missing; on a finished one it says so. On a
+    directory of a smaller grid it trains the cells that this one adds.
+
+    Returns:
+      How many runs diverged, their training loss NaN or infinite.
 
     Raises:
-      ConfigError: if the directory holds something else, or cannot be written.
+      ConfigError: if the directory holds something else, is in use, or cannot be written.
+      OSError: if it can no longer be written; what is finished is kept.
     """
     started = time.perf_counter()
     run_dir, grid = RunDir(workdir), expand(config)
-    _check_directory(run_dir, config)
-    if run_dir.summary_file.is_file():
-        print(f"{workdir} is finished: all {grid.num_cells} runs of this config are there. Nothing to do.")
-        return
+    there = _check_directory(run_dir, config, grid)
     mesh = set_up_devices(config)
+    if there == config and run_dir.summary_file.is_file() and not _damaged(run_dir) and not _missing(run_dir, grid):
+        print(f"{workdir} is finished: all {grid.num_cells} runs of this config are there. Nothing to do.")
+        return _warn_of_divergence(load_run(workdir).metrics)
     cells_per_batch = config.execution.cells_per_batch or default_cells_per_batch()
     environment = describe_environment(mesh, cells_per_batch)
-    earlier_calls = _open_directory(run_dir, config, environment)
-
-    if config.execution.cells_per_chunk < min(grid.num_cells, mesh.size * cells_per_batch):
-        logging.warning(
-            "execution.cells_per_chunk is %d; %d devices are busy only from %d on",
-            config.execution.cells_per_chunk, mesh.size, mesh.size * cells_per_batch,
-        )  # fmt: skip
-    missing = [chunk for chunk in cut(grid, config.execution.cells_per_chunk) if not run_dir.chunk(chunk.name).is_dir()]
-    programs: dict[Config, Program] = {}
-    with _progress(grid.num_cells, sum(len(chunk.cells) for chunk in missing)) as advance:
-        for chunk in missing:
-            structure = chunk.structure.config
-            if structure not in programs:
-                programs = {structure: make_program(structure, mesh, cells_per_batch)}
-            record = run_chunk(programs[structure], chunk, mesh, cells_per_batch, config.execution.cells_per_chunk)
-            checkpoint.save(
-                run_dir.chunk(chunk.name),
-                record._asdict(),
-                {
-                    "cells": [cell.labels for cell in chunk.cells],
-                    "recorded_steps": recorded_steps(structure),
-                    "kept_steps": kept_steps(structure),
-                },
-            )
-            advance(len(chunk.cells))
-    write_metrics(run_dir, gather_metrics(run_dir, config))
-    trained = time.perf_counter()
-    finished = load_run(workdir)
-    plots.write_figures(finished, run_dir.figures)
-    environment["runs"] = sum(len(chunk.cells) for chunk in missing)
-    environment["seconds"] = {
-        "training": round(trained - started, 3),
-        "total": round(time.perf_counter() - started, 3),
-    }
-    _write_environment(run_dir, environment, earlier_calls)
-    table = summary.table(finished.metrics)
-    summary.show(table)
-    summary.write(table, run_dir.summary_file)  # the last file: it marks the run as finished
-    print(f"{environment['runs']} of {grid.num_cells} runs trained in {environment['seconds']['total']:.1f} s.")
+    with contextlib.ExitStack() as stack:
+        if distributed.is_first():
+            earlier_calls = _open_directory(run_dir, config, environment, stack)
+        distributed.wait_for_all("the directory is open")
+        missing = _missing(run_dir, grid)
+        distributed.wait_for_all("every process knows what is missing")
+        num_trained = sum(len(structure.cells) for structure, _ in missing)
+        logging.info("%s", describe_plan(config, missing, grid.num_cells))
+        with _progress(grid.num_cells, num_trained) as advance:
+            _train(config, run_dir, missing, mesh, cells_per_batch, advance)
+        distributed.wait_for_all("every run is trained")
+        if not distributed.is_first():
+            return 0
+        shutil.rmtree(run_dir.unfinished, ignore_errors=True)
+        write_metrics(run_dir, gather_metrics(run_dir, config))
+        trained = time.perf_counter()
+        finished = load_run(workdir)
+        plots.write_figures(finished, run_dir.figures)
+        environment["runs"] = num_trained
+        environment["seconds"] = {
+            "training": round(trained - started, 3),
+            "total": round(time.perf_counter() - started, 3),
+        }
+        _write_environment(run_dir, environment, earlier_calls)
+        table = summary.table(finished.metrics)
+        summary.show(table)
+        summary.write(table, run_dir.summary_file)  # the last file: it marks the run as finished
+    print(f"{num_trained} of {grid.num_cells} runs trained in {environment['seconds']['total']:.1f} s.")
     print(f"Everything is in {workdir}:")
     print("metrics.nc (xarray), chunks (parameters), figures, summary.csv, config.json, environment.json.")
+    return _warn_of_divergence(finished.metrics)
+
+
+def plan(config: Config, workdir: Path) -> str:
+    """What `run` would do: nothing is written.
+
+    Raises:
+      ConfigError: if `run` would refuse the directory.
+    """
+    run_dir, grid = RunDir(workdir), expand(config)
+    _check_directory(run_dir, config, grid)
+    set_up_devices(config)
+    return describe_plan(config, _missing(run_dir, grid), grid.num_cells)
+
+
+def _train(
+    config: Config,
+    run_dir: RunDir,
+    missing: Sequence[tuple[Structure, int]],
+    mesh: Mesh,
+    cells_per_batch: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Trains the missing cells, chunk by chunk, in smaller chunks where memory is short."""
+    programs: dict[Config, tuple[Program, int]] = {}
+    smallest = mesh.size * cells_per_batch
+    for structure, recorded in missing:
+        if structure.config not in programs:
+            program = make_program(structure.config, mesh, cells_per_batch)
+            size = fitting_size(program, structure.config, mesh, cells_per_batch, config.execution.cells_per_chunk)
+            programs = {structure.config: (program, size)}
+        program, size = programs[structure.config]
+        cells = structure.cells
+        while cells:
+            chunk = Chunk(structure, cells[:size])
+            try:
+                _train_chunk(run_dir, program, chunk, recorded, mesh, cells_per_batch, size)
+            except jax.errors.JaxRuntimeError as error:
+                # Several processes would have to agree on a new size, and some may have gone on.
+                if "RESOURCE_EXHAUSTED" not in str(error) or size <= smallest or jax.process_count() > 1:
+                    raise
+                size = max(size // 2, smallest)
+                programs = {structure.config: (program, size)}
+                logging.warning("Memory is short: going on in chunks of %d runs.", size)
+                continue
+            advance(len(chunk.cells))
+            cells = cells[size:]
+
+
+def _train_chunk(
+    run_dir: RunDir, program: Program, chunk: Chunk, recorded: int, mesh: Mesh, cells_per_batch: int, size: int
+) -> None:
+    """Trains the cells of a chunk from the recorded step where they are, and stores them."""
+    structure, dealt = chunk.structure.config, deal(len(chunk.cells), mesh, cells_per_batch, size)
+    kept: list[Path] = []
+
+    def remove(paths: Sequence[Path]) -> None:
+        if distributed.is_first():
+            for path in paths:
+                shutil.rmtree(path)
+
+    def keep(recorded: int, progress: train.Progress) -> None:
+        leaves = {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(progress))}
+        with interruption.finished_first():
+            kept.append(save_cells(run_dir.unfinished, chunk.cells, dealt.rows, recorded, leaves))
+        remove(kept[:-1])
+        del kept[:-1]
+
+    begun = (recorded, _load_progress(run_dir, structure, [chunk.cells[i] for i in dealt.own])) if recorded else None
+    record = run_chunk(program, chunk, mesh, cells_per_batch, size, begun, keep)
+    with interruption.finished_first():
+        save_cells(run_dir.chunks, chunk.cells, dealt.rows, len(recorded_steps(structure)), record._asdict())
+    remove(kept)
+
+
+def _load_progress(run_dir: RunDir, structure: Config, cells: Sequence[Cell]) -> train.Progress:
+    """The progress of cells in the midst of their training, as NumPy arrays with a leading axis C."""
+    stored = stored_cells(run_dir.unfinished)
+    places = [stored[cell.key] for cell in cells]
+    trees = {folder: checkpoint.load(folder) for folder in {place.folder for place in places}}
+    shapes, treedef = jax.tree.flatten(progress_shape(structure))
+    rows = (
+        np.array([trees[place.folder][str(i)][place.row] for place in places], shape.dtype).reshape(-1, *shape.shape)
+        for i, shape in enumerate(shapes)
+    )
+    return jax.tree.unflatten(treedef, rows)
+
+
+def fitting_size(program: Program, structure: Config, mesh: Mesh, cells_per_batch: int, cells_per_chunk: int) -> int:
+    """How many cells, at most cells_per_chunk, a call of the program can hold in the memory that is free."""
+    rows = deal(0, mesh, cells_per_batch, cells_per_chunk)
+    runs, everywhere = NamedSharding(mesh, PartitionSpec("run")), NamedSharding(mesh, PartitionSpec())
+    capacity = len(rows.cells) // len(mesh.local_devices) * mesh.size
+
+    def stack(leaf: Any, sharding: NamedSharding, *leading: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((*leading, *leaf.shape), leaf.dtype, sharding=sharding)
+
+    values, progress = jax.tree.map(
+        lambda leaf: stack(leaf, runs, capacity), (train.run_values(structure), progress_shape(structure))
+    )
+    schedule = jax.tree.map(lambda leaf: stack(leaf, everywhere), make_schedule(structure, 0, 1))
+    memory = program.lower(values, progress, stack(rows.num_batches, runs), schedule).compile().memory_analysis()
+    if memory is None:  # a backend that cannot tell
+        return cells_per_chunk
+    needed = (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        + memory.temp_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
+    fits = min(int(cells_per_chunk * _SHARE_OF_FREE_MEMORY * free_memory(mesh) / needed), cells_per_chunk)
+    return max(int(distributed.gathered(np.array([fits])).min()), mesh.size * cells_per_batch)
+
+
+_SHARE_OF_FREE_MEMORY = 0.6
+
+
+def free_memory(mesh: Mesh) -> int:
+    """Bytes that each device of this process can still take, by the one that has least."""
+    stats = [device.memory_stats() for device in mesh.local_devices]
+    if all(stats):
+        return min(stat["bytes_limit"] - stat["bytes_in_use"] for stat in stats)
+    free = psutil.virtual_memory().available  # CPU devices share the memory of the machine
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    with contextlib.suppress(OSError, ValueError):  # a job may be given less than the machine has; "max" is no limit
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return max(free // len(mesh.local_devices), 1)
+
+
+def describe_plan(config: Config, missing: Sequence[tuple[Structure, int]], num_cells: int) -> str:
+    """What there is to do, in a line: programs, chunks and bytes."""
+
+    def size_of(tree: Any) -> int:
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+    size = config.execution.cells_per_chunk
+    programs = len({structure.config for structure, _ in missing})
+    chunks = sum(-(-len(structure.cells) // size) for structure, _ in missing)
+    shapes = [(len(structure.cells), progress_shape(structure.config)) for structure, _ in missing]
+    disk = sum(cells * size_of(shape.record) for cells, shape in shapes)
+    memory = max((min(size, cells) * size_of(shape) for cells, shape in shapes), default=0)
+    cells = sum(cells for cells, _ in shapes)
+    return (
+        f"{cells} of {num_cells} runs to train: {programs} programs, {chunks} chunks of at most {size} runs, "
+        f"{disk / 1e6:.1f} MB on disk before compression, {memory / 1e6:.1f} MB of results in memory at a time"
+    )
+
+
+def _warn_of_divergence(metrics: xr.Dataset) -> int:
+    """Warns of the runs that diverged, and gives how many there are."""
+    number = int(metrics["diverged_at"].notnull().sum())
+    if number:
+        logging.warning(
+            "%d runs diverged, their training loss NaN or infinite: %s.", number, "; ".join(summary.diverged(metrics))
+        )
+    return number
 
 
 def set_up_devices(config: Config) -> Mesh:
@@ -129,88 +285,182 @@ def default_cells_per_batch() -> int:
 
 
 def make_program(structure: Config, mesh: Mesh, cells_per_batch: int) -> Program:
-    """Compiles the training of the cells of one structure, for any number of cells.
+    """Compiles the training of the cells of one structure, for any number of cells and any part of the training.
 
-    The program takes the values of C cells, C a multiple of devices times cells_per_batch, the number of batches that
-    each device is to run (the rest of its cells are padding), and the schedule. Every device loops over its batches;
-    nothing is communicated.
+    The program takes the values of C cells, C a multiple of devices times cells_per_batch, their progress, which it may
+    overwrite, the number of batches that each device is to run (the rest of its cells are padding), and the schedule.
+    It gives their progress at the end of the schedule; one that begins at step 0 looks at no progress. Every device
+    loops over its batches; nothing is communicated.
     """
-    num_kept = len(kept_steps(structure))
+    num_recorded, num_kept = len(recorded_steps(structure)), len(kept_steps(structure))
 
-    def run_cell(values: train.RunValues, schedule: train.Schedule) -> train.Record:
-        return train.train(structure, values, train.init(structure, values), schedule, num_kept)[1]
+    def run_cell(values: train.RunValues, progress: train.Progress, schedule: train.Schedule) -> train.Progress:
+        begun = jax.lax.cond(
+            schedule.first == 0, lambda: train.begin(structure, values, num_recorded, num_kept), lambda: progress
+        )
+        return train.train(structure, values, begun, schedule)
 
-    def run_one(values: train.RunValues, schedule: train.Schedule) -> train.Record:
+    def run_one(values: train.RunValues, progress: train.Progress, schedule: train.Schedule) -> train.Progress:
         # The axis that vmap would carry through the program of a single run makes it up to three times slower.
-        record = run_cell(jax.tree.map(lambda stack: stack[0], values), schedule)
-        return jax.tree.map(lambda leaf: leaf[None], record)
+        values, progress = jax.tree.map(lambda stack: stack[0], (values, progress))
+        return jax.tree.map(lambda leaf: leaf[None], run_cell(values, progress, schedule))
 
-    def run_cells(values: train.RunValues, num_batches_1: jax.Array, schedule: train.Schedule) -> train.Record:
-        # Compiled by itself it is traced once for the shapes of its records and for the loop.
-        run_batch = jax.jit(run_one if cells_per_batch == 1 else jax.vmap(run_cell, in_axes=(0, None)))
+    run_batch = run_one if cells_per_batch == 1 else jax.vmap(run_cell, in_axes=(0, 0, None))
 
-        def batch_of(stack, i):
-            return jax.lax.dynamic_slice_in_dim(stack, i * cells_per_batch, cells_per_batch)
-
-        def run_next(i, records):
-            record = run_batch(jax.tree.map(lambda stack: batch_of(stack, i), values), schedule)
+    def run_cells(
+        values: train.RunValues, progress: train.Progress, num_batches_1: jax.Array, schedule: train.Schedule
+    ) -> train.Progress:
+        def run_next(i, progress):
+            batch = jax.tree.map(
+                lambda stack: jax.lax.dynamic_slice_in_dim(stack, i * cells_per_batch, cells_per_batch),
+                (values, progress),
+            )
             return jax.tree.map(
                 lambda stack, leaf: jax.lax.dynamic_update_slice_in_dim(stack, leaf, i * cells_per_batch, 0),
-                records,
-                record,
+                progress,
+                run_batch(*batch, schedule),
             )
 
-        shapes = jax.eval_shape(run_batch, jax.tree.map(lambda stack: batch_of(stack, 0), values), schedule)
-        capacity = len(jax.tree.leaves(values)[0])
-        records = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape[1:]), leaf.dtype), shapes)
         # The number of batches is an argument, so that the program of a cell does not depend on how many there are.
-        return jax.lax.fori_loop(0, num_batches_1[0], run_next, records)
+        return jax.lax.fori_loop(0, num_batches_1[0], run_next, progress)
 
     runs = PartitionSpec("run")
     sharded = jax.shard_map(
-        run_cells, mesh=mesh, in_specs=(runs, runs, PartitionSpec()), out_specs=runs, check_vma=False
+        run_cells, mesh=mesh, in_specs=(runs, runs, runs, PartitionSpec()), out_specs=runs, check_vma=False
     )
-    return jax.jit(sharded)
+    return jax.jit(sharded, donate_argnums=1)
 
 
-def run_chunk(program: Program, chunk: Chunk, mesh: Mesh, cells_per_batch: int, cells_per_chunk: int) -> train.Record:
-    """Runs the cells of one chunk; gives their records as NumPy arrays with a leading axis C, in the cells' order.
+class Deal(NamedTuple):
+    """How the cells of a chunk are dealt to the devices: in whole batches, as evenly as can be.
 
-    Cells are dealt to the devices in whole batches, as evenly as can be; the rest of a batch repeats the first cell.
+    Attributes:
+      num_batches: int32, how many batches each device runs.
+      rows: the row of each cell in the arrays of all devices.
+      cells: int, the cell in each row of this process's devices; -1 in rows of padding.
     """
-    structure, devices = chunk.structure.config, mesh.size
+
+    num_batches: np.ndarray
+    rows: list[int]
+    cells: np.ndarray
+
+    @property
+    def own(self) -> np.ndarray:
+        """Which cells of the chunk this process trains, in order."""
+        return self.cells[self.cells >= 0]
+
+
+def deal(num_cells: int, mesh: Mesh, cells_per_batch: int, cells_per_chunk: int) -> Deal:
+    """Deals the cells of a chunk; every device has rows for its share of a full one."""
+    devices = mesh.size
     capacity = -(-cells_per_chunk // (devices * cells_per_batch)) * cells_per_batch  # rows of one device
-    batches = -(-len(chunk.cells) // cells_per_batch)
+    batches = -(-num_cells // cells_per_batch)
     num_batches = np.array([batches // devices + (d < batches % devices) for d in range(devices)], np.int32)
     rows = np.concatenate([d * capacity + np.arange(n * cells_per_batch) for d, n in enumerate(num_batches)])
-    rows = rows[: len(chunk.cells)]
+    rows = rows[:num_cells].tolist()
+    cells = np.full((devices, capacity), -1)
+    np.put(cells, rows, np.arange(num_cells))
+    own = [device.process_index == jax.process_index() for device in mesh.devices.flat]
+    return Deal(num_batches, rows, cells[own].ravel())
 
+
+def run_chunk(
+    program: Program,
+    chunk: Chunk,
+    mesh: Mesh,
+    cells_per_batch: int,
+    cells_per_chunk: int,
+    begun: tuple[int, train.Progress] | None = None,
+    keep: Callable[[int, train.Progress], None] = lambda recorded, progress: None,
+) -> train.Record:
+    """Trains the cells of one chunk; gives their records as arrays of all devices, each cell in the row of its deal.
+
+    Args:
+      program: the program of their structure.
+      chunk: the cells.
+      mesh: the devices, of all processes.
+      cells_per_batch: how many cells a device runs at a time.
+      cells_per_chunk: how many cells a full chunk has.
+      begun: where training goes on: how many recorded steps are done, and the progress of this process's cells.
+      keep: called after every `checkpoint_steps` steps, but not after the last, with how many recorded steps are done
+        and the progress, as arrays of all devices that it must not keep itself.
+    """
+    structure, dealt = chunk.structure.config, deal(len(chunk.cells), mesh, cells_per_batch, cells_per_chunk)
+    runs, everywhere = NamedSharding(mesh, PartitionSpec("run")), NamedSharding(mesh, PartitionSpec())
     values = jax.tree.map(lambda *scalars: np.stack(scalars), *(train.run_values(cell.config) for cell in chunk.cells))
-    source = np.zeros(devices * capacity, int)
-    source[rows] = np.arange(len(chunk.cells))
-    runs = NamedSharding(mesh, PartitionSpec("run"))
-    values = jax.tree.map(lambda stack: jax.device_put(stack[source], runs), values)
-    record = program(values, jax.device_put(num_batches, runs), make_schedule(structure))
-    return jax.tree.map(lambda stack: np.asarray(stack)[rows], record)
+    # Rows of padding repeat the first cell.
+    values = jax.tree.map(lambda stack: _global(stack[np.maximum(dealt.cells, 0)], runs), values)
+    num_batches = _known_to_all(dealt.num_batches, runs)
+    first, progress = begun or (0, None)
+    progress = _place(progress, structure, dealt, runs)
+    for last in _ends(structure, first):
+        schedule = jax.tree.map(lambda array: _known_to_all(array, everywhere), make_schedule(structure, first, last))
+        progress = program(values, progress, num_batches, schedule)
+        first = last
+        if last < len(recorded_steps(structure)):
+            keep(last, progress)
+    return jax.block_until_ready(progress.record)
 
 
-def make_schedule(structure: Config) -> train.Schedule:
-    """When the runs of a structure are recorded."""
+def _ends(structure: Config, first: int) -> Iterator[int]:
+    """Where the calls of a program end: at the first recorded step that is checkpoint_steps away, and at last at T."""
+    steps = recorded_steps(structure)
+    for place in range(first + 1, len(steps)):
+        if steps[place] - steps[first] >= structure.execution.checkpoint_steps:
+            yield place
+            first = place
+    yield len(steps)
+
+
+def progress_shape(structure: Config) -> train.Progress:
+    """The shapes of the progress of one cell."""
+    sizes = len(recorded_steps(structure)), len(kept_steps(structure))
+    return jax.eval_shape(lambda values: train.begin(structure, values, *sizes), train.run_values(structure))
+
+
+def _place(own: train.Progress | None, structure: Config, dealt: Deal, runs: NamedSharding) -> train.Progress:
+    """The progress of a chunk on its devices; zero, and in rows of padding in any case, if there is none."""
+
+    def place(shape: jax.ShapeDtypeStruct, leaf: np.ndarray | None) -> jax.Array:
+        rows = np.zeros((len(dealt.cells), *shape.shape), shape.dtype)
+        if leaf is not None:
+            rows[dealt.cells >= 0] = leaf
+        return _global(rows, runs)
+
+    shapes = progress_shape(structure)
+    leaves = jax.tree.leaves(own) if own is not None else [None] * len(jax.tree.leaves(shapes))
+    return jax.tree.unflatten(jax.tree.structure(shapes), map(place, jax.tree.leaves(shapes), leaves))
+
+
+def _global(rows: np.ndarray, runs: NamedSharding) -> jax.Array:
+    """An array of all processes, of which this one gives the rows of its devices."""
+    return jax.make_array_from_process_local_data(runs, rows)
+
+
+def _known_to_all(array: Any, sharding: NamedSharding) -> jax.Array:
+    """An array of all processes, each of which has the whole."""
+    return jax.make_array_from_callback(array.shape, sharding, np.asarray(array).__getitem__)
+
+
+def make_schedule(structure: Config, first: int, last: int) -> train.Schedule:
+    """When the runs of a structure are recorded, and the recorded steps to go through."""
     recorded, kept = recorded_steps(structure), kept_steps(structure)
     gaps = np.diff([*recorded, recorded[-1] + 1])
     slots = [kept.index(step) if step in kept else len(kept) for step in recorded]
-    return train.Schedule(np.asarray(gaps, np.int32), np.asarray(slots, np.int32))
+    return train.Schedule(*(np.asarray(numbers, np.int32) for numbers in (gaps, slots, first, last)))
 
 
 def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, Any]:
     """What the numbers of a run depend on besides its config."""
     packages = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy", "xarray")
     return {
+        "format": FORMAT,
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in packages},
         },
         "devices": [f"{device.platform} {device.device_kind}" for device in mesh.devices.flat],
+        "processes": jax.process_count(),
         "machine": platform.machine(),
         "commit": commit_of(Path(__file__)),
         "command": shlex.join(sys.orig_argv),
@@ -232,14 +482,16 @@ def commit_of(file: Path) -> str | None:
     return git.stdout.strip()
 
 
-def _check_directory(run_dir: RunDir, config: Config) -> None:
+def _check_directory(run_dir: RunDir, config: Config, grid: Grid) -> Config | None:
+    """The config of the run directory, None if it is new; refuses one that holds anything but runs of this grid."""
     path = run_dir.path
     try:
         if path.exists() and not path.is_dir():
             raise ConfigError(f"workdir is {path}, which is a file, but must be a folder or not be there yet.")
-        # A first start that was killed while it wrote the config leaves only its unfinished file.
-        if not path.exists() or {entry.name for entry in path.iterdir()} <= {f"{run_dir.config_file.name}.tmp"}:
-            return
+        # A first start that was killed while it wrote the config leaves only its lock and its unfinished file.
+        nothing = {run_dir.lock_file.name, f"{run_dir.config_file.name}.tmp"}
+        if not path.exists() or {entry.name for entry in path.iterdir()} <= nothing:
+            return None
     except OSError as error:
         raise ConfigError(f"workdir is {path}, which cannot be used ({error.strerror}).") from error
     try:
@@ -247,31 +499,81 @@ def _check_directory(run_dir: RunDir, config: Config) -> None:
     except RunError as error:
         raise ConfigError(f"workdir is {path}, which is not empty and no run of this config: {error}") from error
     different = differences(there, config)
-    if different:
-        raise ConfigError(
-            f"workdir is {path}, which holds a run of another config ({'; '.join(different)}; there, here), but must "
-            "be new or of this config."
-        )
+    if all(field.startswith(_MAY_DIFFER) for field in different):
+        keys = {cell.key for structure in grid.structures for cell in structure.cells}
+        if all(cell.key in keys for structure in expand(there).structures for cell in structure.cells):
+            return there
+    raise ConfigError(
+        f"workdir is {path}, which holds a run of another config ({'; '.join(different)}; there, here), but must "
+        "be new, of this config, or of one whose runs are all in this grid."
+    )
 
 
-def _open_directory(run_dir: RunDir, config: Config, environment: dict[str, Any]) -> list[dict[str, Any]]:
-    """Writes what is known before training; gives the environments of earlier calls on this directory."""
+_MAY_DIFFER = ("name: ", "execution.", "figures.", "grid.", "zipped: ", *(f"{field}: " for field in AXES.values()))
+"""Fields that can be others than when a run directory was made, as long as the new grid holds all its runs."""
+
+
+def _open_directory(
+    run_dir: RunDir, config: Config, environment: dict[str, Any], stack: contextlib.ExitStack
+) -> list[dict[str, Any]]:
+    """Locks the directory until the stack is closed, and makes it ready for training.
+
+    What is damaged is removed, to be trained again, and so is what was made of the chunks that were there.
+
+    Returns:
+      The environments of earlier calls on this directory.
+    """
     try:
+        run_dir.path.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(lock.hold(run_dir.lock_file))
         earlier: list[dict[str, Any]] = []
-        if run_dir.environment_file.is_file():
-            last = json.loads(run_dir.environment_file.read_text())
+        last = read_environment(run_dir)
+        if last:
             earlier = [*last.pop("earlier_calls"), last]
             if last["cells_per_batch"] != environment["cells_per_batch"]:
                 raise ConfigError(
                     f"execution.cells_per_batch is {environment['cells_per_batch']} on this device, but must be "
                     f"{last['cells_per_batch']}, as for the runs already in {run_dir.path}: last bits depend on it."
                 )
-        run_dir.path.mkdir(parents=True, exist_ok=True)
+        run_dir.summary_file.unlink(missing_ok=True)
+        run_dir.metrics_file.unlink(missing_ok=True)
+        for path, error in _damaged(run_dir).items():
+            logging.warning("%s Its runs are trained again.", error)
+            shutil.rmtree(path)
+        for folder in (run_dir.chunks, run_dir.unfinished):
+            checkpoint.remove_unfinished(folder)
         write_atomically(run_dir.config_file, config.to_json())
         _write_environment(run_dir, environment, earlier)
+    except lock.LockedError as error:
+        raise ConfigError(f"workdir is {run_dir.path}, but {error}") from error
     except OSError as error:
         raise ConfigError(f"workdir is {run_dir.path}, which cannot be written ({error.strerror}).") from error
     return earlier
+
+
+def _damaged(run_dir: RunDir) -> dict[Path, checkpoint.DamagedError]:
+    """The chunks whose files are not what was saved; every file is read."""
+    damaged = {}
+    for path in [*checkpoint.saved(run_dir.chunks), *checkpoint.saved(run_dir.unfinished)]:
+        try:
+            checkpoint.load(path)
+        except checkpoint.DamagedError as error:
+            damaged[path] = error
+    return damaged
+
+
+def _missing(run_dir: RunDir, grid: Grid) -> list[tuple[Structure, int]]:
+    """The cells that are not finished, by structure and by how many recorded steps they have gone through."""
+    finished, unfinished = stored_cells(run_dir.chunks), stored_cells(run_dir.unfinished)
+    missing = []
+    for structure in grid.structures:
+        by_recorded: dict[int, list[Cell]] = {}
+        for cell in structure.cells:
+            if cell.key not in finished:
+                recorded = unfinished[cell.key].recorded if cell.key in unfinished else 0
+                by_recorded.setdefault(recorded, []).append(cell)
+        missing += [(Structure(structure.config, tuple(cells)), recorded) for recorded, cells in by_recorded.items()]
+    return missing
 
 
 def _write_environment(run_dir: RunDir, environment: dict[str, Any], earlier_calls: list[dict[str, Any]]) -> None:

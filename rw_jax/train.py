@@ -66,10 +66,14 @@ class Schedule(NamedTuple):
     Attributes:
       gaps: int32[T], steps from each recorded step to the next; 1 after the last.
       slots: int32[T], where each recorded step goes in the stack of S recorded parameters; S if it is not kept.
+      first: int32, the recorded step, counted from 0, to begin at.
+      last: int32, the recorded step to stop before; T for the whole training.
     """
 
     gaps: ArrayLike
     slots: ArrayLike
+    first: ArrayLike
+    last: ArrayLike
 
 
 class TrainState(NamedTuple):
@@ -91,6 +95,18 @@ class Record(NamedTuple):
     metrics: dict[str, jax.Array]
     params: Params
     mean_attention: jax.Array
+
+
+class Progress(NamedTuple):
+    """A training so far: the state it has reached, and the record, zero where it has not been.
+
+    Attributes:
+      state: the state at the recorded step that comes next.
+      record: metrics and parameters of the recorded steps before it.
+    """
+
+    state: TrainState
+    record: Record
 
 
 class Learner(NamedTuple):
@@ -209,6 +225,20 @@ def init(config: Config, values: RunValues) -> TrainState:
     return TrainState(params, learner.gradient_descent(jnp.asarray(values.learning_rate)).init(params))
 
 
+def begin(config: Config, values: RunValues, num_recorded: int, num_kept: int) -> Progress:
+    """The progress of a run at step 0, with room for T = num_recorded steps, S = num_kept of them with parameters."""
+    state = init(config, values)
+    dtype = state.params["value"].dtype
+    return Progress(
+        state,
+        Record(
+            metrics={name: jnp.zeros(num_recorded, dtype) for name in metrics.METRICS},
+            params=jax.tree.map(lambda leaf: jnp.zeros((num_kept, *leaf.shape), leaf.dtype), state.params),
+            mean_attention=jnp.zeros((num_kept, config.task.walk_length), dtype),
+        ),
+    )
+
+
 def train_step(
     loss_of_params: Callable[[Params], jax.Array], gradient_descent: optax.GradientTransformation, state: TrainState
 ) -> tuple[TrainState, jax.Array]:
@@ -241,10 +271,8 @@ def mean_loss(config: Config, walks: Walks, epsilon: ArrayLike) -> Callable[[Par
     return loss_of_params
 
 
-def train(
-    config: Config, values: RunValues, state: TrainState, schedule: Schedule, num_kept: int
-) -> tuple[TrainState, Record]:
-    """Trains one run from a recorded step on, recording before each gap of the schedule.
+def train(config: Config, values: RunValues, progress: Progress, schedule: Schedule) -> Progress:
+    """Trains one run from the schedule's first recorded step up to its last, recording before each gap.
 
     The loops' lengths are arguments of the compiled program, so that neither their number nor their place
     in a longer training changes the program of a step, nor, with it, the last bit of a result.
@@ -252,12 +280,11 @@ def train(
     Args:
       config: the structure of the run; `steps` and its grid are not looked at.
       values: the values of the run.
-      state: the state at the first recorded step of the schedule.
-      schedule: T recorded steps.
-      num_kept: S, how many of them keep their parameters.
+      progress: the progress at the first recorded step of the schedule.
+      schedule: T recorded steps, and which of them to go through.
 
     Returns:
-      The state after the last gap, and the record.
+      The progress after the last gap.
     """
     task, learner = make_task(config), make_learner(config)
     train_walks, test_walks = sample_walks(config, values)
@@ -266,6 +293,7 @@ def train(
     test_tokens_LxB = walks_last(test_walks.tokens, config.task.num_nodes)
     law_KxB = task.next_state_law(test_walks.tokens, values.p).T
     transition_KxK = transition_to_compare(config, values.p)
+    gaps, slots = jnp.asarray(schedule.gaps), jnp.asarray(schedule.slots)
 
     def measure(params):
         # The barrier has the output and the attention computed once, not once in every metric that uses them.
@@ -273,12 +301,14 @@ def train(
         measured = metrics.measure(output, test_walks, law_KxB, transition_KxK, params["value"])
         return measured, metrics.mean(output.attention, test_walks.weights)
 
-    def record_and_advance(carry, recorded):
-        state, stacks = carry
-        gap, slot = recorded
+    def record_and_advance(t, progress):
+        state, record = progress
         measured, mean_attention_N = measure(state.params)
-        kept = (state.params, mean_attention_N)
-        stacks = jax.tree.map(lambda stack, leaf: stack.at[slot].set(leaf, mode="drop"), stacks, kept)
+        params, mean_attention = jax.tree.map(
+            lambda stack, leaf: stack.at[slots[t]].set(leaf, mode="drop"),
+            (record.params, record.mean_attention),
+            (state.params, mean_attention_N),
+        )
 
         def advance(i, carry):
             state, recorded_loss = carry
@@ -286,11 +316,12 @@ def train(
             # The loss of the recorded step comes with its gradient, for free.
             return state, jnp.where(i == 0, loss, recorded_loss)
 
-        state, train_loss = jax.lax.fori_loop(0, gap, advance, (state, jnp.zeros_like(measured["accuracy"])))
-        return (state, stacks), {"train_loss": train_loss, **measured}
+        no_loss = jnp.zeros_like(measured["accuracy"])
+        state, train_loss = jax.lax.fori_loop(0, gaps[t], advance, (state, no_loss))
+        measured_T = {
+            name: record.metrics[name].at[t].set(number)
+            for name, number in {"train_loss": train_loss, **measured}.items()
+        }
+        return Progress(state, Record(measured_T, params, mean_attention))
 
-    mean_attention_N = jnp.zeros(config.task.walk_length, state.params["value"].dtype)
-    kept = (state.params, mean_attention_N)
-    stacks = jax.tree.map(lambda leaf: jnp.zeros((num_kept, *leaf.shape), leaf.dtype), kept)
-    (state, (params, mean_attention)), measured = jax.lax.scan(record_and_advance, (state, stacks), schedule)
-    return state, Record(measured, params, mean_attention)
+    return jax.lax.fori_loop(schedule.first, schedule.last, record_and_advance, progress)

@@ -1,12 +1,15 @@
 """Studies and checks that several tests share."""
 
-import itertools
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from configs import base
-from rw_jax import checkpoint
+from rw_jax import checkpoint, load_run
 from rw_jax.config import AXES, Config, Scalar, from_config_dict
+from rw_jax.grid import CellKey
+from rw_jax.run_dir import stored_cells
 
 
 def tiny_study(*, zipped: tuple = (), fields: dict[str, Any] | None = None, **axes: tuple[Scalar, ...]) -> Config:
@@ -45,31 +48,20 @@ def contents(workdir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(workdir)): path.read_bytes() if path.is_file() else b"" for path in workdir.rglob("*")}
 
 
-def stored_records(workdir: Path) -> dict[tuple[str, ...], bytes]:
-    """The bytes of every array that the chunks of a run hold, by (chunk, path in its tree)."""
-    records: dict[tuple[str, ...], bytes] = {}
-    for chunk in sorted((workdir / "chunks").iterdir()):
-        tree = checkpoint.load(chunk)
-        leaves = {
-            ("metrics",): tree["metrics"],
-            ("params",): tree["params"],
-            (): {"mean_attention": tree["mean_attention"]},
-        }
-        for prefix, group in leaves.items():
-            records |= {(chunk.name, *prefix, name): array.tobytes() for name, array in group.items()}
-    return records
+def stored_records(workdir: Path) -> dict[CellKey, list[bytes]]:
+    """The bytes of all that the chunks of a run hold of each cell."""
+    trees = {path: checkpoint.load(path) for path in checkpoint.saved(workdir / "chunks")}
+    places = stored_cells(workdir / "chunks")
+    return {
+        key: [array[place.row].tobytes() for array in jax.tree.leaves(trees[place.folder])]
+        for key, place in places.items()
+    }
 
 
-def cell_records(workdir: Path, config: Config) -> dict[tuple[Scalar, ...], list[bytes]]:
-    """The bytes of all that is stored of each cell of a grid with one structure, by its labels, in the grid's order."""
-    labels = list(itertools.product(*(labels for _, labels in config.grid)))
-    size = config.execution.cells_per_chunk
-    records = {}
-    for i, cell in enumerate(labels):
-        tree = checkpoint.load(workdir / "chunks" / f"000-{i // size:06d}")
-        arrays = [*tree["metrics"].values(), *tree["params"].values(), tree["mean_attention"]]
-        records[cell] = [array[i % size].tobytes() for array in arrays]
-    return records
+def chunk_of(workdir: Path, **labels: Scalar) -> Path:
+    """The folder of the chunk that holds the cell with these labels."""
+    key = load_run(workdir).cell(**labels).key
+    return stored_cells(workdir / "chunks")[key].folder
 
 
 def assert_sentence(text: str) -> None:

@@ -35,14 +35,17 @@ def smoke(tmp_path_factory):
 def test_the_command_succeeds_and_says_little_while_it_runs(smoke):
     done, _ = smoke
     assert done.returncode == 0, done.stderr
-    assert [line.split(",")[0] for line in done.stderr.splitlines()] == ["12 of 12 runs"]
+    assert [line.split(",")[0] for line in done.stderr.splitlines()] == [
+        "12 of 12 runs to train: 1 programs",
+        "12 of 12 runs",
+    ]
 
 
 def test_the_command_prints_a_row_for_each_p_and_where_everything_is(smoke):
     done, workdir = smoke
     rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
     assert [float(row.split("│")[1]) for row in rows] == [0.5, 0.8, 1.0]
-    assert all(len(row.split("│")) == 12 for row in rows)
+    assert all(len(row.split("│")) == 13 for row in rows)
     assert f"Everything is in {workdir}" in done.stdout
 
 

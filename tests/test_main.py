@@ -32,6 +32,10 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "--workdir="], ["--workdir", "empty"]),
     ([SMOKE, "--workdir"], ["--workdir", "no value"]),
     ([SMOKE, "--flagfile=nowhere"], ["flagfile", "nowhere"]),
+    ([SMOKE, "--strict=maybe"], ["--strict", "maybe", "true or false"]),
+    ([SMOKE, "--dry_run=2"], ["--dry_run", "2", "true or false"]),
+    ([SMOKE, "--distributed=slurm"], ["--distributed", "slurm", "true or false"]),
+    ([SMOKE, "--dry-run"], ["--dry-run", "--dry_run"]),
     # fields that there are not
     ([SMOKE, "--config.y=3"], ["y is not a field", "task, model, training"]),
     ([SMOKE, "--config.a\nb=3"], ["a b is not a field"]),
@@ -72,6 +76,8 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "--config.record.every=0"], ["record.every", "0", "from 1"]),
     ([SMOKE, "--config.record.parameters=0,-1"], ["record.parameters", "-1", "from 0"]),
     ([SMOKE, "--config.execution.cells_per_chunk=0"], ["execution.cells_per_chunk", "0", "from 1"]),
+    ([SMOKE, "--config.execution.checkpoint_steps=0"], ["execution.checkpoint_steps", "0", "from 1"]),
+    ([SMOKE, "--config.execution.checkpoint_steps=1e6"], ["execution.checkpoint_steps", "1e6", "an integer"]),
     ([SMOKE, "--config.study_seed=-1"], ["study_seed", "-1", "from 0"]),
     ([SMOKE, "--config.seed=2147483648"], ["seed", "2147483648", "2147483647"]),
     # names that there are not
@@ -146,7 +152,7 @@ def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def parsed(*argv: str) -> tuple[Config, Path]:
-    return main.parse(["rw_jax", *argv], flags.FlagValues())
+    return main.parse(["rw_jax", *argv], flags.FlagValues())[:2]
 
 
 def start_command(*argv: str, cwd: Path) -> subprocess.Popen[str]:
@@ -265,7 +271,7 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
     before = contents(tmp_path)
     for name, words in cases.items():
         with pytest.raises(SystemExit) as refused:
-            main.main((study, tmp_path / name))
+            main.main(main.Command(study, tmp_path / name))
         assert refused.value.code == 2
         out, err = capsys.readouterr()
         assert out == ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ def study(zipped: tuple[tuple[str, ...], ...] = (), **axes: tuple) -> Config:
     return from_config_dict(config)
 
 
-def made_up_record(program, chunk: Chunk, *machine) -> train.Record:
+def made_up_record(program, chunk: Chunk, mesh, cells_per_batch, cells_per_chunk, *rest) -> train.Record:
     """What training would leave of a chunk, drawn at random; not finite where the learning rate is huge."""
     config, cells = chunk.structure.config, len(chunk.cells)
     shape = {"recorded": len(recorded_steps(config)), "kept": len(kept_steps(config))}
@@ -38,10 +39,17 @@ def made_up_record(program, chunk: Chunk, *machine) -> train.Record:
     value = rng.normal(0.3, 1, (cells, shape["kept"], rows, nodes))
     value[[cell.config.training.learning_rate > 1e9 for cell in chunk.cells]] = np.inf
     attention = rng.uniform(size=(cells, shape["kept"], length)) ** 4
-    return train.Record(
+    rows = sweep.deal(cells, mesh, cells_per_batch, cells_per_chunk).rows
+    record = train.Record(
         {name: rng.uniform(size=(cells, shape["recorded"])) ** 4 for name in METRICS},
         {"value": value},
         attention / attention.sum(axis=-1, keepdims=True),
+    )
+    return jax.tree.map(
+        lambda stack: np.stack(
+            [stack[list(rows).index(i)] if i in rows else 0 * stack[0] for i in range(rows[-1] + 1)]
+        ),
+        record,
     )
 
 
@@ -53,6 +61,7 @@ def make_run(tmp_path_factory) -> Callable[[Config], Run]:
         path = tmp_path_factory.mktemp("runs") / config.name
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sweep, "make_program", lambda *structure: None)
+            patch.setattr(sweep, "fitting_size", lambda *program: 64)
             patch.setattr(sweep, "run_chunk", made_up_record)
             sweep.run(config, path)
         return load_run(path)

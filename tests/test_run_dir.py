@@ -15,7 +15,7 @@ from rw_jax import checkpoint
 from rw_jax.metrics import METRICS
 from rw_jax.run_dir import RunDir, RunError, cut, write_atomically
 from tests import oracle
-from tests.studies import assert_sentence, contents, tiny_study
+from tests.studies import assert_sentence, chunk_of, contents, tiny_study
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,22 @@ def unfinished(values_run, tmp_path):
     """A copy of the run of six cells without its second chunk, the cells (1.0, 0) and (1.0, 1)."""
     folder = tmp_path / "unfinished"
     shutil.copytree(values_run, folder)
-    shutil.rmtree(folder / "chunks" / "000-000001")
+    shutil.rmtree(chunk_of(folder, p=1.0, seed=0))
     (folder / "metrics.nc").unlink()
     (folder / "summary.csv").unlink()
     return rw_jax.load_run(folder)
+
+
+def tree_and_row(folder, p, seed):
+    """The tree of the chunk that holds a cell, and the cell's row there."""
+    ((path, metadata, i),) = (
+        (path, metadata, i)
+        for path in (folder / "chunks").iterdir()
+        for metadata in [checkpoint.load_metadata(path)]
+        for i, labels in enumerate(zip(metadata["cells"]["p"], metadata["cells"]["seed"], strict=True))
+        if labels == (p, seed)
+    )
+    return checkpoint.load(path), metadata["rows"][i]
 
 
 def refused(call, *args, **labels):
@@ -47,8 +59,9 @@ def refused(call, *args, **labels):
 
 
 def test_the_metrics_lie_on_the_axes_of_the_grid_and_the_recorded_steps(run):
-    assert set(run.metrics.data_vars) == set(METRICS)
-    for name, variable in run.metrics.data_vars.items():
+    assert set(run.metrics.data_vars) == {*METRICS, "diverged_at"}
+    for name in METRICS:
+        variable = run.metrics[name]
         assert variable.dims == ("p", "seed", "step")
         assert variable.shape == (3, 2, 6)
         assert variable.dtype == np.float64
@@ -80,17 +93,17 @@ def test_a_step_after_the_last_of_a_cell_is_nan_and_every_other_is_a_number(stru
 
 def test_metrics_nc_holds_the_numbers_of_the_chunks_to_the_bit(run, values_run):
     with xr.open_dataset(values_run / "metrics.nc", engine="h5netcdf") as stored:
-        for i, (p, seed) in enumerate(itertools.product((0.5, 0.7, 1.0), (0, 1))):
-            tree = checkpoint.load(values_run / "chunks" / f"000-{i // 4:06d}")
+        for p, seed in itertools.product((0.5, 0.7, 1.0), (0, 1)):
+            tree, row = tree_and_row(values_run, p, seed)
             for name in METRICS:
-                expected = tree["metrics"][name][i % 4].astype(np.float64)
+                expected = tree["metrics"][name][row].astype(np.float64)
                 np.testing.assert_array_equal(stored[name].sel(p=p, seed=seed).values, expected)
                 np.testing.assert_array_equal(run.metrics[name].sel(p=p, seed=seed).values, expected)
 
 
 def test_parameters_of_a_label_are_the_rows_of_its_chunk(run, values_run):
-    for i, (p, seed) in enumerate(itertools.product((0.5, 0.7, 1.0), (0, 1))):
-        tree = checkpoint.load(values_run / "chunks" / f"000-{i // 4:06d}")
+    for p, seed in itertools.product((0.5, 0.7, 1.0), (0, 1)):
+        tree, row = tree_and_row(values_run, p, seed)
         for place, step in enumerate((0, 2, 5)):
             params = run.params(step=step, p=p, seed=seed)
             assert {name: array.shape for name, array in params.items()} == {
@@ -99,10 +112,10 @@ def test_parameters_of_a_label_are_the_rows_of_its_chunk(run, values_run):
                 "position_scores": (6,),
             }
             for name, array in params.items():
-                np.testing.assert_array_equal(array, tree["params"][name][i % 4, place])
+                np.testing.assert_array_equal(array, tree["params"][name][row, place])
             np.testing.assert_array_equal(run.value_matrix(step=step, p=p, seed=seed), params["value"])
             np.testing.assert_array_equal(
-                run.mean_attention(step=step, p=p, seed=seed), tree["mean_attention"][i % 4, place]
+                run.mean_attention(step=step, p=p, seed=seed), tree["mean_attention"][row, place]
             )
     assert run.steps == (0, 2, 5)
 
@@ -257,7 +270,7 @@ def test_an_unfinished_run_opens_with_nan_where_it_is_not_finished(unfinished, r
     )
     sentence = refused(unfinished.params, step=5, p=1.0, seed=0)
     assert "not finished" in sentence
-    assert "1 of its 2 chunks" in sentence
+    assert "4 of its 6 cells" in sentence
     unfinished.walks("test", p=1.0, seed=0)  # walks need no chunk
 
 
@@ -295,7 +308,6 @@ def test_what_is_no_run_directory_is_refused_in_one_sentence(tmp_path):
 def test_chunks_hold_the_cells_of_each_structure_in_order():
     study = tiny_study(form=("full", "reduced"), seed=tuple(range(5)), fields={"execution.cells_per_chunk": 2})
     chunks = cut(rw_jax.Run(RunDir(Path("nowhere")), study, {}).grid, 2)
-    assert [chunk.name for chunk in chunks] == [f"{s:03d}-{c:06d}" for s in range(2) for c in range(3)]
     assert [[cell.labels["seed"] for cell in chunk.cells] for chunk in chunks] == [[0, 1], [2, 3], [4]] * 2
     assert [chunk.structure.config.model.form for chunk in chunks] == ["full"] * 3 + ["reduced"] * 3
 

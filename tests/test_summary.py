@@ -20,6 +20,7 @@ def metrics():
     values[1, 2:] = np.nan
     variables = {name: (("p", "seed", "step"), values.copy()) for name in METRICS}
     variables["parent_is_highest"][1][0, :, 1] = [1, 1, 0, 1]
+    variables["diverged_at"] = (("p", "seed"), np.full((2, 4), np.nan))
     return xr.Dataset(variables, {"p": [0.5, 1.0], "seed": range(4), "step": [0, 5]})
 
 
@@ -50,10 +51,20 @@ def test_a_combination_of_which_no_seed_is_finished_has_a_row_without_numbers(me
 
 def test_a_run_that_diverged_shows_as_nan_and_is_counted(metrics):
     metrics["accuracy"][0, 0, 1] = np.nan
+    metrics["diverged_at"][0, 0] = 5
     row = summary.table(metrics).iloc[0]
-    assert row["seeds"] == 4
+    assert (row["seeds"], row["diverged"]) == (4, 1)
     assert np.isnan(row["accuracy"])
     assert row["expected_accuracy"] == pytest.approx(1.15)
+
+
+def test_runs_that_diverged_are_listed_by_their_labels_and_a_long_list_is_cut(metrics):
+    assert summary.diverged(metrics) == []
+    metrics["diverged_at"][1, :2] = [0, 5]
+    assert summary.diverged(metrics) == ["p=1.0 seed=0 from step 0 on", "p=1.0 seed=1 from step 5 on"]
+    many = xr.Dataset({"diverged_at": ("seed", np.arange(30.0))}, {"seed": range(30)})
+    assert summary.diverged(many)[9:] == ["seed=9 from step 9 on", "and so on"]
+    assert summary.diverged(xr.Dataset({"diverged_at": 3.0})) == ["from step 3 on"]
 
 
 def test_each_cell_is_taken_at_its_own_last_step_where_steps_is_an_axis(structures_run):
@@ -100,7 +111,7 @@ def test_the_printed_table_keeps_each_row_on_one_line_also_with_many_axes(struct
 def test_a_long_table_is_cut_and_says_where_the_rest_is(capsys):
     values = np.zeros((120, 1, 1))
     metrics = xr.Dataset(
-        dict.fromkeys(METRICS, (("p", "seed", "step"), values)),
+        {**dict.fromkeys(METRICS, (("p", "seed", "step"), values)), "diverged_at": (("p", "seed"), values[..., 0])},
         {"p": np.linspace(0, 1, 120), "seed": [0], "step": [0]},
     )
     summary.show(summary.table(metrics))

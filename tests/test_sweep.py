@@ -11,12 +11,14 @@ import jax
 import numpy as np
 import pytest
 from absl import logging as absl_logging
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from rw_jax import sweep, train
+from rw_jax import load_run, main, sweep, train
 from rw_jax.config import ConfigError
-from rw_jax.grid import expand, kept_steps
+from rw_jax.grid import expand, kept_steps, recorded_steps
 from rw_jax.run_dir import cut
-from tests.studies import cell_records, contents, stored_records, tiny_study
+from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,9 @@ def records_of(mesh, programs):
         program = programs(structure.config, cells_per_batch)
         found = {}
         for chunk in cut(expand(study), size):
-            record = sweep.run_chunk(program, chunk, mesh, cells_per_batch, size)
-            for row, cell in enumerate(chunk.cells):
+            record = jax.tree.map(np.asarray, sweep.run_chunk(program, chunk, mesh, cells_per_batch, size))
+            rows = sweep.deal(len(chunk.cells), mesh, cells_per_batch, size).rows
+            for row, cell in zip(rows, chunk.cells, strict=True):
                 leaves = [leaf[row].tobytes() for leaf in jax.tree.leaves(record)]
                 found[cell.config.task.p, cell.config.seed] = leaves
         return found
@@ -68,8 +71,9 @@ def test_every_cell_of_a_batch_equals_the_same_run_alone_bit_for_bit(six, record
 
 def test_a_run_of_the_grid_is_the_plain_single_run_of_train_py(six, mesh):
     study = tiny_study(fields={"task.p": 0.7, "seed": 1})
-    values, schedule, num_kept = train.run_values(study), sweep.make_schedule(study), len(kept_steps(study))
-    run = jax.jit(lambda values: train.train(study, values, train.init(study, values), schedule, num_kept)[1])
+    values, sizes = train.run_values(study), (len(recorded_steps(study)), len(kept_steps(study)))
+    schedule = sweep.make_schedule(study, 0, sizes[0])
+    run = jax.jit(lambda values: train.train(study, values, train.begin(study, values, *sizes), schedule).record)
     record = run(values)
     for ours, theirs in zip(jax.tree.leaves(record), six[0.7, 1], strict=True):
         # The same numbers to rounding; only one compiled program gives them to the bit.
@@ -108,15 +112,15 @@ def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_stud
     folder = tmp_path / "run"
     shutil.copytree(values_run, folder)
     finished = contents(folder)
-    shutil.rmtree(folder / "chunks" / "000-000000")
+    lost, kept = chunk_of(folder, p=0.5, seed=0), chunk_of(folder, p=1.0, seed=0)
+    shutil.rmtree(lost)
     (folder / "metrics.nc").unlink()
     (folder / "summary.csv").unlink()
-    kept = (folder / "chunks" / "000-000001").stat().st_mtime_ns
+    written = kept.stat().st_mtime_ns
     sweep_once(values_study, folder)
     assert "4 of 6 runs trained in" in capsys.readouterr().out
-    assert (folder / "chunks" / "000-000001").stat().st_mtime_ns == kept  # only what was missing was trained
+    assert kept.stat().st_mtime_ns == written  # only what was missing was trained
     assert stored_records(folder) == stored_records(values_run)
-    assert cell_records(folder, values_study) == cell_records(values_run, values_study)
     again = contents(folder)
     for name in ("config.json", "metrics.nc", "summary.csv"):
         assert again[name] == finished[name]
@@ -129,6 +133,123 @@ def test_a_finished_directory_of_the_same_config_says_so_and_changes_nothing(val
     assert out == f"{values_run} is finished: all 6 runs of this config are there. Nothing to do.\n"
     assert err == ""
     assert contents(values_run) == before
+
+
+def test_a_larger_grid_trains_only_what_it_adds_and_says_so(values_run, sweep_once, tmp_path, capsys, caplog):
+    folder = shutil.copytree(values_run, tmp_path / "run")
+    before = stored_records(folder)
+    larger = tiny_study(p=(0.3, 0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"execution.cells_per_chunk": 3})
+    caplog.set_level(logging.INFO)
+    sweep_once(larger, folder)
+    assert "6 of 12 runs to train" in caplog.text
+    assert "6 of 12 runs trained in" in capsys.readouterr().out
+    there = stored_records(folder)
+    assert {key: there[key] for key in before} == before
+    assert there == stored_records(sweep_once(larger))
+    assert load_run(folder).config == larger
+    sweep_once(larger, folder)
+    assert "all 12 runs of this config are there" in capsys.readouterr().out
+
+
+def test_a_grid_that_leaves_out_a_run_or_changes_one_is_refused(values_run):
+    before = contents(values_run)
+    for study, words in (
+        (tiny_study(p=(0.5, 0.7), seed=(0, 1, 2)), r"grid.p: \(0.5, 0.7, 1.0\), \(0.5, 0.7\)"),
+        (tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"training.epsilon": 0.2}), "training.epsilon: 0.1, 0.2"),
+        (tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"study_seed": 1}), "study_seed: 0, 1"),
+        (tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"record.every": 5}), "record.every: 1, 5"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            sweep.run(study, values_run)
+    assert contents(values_run) == before
+
+
+def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_run, values_study, tmp_path, capsys):
+    main.main(main.Command(values_study, tmp_path / "new", dry_run=True))
+    main.main(main.Command(values_study, values_run, dry_run=True))
+    new, finished = capsys.readouterr().out.splitlines()
+    # 6 runs of 14 metrics x 6 steps, 3 x (16 + 4 + 6) parameters and 3 x 6 weights, 4 bytes each
+    assert new.startswith("6 of 6 runs to train: 1 programs, 2 chunks of at most 4 runs, 0.0 MB on disk")
+    assert finished.startswith("0 of 6 runs to train: 0 programs, 0 chunks")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_training_in_segments_has_the_bits_of_one_in_a_single_call(values_run, sweep_once, tmp_path):
+    study = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.checkpoint_steps": 2})
+    saved = []
+    save = sweep.save_cells
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "save_cells", lambda *what: saved.append(what[0].name) or save(*what))
+        folder = sweep_once(study, tmp_path / "run")
+    assert saved == ["unfinished", "unfinished", "chunks"] * 2
+    assert stored_records(folder) == stored_records(values_run)
+    assert not (folder / "unfinished").exists()
+
+
+def test_chunks_are_as_small_as_the_memory_that_is_free_and_halved_where_it_does_not_do(
+    values_run, values_study, sweep_once, tmp_path, monkeypatch, caplog
+):
+    structure, mesh = expand(values_study).structures[0].config, sweep.set_up_devices(values_study)
+    program = sweep.make_program(structure, mesh, 1)
+    assert sweep.fitting_size(program, structure, mesh, 1, 64) == 64
+    bytes_per_cell = sum(leaf.size * 4 for leaf in jax.tree.leaves(sweep.progress_shape(structure)))
+    monkeypatch.setattr(sweep, "free_memory", lambda mesh: 64 * bytes_per_cell // mesh.size)
+    assert mesh.size <= sweep.fitting_size(program, structure, mesh, 1, 64) < 64
+    monkeypatch.setattr(sweep, "free_memory", lambda mesh: 1)
+    assert sweep.fitting_size(program, structure, mesh, 1, 64) == mesh.size
+    monkeypatch.undo()
+    run_chunk, sizes = sweep.run_chunk, []
+
+    def run_chunk_in_little_memory(program, chunk, *rest):
+        sizes.append(len(chunk.cells))
+        if len(chunk.cells) > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return run_chunk(program, chunk, *rest)
+
+    monkeypatch.setattr(sweep, "run_chunk", run_chunk_in_little_memory)
+    assert stored_records(sweep_once(values_study, tmp_path / "run")) == stored_records(values_run)
+    assert sizes == [4, 2, 2, 2]
+    assert "Memory is short: going on in chunks of 2 runs." in caplog.text
+
+
+RARE = st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 1e30, -1.0, float("nan"), None, "one"])
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "task.num_nodes": st.sampled_from([2, 3, 5, 130]),
+            "task.walk_length": st.sampled_from([2, 3, 9]),
+            "task.p": RARE,
+            "task.walks": st.sampled_from([0, 1, 7]),
+            "model.form": st.sampled_from(["reduced", "full", "half"]),
+            "model.unit_length": st.sampled_from(["none", "keys", "both"]),
+            "model.init": st.sampled_from(["zero", "gaussian"]),
+            "model.init_scale": RARE,
+            "training.loss": st.sampled_from(["log", "cross_entropy", "squared_error", "hinge"]),
+            "training.epsilon": RARE,
+            "training.learning_rate": RARE,
+            "training.steps": st.sampled_from([-1, 0, 1, 4]),
+            "record.every": st.sampled_from([1, 3, 100]),
+            "record.parameters": st.sampled_from([(), (0, 2, 9), (1, 1), (-1,)]),
+            "execution.cells_per_chunk": st.sampled_from([1, 3]),
+            "execution.cells_per_batch": st.sampled_from([None, 1, 2]),
+            "execution.checkpoint_steps": st.sampled_from([0, 1, 2]),
+        },
+    )
+)
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_any_config_is_refused_in_a_sentence_or_runs(sweep_once, fields):
+    try:
+        config = tiny_study(seed=(0, 1, 2), fields=fields)
+    except (ConfigError, TypeError, ValueError) as error:  # ml_collections refuses values of another type by itself
+        if isinstance(error, ConfigError):
+            assert_sentence(str(error))
+        return
+    metrics = load_run(sweep_once(config)).metrics
+    assert metrics["optimal_accuracy"].notnull().all()
+    assert (metrics["diverged_at"].notnull() == ~np.isfinite(metrics["train_loss"]).all("step")).all()
 
 
 def test_a_directory_of_another_config_is_refused_with_the_fields_that_differ(values_run):
@@ -149,7 +270,7 @@ def test_a_start_that_was_killed_while_it_wrote_the_config_can_be_repeated(tmp_p
     monkeypatch.setattr(sweep, "make_program", start)
     with pytest.raises(StartedError):
         sweep.run(values_study, tmp_path)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "environment.json"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "environment.json", "lock"]
 
 
 def test_the_environment_names_what_the_numbers_depend_on(values_run):
@@ -221,7 +342,7 @@ def train_in_batches(mesh):
     def train_all(p, learning_rates):
         study = tiny_study(p=p, learning_rate=learning_rates, fields={**fields, "execution.cells_per_chunk": 6})
         (chunk,) = cut(expand(study), 6)
-        return sweep.run_chunk(program, chunk, mesh, 3, 6)
+        return jax.tree.map(np.asarray, sweep.run_chunk(program, chunk, mesh, 3, 6))
 
     return train_all
 

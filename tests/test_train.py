@@ -163,15 +163,18 @@ STEPS = 12
 @functools.cache
 def trainer(config):
     """Compiled (values, state, schedule) -> (state, record)."""
-    return jax.jit(lambda values, state, schedule: train.train(config, values, state, schedule, NUM_KEPT))
+
+    def run(values, state, schedule):
+        progress = train.begin(config, values, STEPS + 1, NUM_KEPT)
+        return train.train(config, values, progress._replace(state=state), schedule)
+
+    return jax.jit(run)
 
 
 def schedule(gaps, slots):
-    """Gaps and slots, filled up with gaps of 0 that keep nothing: schedules of one length share one program."""
-    rest = STEPS + 1 - len(gaps)
-    return train.Schedule(
-        jnp.asarray([*gaps, *[0] * rest], jnp.int32), jnp.asarray([*slots, *[NUM_KEPT] * rest], jnp.int32)
-    )
+    """Gaps and slots, filled up with what is not looked at: schedules of one length share one program."""
+    rest = [0] * (STEPS + 1 - len(gaps))
+    return train.Schedule(jnp.asarray([*gaps, *rest], jnp.int32), jnp.asarray([*slots, *rest], jnp.int32), 0, len(gaps))
 
 
 def every_step(kept):

@@ -1,0 +1,48 @@
+"""Leaving on SIGTERM (a preemption notice) and SIGINT (Ctrl-C), within seconds whatever the process is computing."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator
+
+_SECONDS_FOR_A_SAVE = 10.0
+_saving = threading.Lock()
+
+
+def leave_when_told(how_to_continue: str) -> None:
+    """From now on, SIGTERM and SIGINT end the process with a line on stderr, and exit code 143 or 130.
+
+    A save in flight is finished first, if that takes no more than seconds; a second signal ends the process at once.
+    What is being computed is dropped. To be called from the main thread.
+    """
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    # Python calls handlers between two lines of Python only, which a chunk in a compiled program can keep it from for
+    # hours; but the number of the signal is written to this pipe at once, and another thread waits for it.
+    signal.set_wakeup_fd(tell)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def watch() -> None:
+        (number,) = os.read(told, 1)
+        show_cursor = "\x1b[?25h\n" if sys.stderr.isatty() else ""  # which the progress bar has hidden
+        line = f"{show_cursor}rw_jax: {signal.Signals(number).name}: {how_to_continue}\n"
+        os.write(sys.stderr.fileno(), line.encode())
+        threading.Thread(target=leave_after_a_save, args=(number,), daemon=True).start()
+        os.read(told, 1)
+        os._exit(128 + number)
+
+    def leave_after_a_save(number: int) -> None:
+        _saving.acquire(timeout=_SECONDS_FOR_A_SAVE)
+        os._exit(128 + number)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def finished_first() -> Generator[None]:
+    """What is done inside is finished before the process leaves."""
+    with _saving:
+        yield
