@@ -1,42 +1,31 @@
 """A whole grid of runs: the only vmap over runs, the only jit, the only sharding; the host loop over chunks."""
 
 import contextlib
-import importlib.metadata
-import json
 import os
-import platform
-import shlex
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import psutil
-import rich.progress
 import xarray as xr
 from absl import logging
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from rw_jax import checkpoint, distributed, interruption, lock, plots, summary, train
-from rw_jax.config import AXES, Config, ConfigError, differences
-from rw_jax.grid import Cell, Grid, Structure, expand, kept_steps, recorded_steps
+from rw_jax import checkpoint, distributed, interruption, plots, progress_bar, resume, summary, train
+from rw_jax.config import Config
+from rw_jax.environment import describe_environment
+from rw_jax.grid import Cell, Structure, expand, kept_steps, recorded_steps
 from rw_jax.run_dir import (
-    FORMAT,
     Chunk,
     RunDir,
-    RunError,
     gather_metrics,
     load_run,
-    read_config,
-    read_environment,
     save_cells,
     stored_cells,
-    write_atomically,
     write_metrics,
 )
 
@@ -59,22 +48,27 @@ def run(config: Config, workdir: Path) -> int:
     """
     started = time.perf_counter()
     run_dir, grid = RunDir(workdir), expand(config)
-    there = _check_directory(run_dir, config, grid)
+    there = resume.check(run_dir, config, grid)
     mesh = set_up_devices(config)
-    if there == config and run_dir.summary_file.is_file() and not _damaged(run_dir) and not _missing(run_dir, grid):
+    if (
+        there == config
+        and run_dir.summary_file.is_file()
+        and not resume.damaged(run_dir)
+        and not resume.missing_cells(run_dir, grid)
+    ):
         print(f"{workdir} is finished: all {grid.num_cells} runs of this config are there. Nothing to do.")
         return _warn_of_divergence(load_run(workdir).metrics)
     cells_per_batch = config.execution.cells_per_batch or default_cells_per_batch()
     environment = describe_environment(mesh, cells_per_batch)
     with contextlib.ExitStack() as stack:
         if distributed.is_first():
-            earlier_calls = _open_directory(run_dir, config, environment, stack)
+            earlier_calls = resume.prepare(run_dir, config, environment, stack)
         distributed.wait_for_all("the directory is open")
-        missing = _missing(run_dir, grid)
+        missing = resume.missing_cells(run_dir, grid)
         distributed.wait_for_all("every process knows what is missing")
         num_trained = sum(len(structure.cells) for structure, _ in missing)
         logging.info("%s", describe_plan(config, missing, grid.num_cells))
-        with _progress(grid.num_cells, num_trained) as advance:
+        with progress_bar.shown(grid.num_cells, num_trained) as advance:
             _train(config, run_dir, missing, mesh, cells_per_batch, advance)
         distributed.wait_for_all("every run is trained")
         if not distributed.is_first():
@@ -89,7 +83,7 @@ def run(config: Config, workdir: Path) -> int:
             "training": round(trained - started, 3),
             "total": round(time.perf_counter() - started, 3),
         }
-        _write_environment(run_dir, environment, earlier_calls)
+        resume.write_environment(run_dir, environment, earlier_calls)
         table = summary.table(finished.metrics)
         summary.show(table)
         summary.write(table, run_dir.summary_file)  # the last file: it marks the run as finished
@@ -106,9 +100,9 @@ def plan(config: Config, workdir: Path) -> str:
       ConfigError: if `run` would refuse the directory.
     """
     run_dir, grid = RunDir(workdir), expand(config)
-    _check_directory(run_dir, config, grid)
+    resume.check(run_dir, config, grid)
     set_up_devices(config)
-    return describe_plan(config, _missing(run_dir, grid), grid.num_cells)
+    return describe_plan(config, resume.missing_cells(run_dir, grid), grid.num_cells)
 
 
 def _train(
@@ -448,164 +442,3 @@ def make_schedule(structure: Config, first: int, last: int) -> train.Schedule:
     gaps = np.diff([*recorded, recorded[-1] + 1])
     slots = [kept.index(step) if step in kept else len(kept) for step in recorded]
     return train.Schedule(*(np.asarray(numbers, np.int32) for numbers in (gaps, slots, first, last)))
-
-
-def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, Any]:
-    """What the numbers of a run depend on besides its config."""
-    packages = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy", "xarray")
-    return {
-        "format": FORMAT,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-        "devices": [f"{device.platform} {device.device_kind}" for device in mesh.devices.flat],
-        "processes": jax.process_count(),
-        "machine": platform.machine(),
-        "commit": commit_of(Path(__file__)),
-        "command": shlex.join(sys.orig_argv),
-        "cells_per_batch": cells_per_batch,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-
-
-def commit_of(file: Path) -> str | None:
-    """The hash of the commit that is checked out where a file is tracked; None if it is not, or there is no git."""
-    # An installed copy can lie in the checkout of another project, which does not track it.
-    for command in (["ls-files", "--error-unmatch", file.name], ["rev-parse", "--verify", "--quiet", "HEAD"]):
-        try:
-            git = subprocess.run(["git", *command], cwd=file.parent, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            return None
-        if git.returncode != 0:
-            return None
-    return git.stdout.strip()
-
-
-def _check_directory(run_dir: RunDir, config: Config, grid: Grid) -> Config | None:
-    """The config of the run directory, None if it is new; refuses one that holds anything but runs of this grid."""
-    path = run_dir.path
-    try:
-        if path.exists() and not path.is_dir():
-            raise ConfigError(f"workdir is {path}, which is a file, but must be a folder or not be there yet.")
-        # A first start that was killed while it wrote the config leaves only its lock and its unfinished file.
-        nothing = {run_dir.lock_file.name, f"{run_dir.config_file.name}.tmp"}
-        if not path.exists() or {entry.name for entry in path.iterdir()} <= nothing:
-            return None
-    except OSError as error:
-        raise ConfigError(f"workdir is {path}, which cannot be used ({error.strerror}).") from error
-    try:
-        there = read_config(run_dir)
-    except RunError as error:
-        raise ConfigError(f"workdir is {path}, which is not empty and no run of this config: {error}") from error
-    different = differences(there, config)
-    if all(field.startswith(_MAY_DIFFER) for field in different):
-        keys = {cell.key for structure in grid.structures for cell in structure.cells}
-        if all(cell.key in keys for structure in expand(there).structures for cell in structure.cells):
-            return there
-    raise ConfigError(
-        f"workdir is {path}, which holds a run of another config ({'; '.join(different)}; there, here), but must "
-        "be new, of this config, or of one whose runs are all in this grid."
-    )
-
-
-_MAY_DIFFER = ("name: ", "execution.", "figures.", "grid.", "zipped: ", *(f"{field}: " for field in AXES.values()))
-"""Fields that can be others than when a run directory was made, as long as the new grid holds all its runs."""
-
-
-def _open_directory(
-    run_dir: RunDir, config: Config, environment: dict[str, Any], stack: contextlib.ExitStack
-) -> list[dict[str, Any]]:
-    """Locks the directory until the stack is closed, and makes it ready for training.
-
-    What is damaged is removed, to be trained again, and so is what was made of the chunks that were there.
-
-    Returns:
-      The environments of earlier calls on this directory.
-    """
-    try:
-        run_dir.path.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(lock.hold(run_dir.lock_file))
-        earlier: list[dict[str, Any]] = []
-        last = read_environment(run_dir)
-        if last:
-            earlier = [*last.pop("earlier_calls"), last]
-            if last["cells_per_batch"] != environment["cells_per_batch"]:
-                raise ConfigError(
-                    f"execution.cells_per_batch is {environment['cells_per_batch']} on this device, but must be "
-                    f"{last['cells_per_batch']}, as for the runs already in {run_dir.path}: last bits depend on it."
-                )
-        run_dir.summary_file.unlink(missing_ok=True)
-        run_dir.metrics_file.unlink(missing_ok=True)
-        for path, error in _damaged(run_dir).items():
-            logging.warning("%s Its runs are trained again.", error)
-            shutil.rmtree(path)
-        for folder in (run_dir.chunks, run_dir.unfinished):
-            checkpoint.remove_unfinished(folder)
-        write_atomically(run_dir.config_file, config.to_json())
-        _write_environment(run_dir, environment, earlier)
-    except lock.LockedError as error:
-        raise ConfigError(f"workdir is {run_dir.path}, but {error}") from error
-    except OSError as error:
-        raise ConfigError(f"workdir is {run_dir.path}, which cannot be written ({error.strerror}).") from error
-    return earlier
-
-
-def _damaged(run_dir: RunDir) -> dict[Path, checkpoint.DamagedError]:
-    """The chunks whose files are not what was saved; every file is read."""
-    damaged = {}
-    for path in [*checkpoint.saved(run_dir.chunks), *checkpoint.saved(run_dir.unfinished)]:
-        try:
-            checkpoint.load(path)
-        except checkpoint.DamagedError as error:
-            damaged[path] = error
-    return damaged
-
-
-def _missing(run_dir: RunDir, grid: Grid) -> list[tuple[Structure, int]]:
-    """The cells that are not finished, by structure and by how many recorded steps they have gone through."""
-    finished, unfinished = stored_cells(run_dir.chunks), stored_cells(run_dir.unfinished)
-    missing = []
-    for structure in grid.structures:
-        by_recorded: dict[int, list[Cell]] = {}
-        for cell in structure.cells:
-            if cell.key not in finished:
-                recorded = unfinished[cell.key].recorded if cell.key in unfinished else 0
-                by_recorded.setdefault(recorded, []).append(cell)
-        missing += [(Structure(structure.config, tuple(cells)), recorded) for recorded, cells in by_recorded.items()]
-    return missing
-
-
-def _write_environment(run_dir: RunDir, environment: dict[str, Any], earlier_calls: list[dict[str, Any]]) -> None:
-    text = json.dumps({**environment, "earlier_calls": earlier_calls}, indent=2)
-    write_atomically(run_dir.environment_file, text)
-
-
-@contextlib.contextmanager
-def _progress(total: int, missing: int) -> Generator[Callable[[int], None]]:
-    """A progress bar with the time left where stderr is a terminal, else a log line per chunk."""
-    done = total - missing
-    if sys.stderr.isatty():
-        columns = (
-            rich.progress.TextColumn("training"),
-            rich.progress.BarColumn(),
-            rich.progress.MofNCompleteColumn(),
-            rich.progress.TextColumn("runs"),
-            rich.progress.TimeRemainingColumn(),
-        )
-        console = rich.console.Console(stderr=True)
-        with rich.progress.Progress(*columns, console=console) as bar:
-            task = bar.add_task("training", total=total, completed=done)
-            yield lambda count: bar.advance(task, count)
-        return
-    started = time.perf_counter()
-    trained = 0
-
-    def log(count: int) -> None:
-        nonlocal trained
-        trained += count
-        elapsed = time.perf_counter() - started
-        left = elapsed / trained * (missing - trained)
-        logging.info("%d of %d runs, %.1f s, %.1f s left", done + trained, total, elapsed, left)
-
-    yield log

@@ -127,12 +127,12 @@ def peak_MiB() -> float:
 
 def describe_environment() -> dict:
     """Versions, devices and commit, as in environment.json, and the version of PyTorch."""
-    from rw_jax import sweep
+    from rw_jax import environment, sweep
 
-    environment = sweep.describe_environment(sweep.set_up_devices(base_config()), sweep.default_cells_per_batch())
+    described = environment.describe_environment(sweep.set_up_devices(base_config()), sweep.default_cells_per_batch())
     if importlib.util.find_spec("torch") is not None:
-        environment["versions"]["torch"] = importlib.metadata.version("torch")
-    return environment
+        described["versions"]["torch"] = importlib.metadata.version("torch")
+    return described
 
 
 def base_config():

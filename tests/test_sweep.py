@@ -14,8 +14,9 @@ from absl import logging as absl_logging
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rw_jax import load_run, main, sweep, train
+from rw_jax import load_run, main, progress_bar, sweep, train
 from rw_jax.config import ConfigError
+from rw_jax.environment import commit_of
 from rw_jax.grid import expand, kept_steps, recorded_steps
 from rw_jax.run_dir import cut
 from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
@@ -294,17 +295,17 @@ def git(folder, *words):
 def test_the_commit_is_that_of_the_checkout_that_tracks_the_file_or_none(tmp_path, monkeypatch):
     file = tmp_path / "code.py"
     file.write_text("x = 1\n")
-    assert sweep.commit_of(file) is None  # no checkout
+    assert commit_of(file) is None  # no checkout
     git(tmp_path, "init")
-    assert sweep.commit_of(file) is None
+    assert commit_of(file) is None
     git(tmp_path, "add", "code.py")
-    assert sweep.commit_of(file) is None  # no commit yet, where plain rev-parse prints "HEAD"
+    assert commit_of(file) is None  # no commit yet, where plain rev-parse prints "HEAD"
     git(tmp_path, "commit", "-m", "first")
-    assert sweep.commit_of(file) == git(tmp_path, "rev-parse", "HEAD")
+    assert commit_of(file) == git(tmp_path, "rev-parse", "HEAD")
     (tmp_path / "installed.py").write_text("x = 1\n")
-    assert sweep.commit_of(tmp_path / "installed.py") is None  # not tracked, as an installed copy in another checkout
+    assert commit_of(tmp_path / "installed.py") is None  # not tracked, as an installed copy in another checkout
     monkeypatch.setenv("PATH", "")
-    assert sweep.commit_of(file) is None  # no git
+    assert commit_of(file) is None  # no git
 
 
 def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal(
@@ -321,7 +322,7 @@ def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal
     absl_logging.set_verbosity(absl_logging.INFO)
     logger.addHandler(listener)
     try:
-        with sweep._progress(total=6, missing=4) as advance:
+        with progress_bar.shown(total=6, missing=4) as advance:
             advance(3)
             advance(1)
     finally:
