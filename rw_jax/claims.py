@@ -20,7 +20,6 @@ from rw_jax.plots import theorems
 from rw_jax.positions import sine_positions, squared_norm
 from rw_jax.run_dir import Run
 from rw_jax.statistics import Estimate, bootstrap_interval, mean_interval, rate_interval, slopes
-from rw_jax.train import make_task
 
 HOLDS = "holds"
 FAILS = "fails"
@@ -225,7 +224,7 @@ def attention_of_populations(runs: Runs) -> Evidence:
     table = pd.DataFrame(points)
     table = table[table["K"] == table["K"].mode()[0]]
     rows = [
-        _row({"p": p}, float(slopes(group["N"], group["estimate"][None])[0]), K=group["K"].iloc[0],
+        _row({"p": p}, float(slopes(group["N"], group["estimate"].to_numpy()[None])[0]), K=group["K"].iloc[0],
              log_other_weight_at_largest_N=group["estimate"].iloc[-1], largest_N=group["N"].iloc[-1])
         for p, group in table.groupby("p")
     ]  # fmt: skip
@@ -289,7 +288,7 @@ def _approach(runs: Runs, limit: Callable[[np.ndarray], np.ndarray], by_column: 
         for name, steps, distances in (
             ("training", course.trained_steps, trained), ("recursion", course.recursion_steps, recursion)
         ):  # fmt: skip
-            points += [{"p": course.p, "source": name, "step": int(t), "value": d} for t, d in zip(steps, distances)]
+            points += [{"p": course.p, "source": name, "step": int(t), "value": d} for t, d in zip(steps, distances, strict=True)]
         window = course.recursion_steps >= course.recursion_steps[-1] / 100
         steps, last = course.recursion_steps[window], recursion[window]
         exponent = float(slopes(np.log(steps), np.log(last)[None])[0])
@@ -349,7 +348,7 @@ def _growth(runs: Runs, part: int) -> Evidence:
             ("recursion", course.recursion_steps, course.recursion),
         ):
             parts[name] = np.array([interpret.multiple_of(value, course.transition.T)[part] for value in values])
-            points += [{"p": course.p, "source": name, "step": int(t), "value": v} for t, v in zip(steps, parts[name])]
+            points += [{"p": course.p, "source": name, "step": int(t), "value": v} for t, v in zip(steps, parts[name], strict=True)]
         steps = course.recursion_steps
         window = steps >= steps[-1] / 100
         exponent = float(slopes(np.log(steps[window]), np.log(parts["recursion"][window])[None])[0])
@@ -533,9 +532,7 @@ def first_step_of_deterministic_walks(runs: Runs) -> Evidence:
         if config.training.loss != "log":
             return max(scores, _spread(params["value"]))
         task, training = config.task, config.training
-        exact = theory.symmetric_first_value(
-            task.num_nodes, task.walk_length, training.learning_rate, training.epsilon
-        )
+        exact = theory.symmetric_first_value(task.num_nodes, task.walk_length, training.learning_rate, training.epsilon)
         return max(scores, np.abs(params["value"] / exact - 1).max())
 
     return _deterministic(runs["deterministic"], measure)
@@ -732,3 +729,226 @@ def orthogonal_positions(runs: Runs) -> Evidence:
         gram = positions_NxM @ positions_NxM.T / squared_norm(width)
         rows.append(_row({"M": width}, float(np.abs(gram - np.eye(width)).max()), positions=width))
     return _evidence(rows)
+
+
+_RATE = "Share of seeds with its Wilson interval. "
+_EXACT = "float64, so that what differs is not rounding"
+_MOST = "Four seeds in five must succeed, by the whole interval: that is what the seeds of a setting can show."
+_EXPONENT = (
+    "-1/2, with 0.05 to spare: at these T the corrections of order log T / T and eps / T^(1/2) still bend the line."
+)
+_PARENT_IS_HIGHEST = "The weight, averaged over the test walks, is highest on token N-1 after the last step."
+
+CLAIMS = (
+    Claim(
+        "accuracy", "Theorem 3.1, item 1", "populations: every walk, weighted by its probability",
+        "For 0 < p < 1 the trained transformer predicts with the optimal accuracy max(p, 1 - p).",
+        "Optimum less expected accuracy after 200 steps.",
+        (-1e-6, 1e-6), "An accuracy below the optimum misses it by the probability of a walk at least; 1e-6 is rounding.",
+        ("p", "N", "K"), ("population",), accuracy_of_populations,
+    ),
+    Claim(
+        "accuracy-samples", "Theorem 3.1, item 1", "samples: K = 6, N = 97 as in the paper, 1,000 to 100,000 walks",
+        "The same, where the loss is the mean over sampled walks.",
+        _RATE + "A seed succeeds if its expected accuracy is within 0.001 of the optimum after 30 steps.",
+        (0.8, 1), _MOST, ("p", "walks"), ("walks",), accuracy_of_samples, theorems.rates_against_walks,
+    ),
+    Claim(
+        "output", "Theorem 3.1, item 2", "populations, continued by the recursion",
+        "f/|f| tends to f_OPT/|f_OPT| at rate O(T^(-1/2)).",
+        "Exponent of T in the distance, mean over walks, fitted over the last factor of 100 in T.",
+        (-math.inf, -0.45), _EXPONENT, ("p",), ("long",), output_to_transition, theorems.courses,
+    ),
+    Claim(
+        "value", "Theorem 3.1, item 3", "populations, continued by the recursion",
+        "V/|V| tends to Π^T/|Π^T| at rate O(T^(-1/2)).",
+        "Exponent of T in the Frobenius distance, fitted over the last factor of 100 in T.",
+        (-math.inf, -0.45), _EXPONENT, ("p",), ("long",), value_to_transition, theorems.courses,
+    ),
+    Claim(
+        "value-root", "In place of Theorem 3.1, item 3", "populations, continued by the recursion",
+        "V/|V| tends to √Π^T/|√Π^T|, the elementwise square root, at rate O(T^(-1/2)).",
+        "Exponent of T in the Frobenius distance, fitted over the last factor of 100 in T.",
+        (-math.inf, -0.45), _EXPONENT, ("p",), ("long",), value_to_square_root, theorems.courses,
+    ),
+    Claim(
+        "recursion", "The recursion that continues training", "populations",
+        "Once attention is on the parent, every entry of V moves alone: v += η π / (K (v + ε)).",
+        "Largest relative difference of V between recursion and training, over the steps that both have.",
+        (0, 0.01), "Attention is not exactly on the parent when the recursion takes over; 1% is a twentieth of the distance "
+        "between the limits that it is to tell apart.",
+        ("p",), ("long",), recursion_against_training,
+    ),
+    Claim(
+        "value-samples", "Theorem 3.1, item 3", "samples: K = 6, N = 97, seeds that found the parent",
+        "V/|V| tends to Π^T/|Π^T| at rate O(T^(-1/2)), where the loss is the mean over sampled walks.",
+        "Exponent of T in the Frobenius distance from step 100 to 2000, with its bootstrap interval over seeds; beside "
+        "it the distances to √Π^T and to the square root of how often each state follows each in the training walks.",
+        (-math.inf, -0.45), _EXPONENT, ("p", "walks"), ("growth",), value_of_samples,
+    ),
+    Claim(
+        "attention", "Theorem 3.1, item 4", "populations: K = 6, N = 7 to 13, M in proportion to N^(3/2)",
+        "The weight on the direct parent is at least 1 - exp(-Ω(N)), every other at most exp(-Ω(N)).",
+        "Slope of log(1 - parent weight), worst walk, after 200 steps, against N; in float64 from the scores.",
+        (-math.inf, 0), "Exponentially small in N is a line that falls; any negative slope will do.",
+        ("p",), ("population",), attention_of_populations, theorems.decay,
+    ),
+    Claim(
+        "attention-length", "Theorem 3.1, item 4", "samples: K = 6, N = 13 to 193, 10,000 walks, M in proportion to N^(3/2)",
+        "The same after 50 steps, for longer walks.",
+        "Slope of log(1 - parent weight), worst test walk, against N, with its bootstrap interval over all seeds.",
+        (-math.inf, 0), "Exponentially small in N is a line that falls; any slope whose interval is negative will do.",
+        ("p",), ("length",), decay_after_training, theorems.decay,
+    ),
+    Claim(
+        "success-length", "Theorem 3.1: N at least C_p poly(K)", "1,000 walks, K = 6, over p and N",
+        "Attention is on the direct parent.", _RATE + _PARENT_IS_HIGHEST, (0.8, 1), _MOST,
+        ("N", "p"), ("success_by_length",), success_by_length, theorems.success_map,
+    ),
+    Claim(
+        "success-nodes", "Theorem 3.1: N at least C_p poly(K)", "1,000 walks, N = 97, over p and K",
+        "Attention is on the direct parent.", _RATE + _PARENT_IS_HIGHEST, (0.8, 1), _MOST,
+        ("K", "p"), ("success_by_nodes",), success_by_nodes, theorems.success_map,
+    ),
+    Claim(
+        "success-walks", "Theorem 3.1: the population loss", "K = 6, N = 97, over p and the number of walks",
+        "Attention is on the direct parent.", _RATE + _PARENT_IS_HIGHEST, (0.8, 1), _MOST,
+        ("walks", "p"), ("success_by_walks",), success_by_walks, theorems.success_map,
+    ),
+    Claim(
+        "many-nodes", "Theorem 3.1, item 4: K > 4", "10,000 walks, N = 241, many nodes",
+        "Attention is on the direct parent for every K > 4, if N is large enough.",
+        _RATE + _PARENT_IS_HIGHEST + " Places count back from the target: 1 is the parent.",
+        (0.6, 1), "10 seeds of 10 have an interval from 0.72 up.",
+        ("K", "p"), ("many_nodes",), attention_with_many_nodes, theorems.success_lines,
+    ),
+    Claim(
+        "deterministic-accuracy", "Theorem 4.1", "populations at p = 0 and 1, N = rK + 1",
+        "The accuracy is 1/K, for every loss and learning rate.",
+        "Largest distance of the accuracy from 1/K, over p = 0 and 1, four learning rates from 0.01 to 10, and 200 steps.",
+        (0, 1e-6), "Rounding of a mean over K walks.", ("loss", "K", "N"), ("deterministic",),
+        accuracy_of_deterministic_walks,
+    ),
+    Claim(
+        "deterministic-attention", "Theorem 4.1", "populations at p = 0 and 1, N = rK + 1",
+        "The weights of the N - 1 tokens are all equal.",
+        "Largest difference between the weights of two tokens, over the same runs and steps.",
+        (0, 0), "The reduced form keeps equal what is equal by symmetry, to the last bit.", ("loss", "K", "N"),
+        ("deterministic",), attention_of_deterministic_walks,
+    ),
+    Claim(
+        "deterministic-value", "Theorem 4.1", "populations at p = 0 and 1, N = rK + 1",
+        "V is proportional to the all-ones matrix.",
+        "Largest difference between two entries of V over the largest, over the same runs and the steps 1, 2, 3, 10, 50, 200.",
+        (0, 0), "The reduced form keeps equal what is equal by symmetry, to the last bit.", ("loss", "K", "N"),
+        ("deterministic",), value_of_deterministic_walks,
+    ),
+    Claim(
+        "deterministic-lengths", "Theorem 4.1 without N = rK + 1", "populations at p = 0 and 1, K = 6, N = 91 to 97",
+        "The accuracy is 1/K whatever N is; the theorem does not say so, and this shows whether its condition matters.",
+        "Accuracy after 200 steps, less 1/K.",
+        (-1e-6, 1e-6), "Rounding of a mean over K walks.", ("N - 1 mod K", "p"), ("off_by",),
+        deterministic_walks_of_other_lengths,
+    ),
+    Claim(
+        "deterministic-full", "Theorem 4.1, every entry of W trained", "samples at p = 1, K = 6, N = 13, full form, float32",
+        "The accuracy is 1/K.", "Accuracy less 1/K after 50 steps, mean over seeds with its t interval.",
+        (-0.05, 0.05), "A constant prediction has an accuracy within 0.05 of 1/6 on 1,000 test walks.", ("p",), ("full",),
+        deterministic_walks_in_full,
+    ),
+    Claim(
+        "C1", "Lemma C.1", "populations", "V(1) = η/(ε N K) Σ_{i=1}^{N-1} (Π^T)^(N-i) and W(1) = 0.",
+        "Relative Frobenius distance of V(1), or the largest entry of u(1) and a(1) if that is larger.",
+        (0, 1e-12), _EXACT + ".", ("p", "N", "K"), ("population",), first_value_matrix,
+    ),
+    Claim(
+        "C1-samples", "Lemma C.1", "samples: K = 6, N = 97, 1,000 to 100,000 walks",
+        "V(1) tends to the closed form as the walks grow in number.",
+        "Exponent of the number of walks in the relative distance, with its bootstrap interval over seeds.",
+        (-0.55, -0.45), "-1/2 is that of a mean over independent walks; anything else would be a failure of the claim.",
+        ("p",), ("walks",), first_value_matrix_of_samples, theorems.errors_against_walks,
+    ),
+    Claim(
+        "C2", "Lemma C.2", "populations", "V(1) is circulant.",
+        "Relative Frobenius distance of V(1) from the nearest circulant matrix.",
+        (0, 1e-12), _EXACT + ".", ("p", "N", "K"), ("population",), circulant_value_matrix,
+    ),
+    Claim(
+        "C2-samples", "Lemma C.2", "samples: K = 6, N = 97, 1,000 to 100,000 walks",
+        "V(1) becomes circulant as the walks grow in number.",
+        "Exponent of the number of walks in the relative distance, with its bootstrap interval over seeds.",
+        (-0.55, -0.45), "-1/2 is that of a mean over independent walks.", ("p",), ("walks",),
+        circulant_value_matrix_of_samples, theorems.errors_against_walks,
+    ),
+    Claim(
+        "C3", "Lemma C.3", "the closed form of V(1), for walks so long that it changes no more",
+        "The largest entry of V(1) sits where Π^T has its largest.",
+        "By how much it is ahead of the rest, over the largest; the smaller of an even and an odd N.",
+        (-1e-12, math.inf), "A tie is no violation; 1e-12 is rounding.", ("p", "K"), (), place_of_the_largest_entry,
+    ),
+    Claim(
+        "C3-samples", "Lemma C.3", "samples: K = 6, N = 97, 1,000 to 100,000 walks",
+        "The largest entry of V(1) sits where Π^T has its largest.", _RATE + "One of the K places, or 2K at p = 1/2, is right.",
+        (0.8, 1), _MOST, ("p", "walks"), ("walks",), largest_entry_of_samples, theorems.rates_against_walks,
+    ),
+    Claim(
+        "C5", "Lemma C.5", "samples: K = 6, N = 13 to 193, 10,000 walks, M in proportion to N^(3/2)",
+        "After step 2 the direct parent already has weight 1 - exp(-Ω(N)).",
+        "Slope of log(1 - parent weight), worst test walk, against N, with its bootstrap interval over all seeds.",
+        (-math.inf, 0), "Exponentially small in N is a line that falls; any slope whose interval is negative will do.",
+        ("p",), ("length",), decay_after_step_two, theorems.decay,
+    ),
+    Claim(
+        "C7-growth", "Lemma C.7", "populations, continued by the recursion",
+        "In V = β Π^T + Ṽ the factor β grows at least as T^(1/2).",
+        "Exponent of T in β, fitted over the last factor of 100 in T; β makes the largest entry of Ṽ smallest.",
+        (0.45, math.inf), "1/2, with 0.05 to spare for corrections at finite T.", ("p",), ("long",), growth_of_value,
+        theorems.courses,
+    ),
+    Claim(
+        "C7-residual", "Lemma C.7", "populations, continued by the recursion",
+        "In V = β Π^T + Ṽ the largest entry of Ṽ stays bounded (but for a term T exp(-Ω(N))).",
+        "Exponent of T in the largest entry of Ṽ, fitted over the last factor of 100 in T.",
+        (-math.inf, 0.05), "A bounded sequence has exponent 0; one that grows like V has 1/2.", ("p",), ("long",),
+        residual_of_value, theorems.courses,
+    ),
+    Claim(
+        "D1", "Lemma D.1", "populations at p = 0 and 1, N = rK + 1",
+        "V(1) is a multiple of all-ones, η r/(ε N K) for the log-loss, and W(1) = 0.",
+        "Largest relative distance of an entry, or largest entry of u(1) and a(1), over p = 0 and 1 and four learning rates.",
+        (0, 1e-5), "float32.", ("loss", "K", "N"), ("deterministic",), first_step_of_deterministic_walks,
+    ),
+    Claim(
+        "D2", "Lemma D.2", "populations at p = 0 and 1, N = rK + 1",
+        "V(2) is a multiple of all-ones, W_12(2) of 1 p_N^T, and W_22(2) = (α Σ_{i<N} p_i - α' p_N) p_N^T: u and the "
+        "scores of the N - 1 positions have equal entries.",
+        "Largest relative difference between two entries of V, of u, or of a without the empty slot.",
+        (0, 0), "The reduced form keeps equal what is equal by symmetry, to the last bit.", ("loss", "K", "N"),
+        ("deterministic",), second_step_of_deterministic_walks,
+    ),
+    Claim(
+        "D3", "Lemma D.3", "populations at p = 0 and 1, N = rK + 1", "The same at every later step.",
+        "As for Lemma D.2, the largest over steps 3, 10, 50 and 200.",
+        (0, 0), "The reduced form keeps equal what is equal by symmetry, to the last bit.", ("loss", "K", "N"),
+        ("deterministic",), later_steps_of_deterministic_walks,
+    ),
+    Claim(
+        "zero-blocks", "Appendix B", "every entry of W trained, K = 6, N = 13",
+        "W_11 and W_21, which meet the states of the query, stay 0.",
+        "Largest absolute entry over all seeds and the steps 0, 1, 2, 10 and 50.",
+        (0, 0), "Their gradient is a product with zeros.", ("p",), ("full",), zero_blocks,
+    ),
+    Claim(
+        "E4", "Lemma E.4, as the proof of Lemma C.5 uses it", "closed form, for walks so long that it changes no more",
+        "[Π Γ]_11 - [Π^k Γ]_11 ≥ C_p > 0 for k = 2..N-1, with Γ = Σ_{l=1}^{N-1} (Π^T)^l: the target goes with its parent more "
+        "than with any other token.",
+        "The smallest difference over k, and over an even and an odd N.",
+        (1e-9, math.inf), "Positive; 1e-9 is rounding.", ("p", "K"), (), gap_between_correlations, theorems.gap_map,
+    ),
+    Claim(
+        "E5", "Lemma E.5", "sine positions, as many as their width M",
+        "The positions are orthogonal, with squared norm (M + 1)/2.",
+        "Largest entry of P^T P / q - I.", (0, 1e-11), "float64 sums of M terms.", ("M",), (), orthogonal_positions,
+    ),
+)  # fmt: skip
+"""Every claim, in the order of the report."""

@@ -13,7 +13,6 @@ import dataclasses
 import io
 import logging as python_logging
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -39,114 +38,164 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
     def width(length: int) -> int:
         return max(length, round(config.model.position_width * (length / config.task.walk_length) ** 1.5))
 
-    def lengths(*values: int) -> dict[str, tuple[Scalar, ...]]:
+    def one_length(length: int) -> Fields:
+        return {"walk_length": length, "position_width": width(length)}
+
+    def lengths(*values: int) -> Axes:
         return {"walk_length": values, "position_width": tuple(map(width, values))}
 
-    def sizes(*pairs: tuple[int, int]) -> dict[str, tuple[Scalar, ...]]:
+    def sizes(*pairs: tuple[int, int]) -> Axes:
         nodes, values = zip(*pairs, strict=True)
         return {"num_nodes": nodes, **lengths(*values)}
 
-    def seeds(number: int) -> dict[str, tuple[Scalar, ...]]:
+    def seeds(number: int) -> Axes:
         return {"seed": tuple(range(3 if quick else number))}
 
-    by_length, by_size = (("walk_length", "position_width"),), (("num_nodes", "walk_length", "position_width"),)
-    every = {"walks": "all", "test_walks": "all"}
-    # Equally far from 0 and from 1, closer and closer on a logarithmic scale.
+    by_length, by_size = ("walk_length", "position_width"), ("num_nodes", "walk_length", "position_width")
+    populations: Fields = {"walks": "all", "test_walks": "all"}
+    # As far from 0 as from 1, and ever closer: evenly spread in the logarithm of the distance.
     near_1 = (0.9, 0.99) if quick else (0.7, 0.9, 0.97, 0.99, 0.997, 0.999)
     wide = (*(round(1 - p, 3) for p in reversed(near_1)), 0.5, *near_1)
+    # In a quick report, samples are few and short.
+    short: Fields = {"walks": 100, "test_walks": 50, **one_length(13)} if quick else {}
+    few: Fields = {"walks": 100, "test_walks": 50} if quick else {}
     return {
         "population": _study(
-            config, "population", {
-                **sizes(*(((5, 6), (5, 7)) if quick else [*((6, n) for n in range(7, 14)), (5, 13)])),
+            config,
+            "population",
+            {
+                **sizes(*(((5, 6), (5, 7)) if quick else ((6, 7), (6, 8), (6, 9), (6, 10), (6, 11), (6, 12), (5, 9)))),
                 "p": (0.5, 0.9) if quick else (0.02, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98),
-            }, by_size, keep=(1, 2, 3, 5, 10, 20, 50, 100), steps=20 if quick else 200, precision="float64", **every,
+            },
+            {"steps": 20 if quick else 200, **populations},
+            zipped=by_size,
+            keep=(1, 2, 3, 5, 10, 20, 50, 100),
+            precision="float64",
         ),
         "long": _study(
-            config, "long", {"p": (0.5, 0.9) if quick else (0.5, 0.6, 0.7, 0.8, 0.9, 0.98)},
-            keep=_spread_out(200 if quick else 20_000), steps=200 if quick else 20_000, precision="float64",
-            num_nodes=6, walk_length=6 if quick else 9, position_width=width(6 if quick else 9), **every,
+            config,
+            "long",
+            {"p": (0.5, 0.9) if quick else (0.5, 0.6, 0.7, 0.8, 0.9, 0.98)},
+            {"steps": 200 if quick else 20_000, **one_length(6 if quick else 9), **populations},
+            keep=_spread_out(200 if quick else 20_000),
+            precision="float64",
         ),
         "growth": _study(
-            config, "growth", {"walks": (50, 100) if quick else (1000, 10_000), "p": (0.5, 0.7, 0.9), **seeds(16)},
-            keep=_spread_out(40 if quick else 2000), steps=40 if quick else 2000,
-            **({"walk_length": 13, "position_width": width(13)} if quick else {}),
+            config,
+            "growth",
+            {"walks": (50, 100) if quick else (1000, 10_000), "p": (0.5, 0.7, 0.9), **seeds(16)},
+            {"steps": 40 if quick else 2000, **short},
+            keep=_spread_out(40 if quick else 2000),
         ),
         "walks": _study(
-            config, "walks", {
+            config,
+            "walks",
+            {
                 "walks": (50, 200) if quick else (1000, 3000, 10_000, 30_000, 100_000),
-                "p": (0.5, 0.9) if quick else (0.5, 0.7, 0.9, 0.97, 0.99), **seeds(20),
-            }, keep=(1, 2), steps=5 if quick else 30,
-            **({"walk_length": 13, "position_width": width(13)} if quick else {}),
+                "p": (0.5, 0.9) if quick else (0.5, 0.7, 0.9, 0.97, 0.99),
+                **seeds(20),
+            },
+            {"steps": 5 if quick else 30, **short},
+            keep=(1, 2),
         ),
         "length": _study(
-            config, "length", {
-                **lengths(*((7, 13) if quick else (13, 25, 37, 49, 73, 97, 145, 193))),
-                "p": (0.5, 0.9) if quick else (0.5, 0.7, 0.9, 0.97), **seeds(16),
-            }, by_length, keep=(2,), steps=5 if quick else 50, walks=100 if quick else 10_000,
+            config,
+            "length",
+            {
+                **lengths(*((7, 13) if quick else (13, 25, 49, 97, 145, 193))),
+                "p": (0.5, 0.9) if quick else (0.5, 0.7, 0.9, 0.97),
+                **seeds(16),
+            },
+            {"steps": 5 if quick else 50, "walks": 10_000, **few},
+            zipped=by_length,
+            keep=(2,),
         ),
         "success_by_length": _study(
-            config, "success_by_length",
+            config,
+            "success_by_length",
             {**lengths(*((7, 13) if quick else (7, 13, 25, 49, 97, 193))), "p": wide, **seeds(100)},
-            by_length, steps=5 if quick else 25, **({"walks": 100} if quick else {}),
+            {"steps": 5 if quick else 25, **few},
+            zipped=by_length,
         ),
         "success_by_nodes": _study(
-            config, "success_by_nodes",
-            {"num_nodes": (5, 6) if quick else (5, 6, 8, 12, 16, 24, 32), "p": wide, **seeds(100)},
-            steps=5 if quick else 25,
-            **({"walks": 100, "walk_length": 13, "position_width": width(13)} if quick else {}),
+            config,
+            "success_by_nodes",
+            {"num_nodes": (6,) if quick else (5, 6, 8, 12, 16, 24), "p": wide, **seeds(100)},
+            {"steps": 5 if quick else 25, **short},
         ),
         "success_by_walks": _study(
-            config, "success_by_walks",
-            {"walks": (50, 200) if quick else (100, 300, 1000, 3000, 10_000, 30_000), "p": wide, **seeds(100)},
-            steps=5 if quick else 25, **({"walk_length": 13, "position_width": width(13)} if quick else {}),
+            config,
+            "success_by_walks",
+            {"walks": (100,) if quick else (100, 300, 1000, 3000, 10_000, 30_000), "p": wide, **seeds(100)},
+            {"steps": 5 if quick else 25, **short},
         ),
         "many_nodes": _study(
-            config, "many_nodes",
-            {"num_nodes": (6, 7) if quick else (12, 16, 20, 24, 31), "p": (0.5, 0.6, 0.7, 0.8, 0.9), **seeds(10)},
-            keep=(2,), steps=5 if quick else 20, walks=100 if quick else 10_000, walk_length=13 if quick else 241,
-            position_width=width(13 if quick else 241),
+            config,
+            "many_nodes",
+            {"num_nodes": (7,) if quick else (12, 20, 24, 31), "p": (0.5, 0.6, 0.7, 0.8, 0.9), **seeds(10)},
+            {"steps": 5 if quick else 20, "walks": 10_000, **one_length(241), **short},
+            keep=(2,),
         ),
         "deterministic": _study(
-            config, "deterministic", {
-                **sizes(*(((5, 11),) if quick else ((6, 97), (5, 96), (7, 50)))), "p": (0.0, 1.0),
-                "loss": ("log", "squared_error") if quick else ("log", "cross_entropy", "squared_error", "hinge"),
+            config,
+            "deterministic",
+            {
+                **sizes(*(((5, 21),) if quick else ((6, 97), (7, 50)))),
+                "p": (0.0, 1.0),
+                "loss": ("log",) if quick else ("log", "cross_entropy", "squared_error", "hinge"),
                 "learning_rate": (0.01, 0.1, 1.0, 10.0),
-            }, by_size, keep=(1, 2, 3, 10, 50), steps=20 if quick else 200, **every,
+            },
+            {"steps": 20 if quick else 200, **populations},
+            zipped=by_size,
+            keep=(1, 2, 3, 10, 50),
         ),
         "off_by": _study(
-            config, "off_by",
+            config,
+            "off_by",
             {**lengths(*((31, 32) if quick else range(91, 98))), "p": (0.0, 1.0)},
-            by_length, steps=20 if quick else 200, **every,
+            {"steps": 20 if quick else 200, **populations},
+            zipped=by_length,
         ),
         "full": _study(
-            config, "full", {"p": (0.5, 0.7, 1.0), **seeds(4)}, keep=(1, 2, 10), steps=50, form="full",
-            walk_length=13, position_width=width(13), walks=100 if quick else 1000,
+            config,
+            "full",
+            {"p": (0.5, 0.7, 1.0), **seeds(4)},
+            {"steps": 50, "form": "full", **one_length(13), **few},
+            keep=(1, 2, 10),
         ),
-    }  # fmt: skip
+    }
+
+
+Fields = dict[str, Scalar]
+Axes = dict[str, tuple[Scalar, ...]]
 
 
 def _study(
     config: Config,
     name: str,
-    grid: dict[str, tuple[Scalar, ...]],
-    zipped: tuple[tuple[str, ...], ...] = (),
+    grid: Axes,
+    fields: Fields,
     *,
-    keep: Iterable[int] = (),
+    zipped: tuple[str, ...] = (),
+    keep: tuple[int, ...] = (),
     precision: str | None = None,
-    **fields: Scalar,
 ) -> Config:
-    """The config with this grid and these fields, measured only at the steps that keep parameters."""
+    """The config with this grid and these fields, measured only at the steps that keep parameters.
+
+    Raises:
+      ConfigError: if the config's own fields do not go with these.
+    """
+    changed = config.replace(**fields)
+    steps = changed.training.steps
     changed = dataclasses.replace(
-        config.replace(**fields),
+        changed,
         name=f"{config.name}_{name}",
+        record=dataclasses.replace(changed.record, every=max(steps, 1), parameters=keep),
         precision=precision or config.precision,
         grid=tuple((axis, tuple(grid[axis])) for axis in AXES if axis in grid),
-        zipped=zipped,
+        zipped=(zipped,) if zipped else (),
     )
-    steps = changed.training.steps
-    record = dataclasses.replace(changed.record, every=max(steps, 1), parameters=tuple(keep))
-    execution = dataclasses.replace(changed.execution, cells_per_chunk=256)
-    return from_json(dataclasses.replace(changed, record=record, execution=execution).to_json())
+    return from_json(changed.to_json())
 
 
 def _spread_out(largest: int) -> tuple[int, ...]:
