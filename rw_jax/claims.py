@@ -8,25 +8,19 @@ verdict is written by hand.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from rw_jax import interpret, theory
-from rw_jax.grid import Cell, kept_steps, recorded_steps
+from rw_jax import evidence
+from rw_jax.evidence import Evidence, Runs
 from rw_jax.plots import theorems
-from rw_jax.positions import sine_positions, squared_norm
-from rw_jax.run_dir import Run
-from rw_jax.statistics import Estimate, bootstrap_interval, mean_interval, rate_interval, slopes
 
 HOLDS = "holds"
 FAILS = "fails"
 PARTLY = "holds only where"
 UNTESTABLE = "not testable at this size"
-
-Runs = Mapping[str, Run]
 
 
 class Verdict(NamedTuple):
@@ -34,18 +28,6 @@ class Verdict(NamedTuple):
 
     word: str
     reason: str
-
-
-class Evidence(NamedTuple):
-    """What was measured for a claim.
-
-    Attributes:
-      rows: a row for each setting: the claim's labels, `estimate`, `low`, `high`, `seeds`, and what else is worth telling.
-      points: what its figure shows; empty if it has none.
-    """
-
-    rows: pd.DataFrame
-    points: pd.DataFrame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +45,7 @@ class Claim:
       labels: the columns that tell its settings apart.
       studies: the names of the studies it is measured on.
       measure: the measurement.
-      draw: its figure, from the points; None if the rows say it all.
+      draw: its Matplotlib figure, from the points; None if the rows say it all.
     """
 
     name: str
@@ -138,597 +120,36 @@ def where(rows: pd.DataFrame, labels: Sequence[str]) -> str:
     for label in labels:
         yes, no = (set(rows[label][chosen]) for chosen in (agrees, ~agrees))
         if not yes & no:
-            return f"{label} = {_values(yes)}"
+            return f"{label} = {_listed(yes, set(rows[label]))}"
     if len(labels) < 2:
         return "in some of its settings"
     first, second = labels[:2]
     parts = []
-    for value, group in rows.groupby(first, sort=True):
-        good = group[second].groupby(group[second]).first()
-        always = [label for label in good if group["agrees"][group[second] == label].astype(bool).all()]
+    for value, group in rows.groupby(first):
+        tested = set(group[second])
+        always = {label for label in tested if agrees[group.index[group[second] == label]].all()}
         if always:
-            every = len(always) == len(good)
-            parts.append(f"{first} = {_word(value)}: {'every ' + second if every else f'{second} = {_values(always)}'}")
-    return "; ".join(parts) or "in no setting for all of its other labels"
+            shown = f"every {second}" if always == tested else f"{second} = {_listed(always, tested)}"
+            parts.append(f"{first} = {_word(value)}: {shown}")
+    return "; ".join(parts) or f"some of its settings, with no {first} and {second} for all other labels"
 
 
-def _values(values: Any) -> str:
-    return ", ".join(_word(value) for value in sorted(values))
+def _listed(values: set[Any], tested: set[Any]) -> str:
+    """Labels in words, three or more that follow one another among those tested as a range."""
+    ordered = sorted(tested)
+    words, place = [], 0
+    while place < len(ordered):
+        end = place
+        while end < len(ordered) and ordered[end] in values:
+            end += 1
+        chosen = ordered[place:end]
+        words += [f"{_word(chosen[0])} to {_word(chosen[-1])}"] if len(chosen) > 2 else map(_word, chosen)
+        place = end + 1
+    return ", ".join(words)
 
 
 def _word(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-SYMBOLS = {"num_nodes": "K", "walk_length": "N", "position_width": "M", "learning_rate": "η"}
-"""Axis: its name in the tables of the report; other axes keep theirs."""
-
-
-def _settings(run: Run) -> Iterator[tuple[dict[str, Any], list[Cell]]]:
-    """The cells of a run by their labels other than the seed, in the order of the grid."""
-    groups: dict[tuple, list[Cell]] = {}
-    cells = (cell for structure in run.grid.structures for cell in structure.cells)
-    for cell in sorted(cells, key=lambda cell: cell.index):
-        labels = tuple((SYMBOLS.get(axis, axis), label) for axis, label in cell.labels.items() if axis != "seed")
-        groups.setdefault(labels, []).append(cell)
-    for labels, group in groups.items():
-        yield dict(labels), group
-
-
-def _metric(run: Run, name: str, cell: Cell) -> np.ndarray:
-    """A metric of a cell at its recorded steps."""
-    recorded = np.searchsorted(run.metrics["step"].values, recorded_steps(cell.config))
-    return run.metrics[name].values[cell.index][recorded]
-
-
-def _transition(cell: Cell) -> np.ndarray:
-    """Pi of a cell, float64."""
-    K, p = cell.config.task.num_nodes, cell.config.task.p
-    identity = np.eye(K)
-    return p * np.roll(identity, 1, axis=1) + (1 - p) * np.roll(identity, -1, axis=1)
-
-
-def _row(labels: dict[str, Any], estimate: Estimate | float, **more: Any) -> dict[str, Any]:
-    if not isinstance(estimate, Estimate):
-        estimate = Estimate(estimate, np.nan, np.nan, 1)
-    mean, low, high, seeds = estimate
-    return {**labels, "estimate": mean, "low": low, "high": high, "seeds": seeds, **more}
-
-
-def _evidence(rows: list[dict[str, Any]], points: list[dict[str, Any]] | pd.DataFrame | None = None) -> Evidence:
-    return Evidence(pd.DataFrame(rows), pd.DataFrame([] if points is None else points))
-
-
-# Theorem 3.1, on populations.
-
-
-def accuracy_of_populations(runs: Runs) -> Evidence:
-    """How far the accuracy after the last step lies below the optimum, and since when it does not."""
-    run, rows = runs["population"], []
-    for labels, (cell,) in _settings(run):
-        gap = _metric(run, "optimal_accuracy", cell) - _metric(run, "expected_accuracy", cell)
-        late = np.flatnonzero(gap > 1e-6)
-        since = recorded_steps(cell.config)[late[-1] + 1] if len(late) and late[-1] + 1 < len(gap) else None
-        rows.append(_row(labels, gap[-1], optimal_since_step=since))
-    return _evidence(rows)
-
-
-def attention_of_populations(runs: Runs) -> Evidence:
-    """Slope of log(1 - parent weight) of the worst walk after the last step against N, for the K with most lengths."""
-    run, points = runs["population"], []
-    for labels, (cell,) in _settings(run):
-        tokens, _ = run.walks("test", **cell.labels)
-        steps = cell.config.training.steps
-        worst = float(interpret.log_other_attention(run.params(step=steps, **cell.labels), tokens).max())
-        points.append(_row(labels, worst))
-    table = pd.DataFrame(points)
-    table = table[table["K"] == table["K"].mode()[0]]
-    rows = [
-        _row({"p": p}, float(slopes(group["N"], group["estimate"].to_numpy()[None])[0]), K=group["K"].iloc[0],
-             log_other_weight_at_largest_N=group["estimate"].iloc[-1], largest_N=group["N"].iloc[-1])
-        for p, group in table.groupby("p")
-    ]  # fmt: skip
-    return _evidence(rows, table)
-
-
-class _Course(NamedTuple):
-    """V of one run: after the steps of training, and where the recursion goes from an early one of them."""
-
-    p: float
-    transition: np.ndarray
-    trained_steps: np.ndarray
-    trained: np.ndarray
-    recursion_steps: np.ndarray
-    recursion: np.ndarray
-
-
-_RECURSION_STARTS = 0.05
-"""The recursion takes over from training after this share of its steps, so that the rest of them can be compared."""
-
-
-def _courses(run: Run) -> list[_Course]:
-    """V against the step for each p of the long study, by training and by the recursion, 50 times as far."""
-    cells = [cell for _, (cell,) in _settings(run)]
-    config = cells[0].config
-    steps = np.array([step for step in kept_steps(config) if step > 0])
-    first = int(steps[steps >= _RECURSION_STARTS * steps[-1]][0])
-    trained = np.stack([[run.value_matrix(step=int(step), **cell.labels) for step in steps] for cell in cells])
-    shared = steps[steps >= first]
-    ahead = np.unique(np.round(np.geomspace(steps[-1], 50 * steps[-1], 20)).astype(int))
-    every = np.unique(np.concatenate([shared, ahead]))
-    transition = np.stack([_transition(cell) for cell in cells])
-    recursion = theory.one_hot_training(
-        trained[:, list(steps).index(first)], transition,
-        config.training.learning_rate, config.training.epsilon, [int(step) - first for step in every],
-    )  # fmt: skip
-    return [
-        _Course(cell.config.task.p, transition[i], steps, trained[i], every, recursion[:, i])
-        for i, cell in enumerate(cells)
-    ]
-
-
-def _distances(values: np.ndarray, limit_KxK: np.ndarray, by_column: bool) -> np.ndarray:
-    """Distance of each V from a limit in direction; by column it is that of f, attention being on one token."""
-    if not by_column:
-        return np.array([interpret.direction_distance(value, limit_KxK) for value in values])
-    columns = range(limit_KxK.shape[1])
-    return np.array(
-        [np.mean([interpret.direction_distance(value[:, k], limit_KxK[:, k]) for k in columns]) for value in values]
-    )
-
-
-def _approach(runs: Runs, limit: Callable[[np.ndarray], np.ndarray], by_column: bool) -> Evidence:
-    """The exponent of T in the distance to a limit, in the last factor of 100 of the recursion, for each p."""
-    rows, points = [], []
-    for course in _courses(runs["long"]):
-        matrix = limit(course.transition.T)
-        trained, recursion = (
-            _distances(values, matrix, by_column) for values in (course.trained, course.recursion)
-        )  # fmt: skip
-        for name, steps, distances in (
-            ("training", course.trained_steps, trained), ("recursion", course.recursion_steps, recursion)
-        ):  # fmt: skip
-            points += [{"p": course.p, "source": name, "step": int(t), "value": d} for t, d in zip(steps, distances, strict=True)]
-        window = course.recursion_steps >= course.recursion_steps[-1] / 100
-        steps, last = course.recursion_steps[window], recursion[window]
-        exponent = float(slopes(np.log(steps), np.log(last)[None])[0])
-        rows.append(
-            _row({"p": course.p}, exponent, distance=last[-1], at_step=int(steps[-1]), window_from=int(steps[0]),
-                 distance_of_the_limits=theory.square_root_distance(course.p))
-        )  # fmt: skip
-    return _evidence(rows, points)
-
-
-def output_to_transition(runs: Runs) -> Evidence:
-    """Approach of f/|f| to f_OPT/|f_OPT|."""
-    return _approach(runs, lambda transposed: transposed, by_column=True)
-
-
-def value_to_transition(runs: Runs) -> Evidence:
-    """Approach of V/|V| to Pi^T/|Pi^T|."""
-    return _approach(runs, lambda transposed: transposed, by_column=False)
-
-
-def value_to_square_root(runs: Runs) -> Evidence:
-    """Approach of V/|V| to the normalised elementwise square root of Pi^T."""
-    return _approach(runs, np.sqrt, by_column=False)
-
-
-def recursion_against_training(runs: Runs) -> Evidence:
-    """Largest relative difference of V between the recursion and training over the steps that both have."""
-    rows = []
-    for course in _courses(runs["long"]):
-        shared = np.isin(course.recursion_steps, course.trained_steps)
-        errors = [
-            interpret.relative_error(recursion, course.trained[list(course.trained_steps).index(step)])
-            for step, recursion in zip(course.recursion_steps[shared], course.recursion[shared], strict=True)
-        ]
-        first = int(course.recursion_steps[0])
-        rows.append(_row({"p": course.p}, max(errors), from_step=first, to_step=int(course.trained_steps[-1])))
-    return _evidence(rows)
-
-
-def growth_of_value(runs: Runs) -> Evidence:
-    """The exponent of T in beta, the multiple of Pi^T in V."""
-    return _growth(runs, 0)
-
-
-def residual_of_value(runs: Runs) -> Evidence:
-    """The exponent of T in the largest entry of V - beta Pi^T."""
-    return _growth(runs, 1)
-
-
-def _growth(runs: Runs, part: int) -> Evidence:
-    rows, points = [], []
-    for course in _courses(runs["long"]):
-        K = len(course.transition)
-        parts = {}
-        for name, steps, values in (
-            ("training", course.trained_steps, course.trained),
-            ("recursion", course.recursion_steps, course.recursion),
-        ):
-            parts[name] = np.array([interpret.multiple_of(value, course.transition.T)[part] for value in values])
-            points += [{"p": course.p, "source": name, "step": int(t), "value": v} for t, v in zip(steps, parts[name], strict=True)]
-        steps = course.recursion_steps
-        window = steps >= steps[-1] / 100
-        exponent = float(slopes(np.log(steps[window]), np.log(parts["recursion"][window])[None])[0])
-        last = parts["recursion"][-1]
-        rows.append(_row({"p": course.p}, exponent, value=last, at_step=int(steps[-1]),
-                         over_root_of_step=last / math.sqrt(steps[-1]), two_over_root_of_K=2 / math.sqrt(K)))  # fmt: skip
-    return _evidence(rows, points)
-
-
-# Theorem 3.1, on samples.
-
-
-def accuracy_of_samples(runs: Runs) -> Evidence:
-    """Share of seeds whose accuracy is optimal after the last step, against the number of walks."""
-    return _success(runs["walks"], lambda run, cell: _optimal(run, cell))
-
-
-def _optimal(run: Run, cell: Cell) -> bool:
-    gap = _metric(run, "optimal_accuracy", cell)[-1] - _metric(run, "expected_accuracy", cell)[-1]
-    return bool(gap < 1e-3)
-
-
-def _on_parent(run: Run, cell: Cell) -> bool:
-    return bool(_metric(run, "parent_is_highest", cell)[-1] == 1)
-
-
-def _success(run: Run, succeeds: Callable[[Run, Cell], bool]) -> Evidence:
-    """The share of seeds that succeed, for each setting."""
-    rows = [
-        _row(labels, rate_interval(np.array([succeeds(run, cell) for cell in cells])))
-        for labels, cells in _settings(run)
-    ]
-    return _evidence(rows, rows)
-
-
-def success_by_length(runs: Runs) -> Evidence:
-    """Share of seeds whose attention is on the direct parent, over p and N."""
-    return _success(runs["success_by_length"], _on_parent)
-
-
-def success_by_nodes(runs: Runs) -> Evidence:
-    """Share of seeds whose attention is on the direct parent, over p and K."""
-    return _success(runs["success_by_nodes"], _on_parent)
-
-
-def success_by_walks(runs: Runs) -> Evidence:
-    """Share of seeds whose attention is on the direct parent, over p and the number of training walks."""
-    return _success(runs["success_by_walks"], _on_parent)
-
-
-def attention_with_many_nodes(runs: Runs) -> Evidence:
-    """Share of seeds on the parent for many nodes, where attention goes, and where Lemma C.5's scores send it."""
-    run, rows = runs["many_nodes"], []
-    for labels, cells in _settings(run):
-        task, steps = cells[0].config.task, cells[0].config.training.steps
-        attended = [_most_attended(run.mean_attention(step=steps, **cell.labels)) for cell in cells]
-        places, counts = np.unique(attended, return_counts=True)
-        predicted = int(np.argmax(theory.token_correlations(task.num_nodes, task.p, task.walk_length))) + 1
-        rows.append(
-            _row(labels, rate_interval(np.array([_on_parent(run, cell) for cell in cells])),
-                 mostly_attended_place=int(places[np.argmax(counts)]), place_with_largest_correlation=predicted,
-                 gap_of_Lemma_E4=theory.parent_gap(task.num_nodes, task.p, task.walk_length))
-        )  # fmt: skip
-    return _evidence(rows, rows)
-
-
-def _most_attended(attention_N: np.ndarray) -> int:
-    """How many places before the target the token with the highest mean attention is; 0 for the empty slot."""
-    return len(attention_N) - 1 - int(np.argmax(attention_N))
-
-
-def decay_after_training(runs: Runs) -> Evidence:
-    """Slope of log(1 - parent weight) against N after the last step, for each p."""
-    return _decay(runs["length"], lambda cell: cell.config.training.steps)
-
-
-def decay_after_step_two(runs: Runs) -> Evidence:
-    """Slope of log(1 - parent weight) against N after step 2, for each p."""
-    return _decay(runs["length"], lambda cell: 2)
-
-
-def _decay(run: Run, step_of: Callable[[Cell], int]) -> Evidence:
-    table = []
-    for labels, cells in _settings(run):
-        values = []
-        for cell in cells:
-            tokens, _ = run.walks("test", **cell.labels)
-            log_others = interpret.log_other_attention(run.params(step=step_of(cell), **cell.labels), tokens)
-            values.append(log_others.max())
-        table.append((labels, np.array(values)))
-    rows, points = [], []
-    for p in dict.fromkeys(labels["p"] for labels, _ in table):
-        lengths = np.array([labels["N"] for labels, _ in table if labels["p"] == p])
-        logs = np.stack([values for labels, values in table if labels["p"] == p], axis=1)
-        slope = bootstrap_interval(slopes(lengths, logs))
-        means = logs.mean(axis=0)
-        rows.append(
-            _row({"p": p}, slope, log_other_weight_at_largest_N=means[-1], largest_N=int(lengths[-1]),
-                 r_squared_in_N=_r_squared(lengths, means), r_squared_in_log_N=_r_squared(np.log(lengths), means))
-        )  # fmt: skip
-        points += [
-            {"p": p, "N": int(length), "estimate": estimate.mean, "low": estimate.low, "high": estimate.high}
-            for length, estimate in zip(lengths, map(mean_interval, logs.T), strict=True)
-        ]
-    return _evidence(rows, points)
-
-
-def _r_squared(x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.corrcoef(x, y)[0, 1] ** 2) if len(x) > 2 else np.nan
-
-
-def value_of_samples(runs: Runs) -> Evidence:
-    """Exponents of T in the distance of V to three limits, over seeds that found the parent, for p and walks."""
-    run, rows = runs["growth"], []
-    for labels, cells in _settings(run):
-        found = [cell for cell in cells if _on_parent(run, cell)]
-        config = cells[0].config
-        steps = np.array([step for step in kept_steps(config) if step >= config.training.steps / 20])
-        transposed = _transition(cells[0]).T
-        distances: dict[str, list[np.ndarray]] = {"transition": [], "root": [], "counted": []}
-        for cell in found:
-            values = np.stack([run.value_matrix(step=int(step), **cell.labels) for step in steps])
-            limits = {"transition": transposed, "root": np.sqrt(transposed), "counted": np.sqrt(_counts(run, cell))}
-            for name, limit in limits.items():
-                distances[name].append(_distances(values, limit, by_column=False))
-        if len(found) < 2:
-            rows.append(_row(labels, Estimate(np.nan, np.nan, np.nan, len(found))))
-            continue
-        exponents = {
-            name: bootstrap_interval(slopes(np.log(steps), np.log(np.stack(stack))))
-            for name, stack in distances.items()
-        }
-        last = {name: float(np.mean([distance[-1] for distance in stack])) for name, stack in distances.items()}
-        rows.append(
-            _row(labels, exponents["transition"], distance_to_transition=last["transition"],
-                 exponent_to_square_root=exponents["root"].mean, distance_to_square_root=last["root"],
-                 exponent_to_square_root_of_counts=exponents["counted"].mean,
-                 distance_to_square_root_of_counts=last["counted"])
-        )  # fmt: skip
-    return _evidence(rows)
-
-
-def _counts(run: Run, cell: Cell) -> np.ndarray:
-    """How often each state (row) follows each state (column) at the end of the training walks, float64[K, K]."""
-    tokens, targets = run.walks("train", **cell.labels)
-    counts = np.zeros((cell.config.task.num_nodes,) * 2)
-    np.add.at(counts, (targets, tokens[:, -1]), 1)
-    return counts
-
-
-# Theorem 4.1 and lemmas D.1 to D.3.
-
-
-def accuracy_of_deterministic_walks(runs: Runs) -> Evidence:
-    """Largest distance of the accuracy from 1/K at any recorded step."""
-    return _deterministic(
-        runs["deterministic"],
-        lambda run, cell: np.abs(_metric(run, "accuracy", cell) - 1 / cell.config.task.num_nodes).max(),
-    )
-
-
-def attention_of_deterministic_walks(runs: Runs) -> Evidence:
-    """Largest difference between the weights of two tokens of a walk at any recorded step."""
-    return _deterministic(runs["deterministic"], lambda run, cell: _metric(run, "attention_spread", cell).max())
-
-
-def value_of_deterministic_walks(runs: Runs) -> Evidence:
-    """Largest relative difference between two entries of V at any recorded step."""
-    return _deterministic(
-        runs["deterministic"],
-        lambda run, cell: max(_spread(run.value_matrix(step=step, **cell.labels)) for step in kept_steps(cell.config)),
-    )
-
-
-def first_step_of_deterministic_walks(runs: Runs) -> Evidence:
-    """Distance of V(1) from Lemma D.1's value, for the log-loss, or from all-ones, and the largest entry of W(1)."""
-
-    def measure(run, cell):
-        config, params = cell.config, run.params(step=1, **cell.labels)
-        scores = max(np.abs(params[name]).max() for name in ("state_scores", "position_scores"))
-        if config.training.loss != "log":
-            return max(scores, _spread(params["value"]))
-        task, training = config.task, config.training
-        exact = theory.symmetric_first_value(task.num_nodes, task.walk_length, training.learning_rate, training.epsilon)
-        return max(scores, np.abs(params["value"] / exact - 1).max())
-
-    return _deterministic(runs["deterministic"], measure)
-
-
-def second_step_of_deterministic_walks(runs: Runs) -> Evidence:
-    """Largest relative difference within V, u and the scores of positions after step 2."""
-    return _deterministic(runs["deterministic"], lambda run, cell: _asymmetry(run.params(step=2, **cell.labels)))
-
-
-def later_steps_of_deterministic_walks(runs: Runs) -> Evidence:
-    """As second_step_of_deterministic_walks, the largest over all later steps with parameters."""
-    return _deterministic(
-        runs["deterministic"],
-        lambda run, cell: max(
-            _asymmetry(run.params(step=step, **cell.labels)) for step in kept_steps(cell.config) if step > 2
-        ),
-    )
-
-
-def _asymmetry(params: dict[str, np.ndarray]) -> float:
-    parts = (params["value"], params["state_scores"], params["position_scores"][:-1])
-    return max(_spread(part) for part in parts)
-
-
-def _spread(array: np.ndarray) -> float:
-    """Largest less smallest entry over the largest absolute one; NaN if one is not finite."""
-    array = np.asarray(array, np.float64)
-    if not np.isfinite(array).all():
-        return np.nan
-    return float(np.ptp(array) / (np.abs(array).max() or 1))
-
-
-def _deterministic(run: Run, measure: Callable[[Run, Cell], float]) -> Evidence:
-    """A number for each setting; the largest over p = 0 and 1, which mirror each other, and over learning rates."""
-    table = pd.DataFrame([{**labels, "estimate": float(measure(run, cell))} for labels, (cell,) in _settings(run)])
-    rows = []
-    for (K, N, loss), group in table.groupby(["K", "N", "loss"], sort=False):
-        known = group["estimate"].dropna()
-        largest = known.max() if len(known) else np.nan
-        rows.append(_row({"K": K, "N": N, "loss": loss}, largest, runs=len(group), diverged=len(group) - len(known)))
-    return _evidence(rows)
-
-
-def deterministic_walks_of_other_lengths(runs: Runs) -> Evidence:
-    """Accuracy after the last step, less 1/K, at p = 0 and 1, for lengths with and without N = rK + 1."""
-    run, rows = runs["off_by"], []
-    for labels, (cell,) in _settings(run):
-        task = cell.config.task
-        accuracy = float(_metric(run, "accuracy", cell)[-1])
-        rows.append(
-            _row({"N - 1 mod K": (task.walk_length - 1) % task.num_nodes, "p": task.p, "N": task.walk_length},
-                 accuracy - 1 / task.num_nodes, accuracy=accuracy,
-                 attention_spread=float(_metric(run, "attention_spread", cell)[-1]))
-        )  # fmt: skip
-    return _evidence(rows)
-
-
-def deterministic_walks_in_full(runs: Runs) -> Evidence:
-    """Accuracy less 1/K after the last step at p = 1 where every entry of W is trained in float32."""
-    run, rows = runs["full"], []
-    for labels, cells in _settings(run):
-        if labels["p"] == 1:
-            gaps = np.array([_metric(run, "accuracy", cell)[-1] for cell in cells]) - 1 / cells[0].config.task.num_nodes
-            spreads = [_metric(run, "attention_spread", cell)[-1] for cell in cells]
-            rows.append(_row(labels, mean_interval(gaps), attention_spread=float(np.mean(spreads))))
-    return _evidence(rows)
-
-
-# Lemmas of appendix C, B and E.
-
-
-def first_value_matrix(runs: Runs) -> Evidence:
-    """Relative distance of V(1) from its closed form on populations, or the largest entry of W(1) if that is larger."""
-    run, rows = runs["population"], []
-    for labels, (cell,) in _settings(run):
-        params = run.params(step=1, **cell.labels)
-        scores = max(np.abs(params[name]).max() for name in ("state_scores", "position_scores"))
-        rows.append(_row(labels, max(float(scores), interpret.relative_error(params["value"], _first_value(cell)))))
-    return _evidence(rows)
-
-
-def _first_value(cell: Cell) -> np.ndarray:
-    """Lemma C.1's V(1), float64."""
-    task, training = cell.config.task, cell.config.training
-    transposed = _transition(cell).T
-    power, total = np.eye(task.num_nodes), np.zeros((task.num_nodes,) * 2)
-    for _ in range(task.walk_length - 1):
-        power = power @ transposed
-        total += power
-    return training.learning_rate / (training.epsilon * task.walk_length * task.num_nodes) * total
-
-
-def circulant_value_matrix(runs: Runs) -> Evidence:
-    """Relative distance of V(1) from the nearest circulant matrix on populations."""
-    run = runs["population"]
-    rows = [
-        _row(labels, interpret.circulant_error(run.value_matrix(step=1, **cell.labels)))
-        for labels, (cell,) in _settings(run)
-    ]
-    return _evidence(rows)
-
-
-def first_value_matrix_of_samples(runs: Runs) -> Evidence:
-    """Exponent of the number of walks in the relative distance of V(1) from its closed form, for each p."""
-    return _against_walks(
-        runs["walks"], lambda value, cell: interpret.relative_error(value, _first_value(cell))
-    )  # fmt: skip
-
-
-def circulant_value_matrix_of_samples(runs: Runs) -> Evidence:
-    """Exponent of the number of walks in the relative distance of V(1) from a circulant matrix, for each p."""
-    return _against_walks(runs["walks"], lambda value, cell: interpret.circulant_error(value))
-
-
-def _against_walks(run: Run, measure: Callable[[np.ndarray, Cell], float]) -> Evidence:
-    table: dict[float, dict[int, np.ndarray]] = {}
-    for labels, cells in _settings(run):
-        errors = [measure(run.value_matrix(step=1, **cell.labels), cell) for cell in cells]
-        table.setdefault(labels["p"], {})[labels["walks"]] = np.array(errors)
-    rows, points = [], []
-    for p, by_walks in table.items():
-        walks, errors = np.array(list(by_walks)), np.stack(list(by_walks.values()), axis=1)
-        exponent = bootstrap_interval(slopes(np.log(walks), np.log(errors)))
-        rows.append(_row({"p": p}, exponent, error_at_most_walks=errors[:, -1].mean(), most_walks=int(walks[-1])))
-        points += [
-            {"p": p, "walks": int(number), "estimate": estimate.mean, "low": estimate.low, "high": estimate.high}
-            for number, estimate in zip(walks, map(mean_interval, errors.T), strict=True)
-        ]
-    return _evidence(rows, points)
-
-
-NODES = (5, 6, 7, 8, 10, 12, 14, 16, 17, 18, 20, 21, 24, 31, 32)
-PROBABILITIES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-"""Where closed forms are evaluated, p below 1/2 being a mirror image."""
-
-
-def _long_walks(num_nodes: int, p: float) -> tuple[int, int]:
-    """Walks so long that no closed form changes any more, of both parities, which matter for even K."""
-    length = math.ceil(num_nodes**2 / (p * (1 - p)))
-    return length, length + 1
-
-
-def place_of_the_largest_entry(runs: Runs) -> Evidence:
-    """The smallest margin of Lemma C.3 over the two long lengths, from the closed form of V(1)."""
-    return _closed_form(theory.first_step_margin)
-
-
-def gap_between_correlations(runs: Runs) -> Evidence:
-    """The smallest gap of Lemma E.4 over the two long lengths."""
-    return _closed_form(theory.parent_gap)
-
-
-def _closed_form(function: Callable[[int, float, int], float]) -> Evidence:
-    rows = [
-        _row({"p": p, "K": K}, min(function(K, p, length) for length in _long_walks(K, p)), N=_long_walks(K, p)[0])
-        for K in NODES
-        for p in PROBABILITIES
-    ]
-    return _evidence(rows, rows)
-
-
-def largest_entry_of_samples(runs: Runs) -> Evidence:
-    """Share of seeds whose V(1) is largest where Pi^T is, against the number of walks."""
-
-    def succeeds(run, cell):
-        largest = np.argmax(run.value_matrix(step=1, **cell.labels))
-        transposed = _transition(cell).T.ravel()
-        return bool(transposed[largest] == transposed.max())
-
-    return _success(runs["walks"], succeeds)
-
-
-def zero_blocks(runs: Runs) -> Evidence:
-    """Largest absolute entry of W_11 and W_21 over all seeds and steps with parameters, where all of W is trained."""
-    run, rows = runs["full"], []
-    for labels, cells in _settings(run):
-        largest, moved = 0.0, 0.0
-        for cell in cells:
-            for step in kept_steps(cell.config):
-                W = interpret.blocks(run.key_query_matrix(step=step, **cell.labels), cell.config.task.num_nodes)
-                largest = max(largest, np.abs(W.states_states).max(), np.abs(W.positions_states).max())
-                moved = max(moved, np.abs(W.states_positions).max(), np.abs(W.positions_positions).max())
-        row = _row(labels, float(largest), largest_entry_of_the_other_blocks=float(moved))
-        rows.append({**row, "seeds": len(cells)})
-    return _evidence(rows)
-
-
-def orthogonal_positions(runs: Runs) -> Evidence:
-    """Largest entry of P^T P / q - I, for positions of several widths."""
-    rows = []
-    for width in (10, 47, 100, 1000):
-        positions_NxM = sine_positions(width, width)
-        gram = positions_NxM @ positions_NxM.T / squared_norm(width)
-        rows.append(_row({"M": width}, float(np.abs(gram - np.eye(width)).max()), positions=width))
-    return _evidence(rows)
 
 
 _RATE = "Share of seeds with its Wilson interval. "
@@ -739,216 +160,457 @@ _EXPONENT = (
 )
 _PARENT_IS_HIGHEST = "The weight, averaged over the test walks, is highest on token N-1 after the last step."
 
+_ROUNDING_OF_VALUES = (
+    "float32: for a loss of all outputs, an entry of V is a sum over walks whose order depends on the "
+    "entry. The tolerance is 1e-5."
+)
+
 CLAIMS = (
     Claim(
-        "accuracy", "Theorem 3.1, item 1", "populations: every walk, weighted by its probability",
-        "For 0 < p < 1 the trained transformer predicts with the optimal accuracy max(p, 1 - p).",
-        "Optimum less expected accuracy after 200 steps.",
-        (-1e-6, 1e-6), "An accuracy below the optimum misses it by the probability of a walk at least; 1e-6 is rounding.",
-        ("p", "N", "K"), ("population",), accuracy_of_populations,
+        name="accuracy",
+        reference="Theorem 3.1, item 1",
+        setting="populations: every walk, weighted by its probability",
+        statement="For 0 < p < 1 the trained transformer predicts with the optimal accuracy max(p, 1 - p).",
+        statistic="Optimum less expected accuracy after the last step.",
+        allowed=(-1e-6, 1e-6),
+        tolerance="An accuracy below the optimum misses it by the probability of a walk at least; 1e-6 is rounding.",
+        labels=("p", "N", "K"),
+        studies=("population",),
+        measure=evidence.accuracy_of_populations,
     ),
     Claim(
-        "accuracy-samples", "Theorem 3.1, item 1", "samples: K = 6, N = 97 as in the paper, 1,000 to 100,000 walks",
-        "The same, where the loss is the mean over sampled walks.",
-        _RATE + "A seed succeeds if its expected accuracy is within 0.001 of the optimum after 30 steps.",
-        (0.8, 1), _MOST, ("p", "walks"), ("walks",), accuracy_of_samples, theorems.rates_against_walks,
+        name="accuracy-samples",
+        reference="Theorem 3.1, item 1",
+        setting="samples, ever more walks",
+        statement="The same, where the loss is the mean over sampled walks.",
+        statistic=_RATE
+        + ("A seed succeeds if its expected accuracy is within 0.001 of the optimum after the last step."),
+        allowed=(0.8, 1),
+        tolerance=_MOST,
+        labels=("p", "walks"),
+        studies=("walks",),
+        measure=evidence.accuracy_of_samples,
+        draw=theorems.rates_against_walks,
     ),
     Claim(
-        "output", "Theorem 3.1, item 2", "populations, continued by the recursion",
-        "f/|f| tends to f_OPT/|f_OPT| at rate O(T^(-1/2)).",
-        "Exponent of T in the distance, mean over walks, fitted over the last factor of 100 in T.",
-        (-math.inf, -0.45), _EXPONENT, ("p",), ("long",), output_to_transition, theorems.courses,
+        name="output",
+        reference="Theorem 3.1, item 2",
+        setting="populations, continued by the recursion",
+        statement="f/|f| tends to f_OPT/|f_OPT| at rate O(T^(-1/2)).",
+        statistic="Exponent of T in the distance, mean over walks, fitted over the last factor of 100 in T.",
+        allowed=(-math.inf, -0.45),
+        tolerance=_EXPONENT,
+        labels=("p",),
+        studies=("long",),
+        measure=evidence.output_to_transition,
+        draw=theorems.courses,
     ),
     Claim(
-        "value", "Theorem 3.1, item 3", "populations, continued by the recursion",
-        "V/|V| tends to Π^T/|Π^T| at rate O(T^(-1/2)).",
-        "Exponent of T in the Frobenius distance, fitted over the last factor of 100 in T.",
-        (-math.inf, -0.45), _EXPONENT, ("p",), ("long",), value_to_transition, theorems.courses,
+        name="value",
+        reference="Theorem 3.1, item 3",
+        setting="populations, continued by the recursion",
+        statement="V/|V| tends to Π^T/|Π^T| at rate O(T^(-1/2)).",
+        statistic="Exponent of T in the Frobenius distance, fitted over the last factor of 100 in T.",
+        allowed=(-math.inf, -0.45),
+        tolerance=_EXPONENT,
+        labels=("p",),
+        studies=("long",),
+        measure=evidence.value_to_transition,
+        draw=theorems.courses,
     ),
     Claim(
-        "value-root", "In place of Theorem 3.1, item 3", "populations, continued by the recursion",
-        "V/|V| tends to √Π^T/|√Π^T|, the elementwise square root, at rate O(T^(-1/2)).",
-        "Exponent of T in the Frobenius distance, fitted over the last factor of 100 in T.",
-        (-math.inf, -0.45), _EXPONENT, ("p",), ("long",), value_to_square_root, theorems.courses,
+        name="value-root",
+        reference="In place of Theorem 3.1, item 3",
+        setting="populations, continued by the recursion",
+        statement="V/|V| tends to √Π^T/|√Π^T|, the elementwise square root, at rate O(T^(-1/2)).",
+        statistic="Exponent of T in the Frobenius distance, fitted over the last factor of 100 in T.",
+        allowed=(-math.inf, -0.45),
+        tolerance=_EXPONENT,
+        labels=("p",),
+        studies=("long",),
+        measure=evidence.value_to_square_root,
+        draw=theorems.courses,
     ),
     Claim(
-        "recursion", "The recursion that continues training", "populations",
-        "Once attention is on the parent, every entry of V moves alone: v += η π / (K (v + ε)).",
-        "Largest relative difference of V between recursion and training, over the steps that both have.",
-        (0, 0.01), "Attention is not exactly on the parent when the recursion takes over; 1% is a twentieth of the distance "
-        "between the limits that it is to tell apart.",
-        ("p",), ("long",), recursion_against_training,
+        name="recursion",
+        reference="The recursion that continues training",
+        setting="populations",
+        statement="Once attention is on the parent, every entry of V moves alone: v += η π / (K (v + ε)).",
+        statistic="Largest relative difference of V between recursion and training, over the steps that both have.",
+        allowed=(0, 0.01),
+        tolerance=(
+            "Attention is not exactly on the parent when the recursion takes over; 1% is a twentieth of the "
+            "distance between the limits that it is to tell apart."
+        ),
+        labels=("p",),
+        studies=("long",),
+        measure=evidence.recursion_against_training,
     ),
     Claim(
-        "value-samples", "Theorem 3.1, item 3", "samples: K = 6, N = 97, seeds that found the parent",
-        "V/|V| tends to Π^T/|Π^T| at rate O(T^(-1/2)), where the loss is the mean over sampled walks.",
-        "Exponent of T in the Frobenius distance from step 100 to 2000, with its bootstrap interval over seeds; beside "
-        "it the distances to √Π^T and to the square root of how often each state follows each in the training walks.",
-        (-math.inf, -0.45), _EXPONENT, ("p", "walks"), ("growth",), value_of_samples,
+        name="value-samples",
+        reference="Theorem 3.1, item 3",
+        setting="samples, seeds that found the parent",
+        statement="V/|V| tends to Π^T/|Π^T| at rate O(T^(-1/2)), where the loss is the mean over sampled walks.",
+        statistic=(
+            "Exponent of T in the Frobenius distance over the last factor of 20 in T, with its bootstrap interval"
+            " over seeds; beside it the distances to √Π^T and to the square root of how often each state follows "
+            "each in the training walks."
+        ),
+        allowed=(-math.inf, -0.45),
+        tolerance=_EXPONENT,
+        labels=("p", "walks"),
+        studies=("growth",),
+        measure=evidence.value_of_samples,
     ),
     Claim(
-        "attention", "Theorem 3.1, item 4", "populations: K = 6, N = 7 to 13, M in proportion to N^(3/2)",
-        "The weight on the direct parent is at least 1 - exp(-Ω(N)), every other at most exp(-Ω(N)).",
-        "Slope of log(1 - parent weight), worst walk, after 200 steps, against N; in float64 from the scores.",
-        (-math.inf, 0), "Exponentially small in N is a line that falls; any negative slope will do.",
-        ("p",), ("population",), attention_of_populations, theorems.decay,
+        name="attention",
+        reference="Theorem 3.1, item 4",
+        setting="populations, M in proportion to N^(3/2)",
+        statement="The weight on the direct parent is at least 1 - exp(-Ω(N)), every other at most exp(-Ω(N)).",
+        statistic=(
+            "Slope of log(1 - parent weight), worst walk, after the last step, against N; in float64 from the scores."
+        ),
+        allowed=(-math.inf, 0),
+        tolerance="Exponentially small in N is a line that falls; any negative slope will do.",
+        labels=("p",),
+        studies=("population",),
+        measure=evidence.attention_of_populations,
+        draw=theorems.decay,
     ),
     Claim(
-        "attention-length", "Theorem 3.1, item 4", "samples: K = 6, N = 13 to 193, 10,000 walks, M in proportion to N^(3/2)",
-        "The same after 50 steps, for longer walks.",
-        "Slope of log(1 - parent weight), worst test walk, against N, with its bootstrap interval over all seeds.",
-        (-math.inf, 0), "Exponentially small in N is a line that falls; any slope whose interval is negative will do.",
-        ("p",), ("length",), decay_after_training, theorems.decay,
+        name="attention-length",
+        reference="Theorem 3.1, item 4",
+        setting="samples, ever longer walks, M in proportion to N^(3/2)",
+        statement="The same, for longer walks.",
+        statistic=(
+            "Slope of log(1 - parent weight), worst test walk, against N, with its bootstrap interval over all seeds."
+        ),
+        allowed=(-math.inf, 0),
+        tolerance="Exponentially small in N is a line that falls; any slope whose interval is negative will do.",
+        labels=("p",),
+        studies=("length",),
+        measure=evidence.decay_after_training,
+        draw=theorems.decay,
     ),
     Claim(
-        "success-length", "Theorem 3.1: N at least C_p poly(K)", "1,000 walks, K = 6, over p and N",
-        "Attention is on the direct parent.", _RATE + _PARENT_IS_HIGHEST, (0.8, 1), _MOST,
-        ("N", "p"), ("success_by_length",), success_by_length, theorems.success_map,
+        name="success-length",
+        reference="Theorem 3.1: N at least C_p poly(K)",
+        setting="samples, over p and N",
+        statement="Attention is on the direct parent.",
+        statistic=_RATE + _PARENT_IS_HIGHEST,
+        allowed=(0.8, 1),
+        tolerance=_MOST,
+        labels=("N", "p"),
+        studies=("success_by_length",),
+        measure=evidence.success_by_length,
+        draw=theorems.success_map,
     ),
     Claim(
-        "success-nodes", "Theorem 3.1: N at least C_p poly(K)", "1,000 walks, N = 97, over p and K",
-        "Attention is on the direct parent.", _RATE + _PARENT_IS_HIGHEST, (0.8, 1), _MOST,
-        ("K", "p"), ("success_by_nodes",), success_by_nodes, theorems.success_map,
+        name="success-nodes",
+        reference="Theorem 3.1: N at least C_p poly(K)",
+        setting="samples, over p and K",
+        statement="Attention is on the direct parent.",
+        statistic=_RATE + _PARENT_IS_HIGHEST,
+        allowed=(0.8, 1),
+        tolerance=_MOST,
+        labels=("K", "p"),
+        studies=("success_by_nodes",),
+        measure=evidence.success_by_nodes,
+        draw=theorems.success_map,
     ),
     Claim(
-        "success-walks", "Theorem 3.1: the population loss", "K = 6, N = 97, over p and the number of walks",
-        "Attention is on the direct parent.", _RATE + _PARENT_IS_HIGHEST, (0.8, 1), _MOST,
-        ("walks", "p"), ("success_by_walks",), success_by_walks, theorems.success_map,
+        name="success-walks",
+        reference="Theorem 3.1: the population loss",
+        setting="samples, over p and the number of walks",
+        statement="Attention is on the direct parent.",
+        statistic=_RATE + _PARENT_IS_HIGHEST,
+        allowed=(0.8, 1),
+        tolerance=_MOST,
+        labels=("walks", "p"),
+        studies=("success_by_walks",),
+        measure=evidence.success_by_walks,
+        draw=theorems.success_map,
     ),
     Claim(
-        "many-nodes", "Theorem 3.1, item 4: K > 4", "10,000 walks, N = 241, many nodes",
-        "Attention is on the direct parent for every K > 4, if N is large enough.",
-        _RATE + _PARENT_IS_HIGHEST + " Places count back from the target: 1 is the parent.",
-        (0.6, 1), "10 seeds of 10 have an interval from 0.72 up.",
-        ("K", "p"), ("many_nodes",), attention_with_many_nodes, theorems.success_lines,
+        name="many-nodes",
+        reference="Theorem 3.1, item 4: K > 4",
+        setting="samples, many walks on many nodes",
+        statement="Attention is on the direct parent for every K > 4, if N is large enough.",
+        statistic=_RATE + _PARENT_IS_HIGHEST + " Places count back from the target: 1 is the parent.",
+        allowed=(0.6, 1),
+        tolerance="10 seeds of 10 have an interval from 0.72 up.",
+        labels=("K", "p"),
+        studies=("many_nodes",),
+        measure=evidence.attention_with_many_nodes,
+        draw=theorems.success_lines,
     ),
     Claim(
-        "deterministic-accuracy", "Theorem 4.1", "populations at p = 0 and 1, N = rK + 1",
-        "The accuracy is 1/K, for every loss and learning rate.",
-        "Largest distance of the accuracy from 1/K, over p = 0 and 1, four learning rates from 0.01 to 10, and 200 steps.",
-        (0, 1e-6), "Rounding of a mean over K walks.", ("loss", "K", "N"), ("deterministic",),
-        accuracy_of_deterministic_walks,
+        name="deterministic-accuracy",
+        reference="Theorem 4.1",
+        setting="populations at p = 0 and 1, N = rK + 1",
+        statement="The accuracy is 1/K, for every loss and learning rate.",
+        statistic=(
+            "Largest distance of the accuracy from 1/K, over p = 0 and 1, all learning rates and all recorded steps."
+        ),
+        allowed=(0, 1e-6),
+        tolerance="Rounding of a mean over K walks.",
+        labels=("loss", "K", "N"),
+        studies=("deterministic",),
+        measure=evidence.accuracy_of_deterministic_walks,
     ),
     Claim(
-        "deterministic-attention", "Theorem 4.1", "populations at p = 0 and 1, N = rK + 1",
-        "The weights of the N - 1 tokens are all equal.",
-        "Largest difference between the weights of two tokens, over the same runs and steps.",
-        (0, 0), "The reduced form keeps equal what is equal by symmetry, to the last bit.", ("loss", "K", "N"),
-        ("deterministic",), attention_of_deterministic_walks,
+        name="deterministic-attention",
+        reference="Theorem 4.1",
+        setting="populations at p = 0 and 1, N = rK + 1",
+        statement="The weights of the N - 1 tokens are all equal.",
+        statistic="Largest difference between the weights of two tokens, over the same runs and steps.",
+        allowed=(0, 0),
+        tolerance="The reduced form keeps equal what is equal by symmetry, to the last bit.",
+        labels=("loss", "K", "N"),
+        studies=("deterministic",),
+        measure=evidence.attention_of_deterministic_walks,
     ),
     Claim(
-        "deterministic-value", "Theorem 4.1", "populations at p = 0 and 1, N = rK + 1",
-        "V is proportional to the all-ones matrix.",
-        "Largest difference between two entries of V over the largest, over the same runs and the steps 1, 2, 3, 10, 50, 200.",
-        (0, 0), "The reduced form keeps equal what is equal by symmetry, to the last bit.", ("loss", "K", "N"),
-        ("deterministic",), value_of_deterministic_walks,
+        name="deterministic-value",
+        reference="Theorem 4.1",
+        setting="populations at p = 0 and 1, N = rK + 1",
+        statement="V is proportional to the all-ones matrix.",
+        statistic=(
+            "Largest difference between two entries of V over the largest, over the same runs and all steps with "
+            "parameters."
+        ),
+        allowed=(0, 1e-5),
+        tolerance=_ROUNDING_OF_VALUES,
+        labels=("loss", "K", "N"),
+        studies=("deterministic",),
+        measure=evidence.value_of_deterministic_walks,
     ),
     Claim(
-        "deterministic-lengths", "Theorem 4.1 without N = rK + 1", "populations at p = 0 and 1, K = 6, N = 91 to 97",
-        "The accuracy is 1/K whatever N is; the theorem does not say so, and this shows whether its condition matters.",
-        "Accuracy after 200 steps, less 1/K.",
-        (-1e-6, 1e-6), "Rounding of a mean over K walks.", ("N - 1 mod K", "p"), ("off_by",),
-        deterministic_walks_of_other_lengths,
+        name="deterministic-lengths",
+        reference="Theorem 4.1 without N = rK + 1",
+        setting="populations at p = 0 and 1, all N from rK + 1 to (r + 1)K + 1",
+        statement=(
+            "The accuracy is 1/K whatever N is; the theorem does not say so, and this shows whether its condition"
+            " matters."
+        ),
+        statistic="Accuracy after the last step, less 1/K.",
+        allowed=(-1e-6, 1e-6),
+        tolerance="Rounding of a mean over K walks.",
+        labels=("N - 1 mod K", "p"),
+        studies=("off_by",),
+        measure=evidence.deterministic_walks_of_other_lengths,
     ),
     Claim(
-        "deterministic-full", "Theorem 4.1, every entry of W trained", "samples at p = 1, K = 6, N = 13, full form, float32",
-        "The accuracy is 1/K.", "Accuracy less 1/K after 50 steps, mean over seeds with its t interval.",
-        (-0.05, 0.05), "A constant prediction has an accuracy within 0.05 of 1/6 on 1,000 test walks.", ("p",), ("full",),
-        deterministic_walks_in_full,
+        name="deterministic-full",
+        reference="Theorem 4.1, every entry of W trained",
+        setting="samples at p = 1, full form, float32",
+        statement="The accuracy is 1/K.",
+        statistic="Accuracy less 1/K after the last step, mean over seeds with its t interval.",
+        allowed=(-0.05, 0.05),
+        tolerance="A constant prediction has an accuracy within 0.05 of 1/6 on 1,000 test walks.",
+        labels=("p",),
+        studies=("full",),
+        measure=evidence.deterministic_walks_in_full,
     ),
     Claim(
-        "C1", "Lemma C.1", "populations", "V(1) = η/(ε N K) Σ_{i=1}^{N-1} (Π^T)^(N-i) and W(1) = 0.",
-        "Relative Frobenius distance of V(1), or the largest entry of u(1) and a(1) if that is larger.",
-        (0, 1e-12), _EXACT + ".", ("p", "N", "K"), ("population",), first_value_matrix,
+        name="C1",
+        reference="Lemma C.1",
+        setting="populations",
+        statement="V(1) = η/(ε N K) Σ_{i=1}^{N-1} (Π^T)^(N-i) and W(1) = 0.",
+        statistic="Relative Frobenius distance of V(1), or the largest entry of u(1) and a(1) if that is larger.",
+        allowed=(0, 1e-12),
+        tolerance=_EXACT + ".",
+        labels=("p", "N", "K"),
+        studies=("population",),
+        measure=evidence.first_value_matrix,
     ),
     Claim(
-        "C1-samples", "Lemma C.1", "samples: K = 6, N = 97, 1,000 to 100,000 walks",
-        "V(1) tends to the closed form as the walks grow in number.",
-        "Exponent of the number of walks in the relative distance, with its bootstrap interval over seeds.",
-        (-0.55, -0.45), "-1/2 is that of a mean over independent walks; anything else would be a failure of the claim.",
-        ("p",), ("walks",), first_value_matrix_of_samples, theorems.errors_against_walks,
+        name="C1-samples",
+        reference="Lemma C.1",
+        setting="samples, ever more walks",
+        statement="V(1) tends to the closed form as the walks grow in number.",
+        statistic="Exponent of the number of walks in the relative distance, with its bootstrap interval over seeds.",
+        allowed=(-0.55, -0.45),
+        tolerance="-1/2 is that of a mean over independent walks; anything else would be a failure of the claim.",
+        labels=("p",),
+        studies=("walks",),
+        measure=evidence.first_value_matrix_of_samples,
+        draw=theorems.errors_against_walks,
     ),
     Claim(
-        "C2", "Lemma C.2", "populations", "V(1) is circulant.",
-        "Relative Frobenius distance of V(1) from the nearest circulant matrix.",
-        (0, 1e-12), _EXACT + ".", ("p", "N", "K"), ("population",), circulant_value_matrix,
+        name="C2",
+        reference="Lemma C.2",
+        setting="populations",
+        statement="V(1) is circulant.",
+        statistic="Relative Frobenius distance of V(1) from the nearest circulant matrix.",
+        allowed=(0, 1e-12),
+        tolerance=_EXACT + ".",
+        labels=("p", "N", "K"),
+        studies=("population",),
+        measure=evidence.circulant_value_matrix,
     ),
     Claim(
-        "C2-samples", "Lemma C.2", "samples: K = 6, N = 97, 1,000 to 100,000 walks",
-        "V(1) becomes circulant as the walks grow in number.",
-        "Exponent of the number of walks in the relative distance, with its bootstrap interval over seeds.",
-        (-0.55, -0.45), "-1/2 is that of a mean over independent walks.", ("p",), ("walks",),
-        circulant_value_matrix_of_samples, theorems.errors_against_walks,
+        name="C2-samples",
+        reference="Lemma C.2",
+        setting="samples, ever more walks",
+        statement="V(1) becomes circulant as the walks grow in number.",
+        statistic="Exponent of the number of walks in the relative distance, with its bootstrap interval over seeds.",
+        allowed=(-0.55, -0.45),
+        tolerance="-1/2 is that of a mean over independent walks.",
+        labels=("p",),
+        studies=("walks",),
+        measure=evidence.circulant_value_matrix_of_samples,
+        draw=theorems.errors_against_walks,
     ),
     Claim(
-        "C3", "Lemma C.3", "the closed form of V(1), for walks so long that it changes no more",
-        "The largest entry of V(1) sits where Π^T has its largest.",
-        "By how much it is ahead of the rest, over the largest; the smaller of an even and an odd N.",
-        (-1e-12, math.inf), "A tie is no violation; 1e-12 is rounding.", ("p", "K"), (), place_of_the_largest_entry,
+        name="C3",
+        reference="Lemma C.3",
+        setting="the closed form of V(1), for walks so long that it changes no more",
+        statement="The largest entry of V(1) sits where Π^T has its largest.",
+        statistic="By how much it is ahead of the rest, over the largest; the smaller of an even and an odd N.",
+        allowed=(-1e-12, math.inf),
+        tolerance="A tie is no violation; 1e-12 is rounding.",
+        labels=("p", "K"),
+        studies=(),
+        measure=evidence.place_of_the_largest_entry,
     ),
     Claim(
-        "C3-samples", "Lemma C.3", "samples: K = 6, N = 97, 1,000 to 100,000 walks",
-        "The largest entry of V(1) sits where Π^T has its largest.", _RATE + "One of the K places, or 2K at p = 1/2, is right.",
-        (0.8, 1), _MOST, ("p", "walks"), ("walks",), largest_entry_of_samples, theorems.rates_against_walks,
+        name="C3-samples",
+        reference="Lemma C.3",
+        setting="samples, ever more walks",
+        statement="The largest entry of V(1) sits where Π^T has its largest.",
+        statistic=_RATE + "One of the K places, or 2K at p = 1/2, is right.",
+        allowed=(0.8, 1),
+        tolerance=_MOST,
+        labels=("p", "walks"),
+        studies=("walks",),
+        measure=evidence.largest_entry_of_samples,
+        draw=theorems.rates_against_walks,
     ),
     Claim(
-        "C5", "Lemma C.5", "samples: K = 6, N = 13 to 193, 10,000 walks, M in proportion to N^(3/2)",
-        "After step 2 the direct parent already has weight 1 - exp(-Ω(N)).",
-        "Slope of log(1 - parent weight), worst test walk, against N, with its bootstrap interval over all seeds.",
-        (-math.inf, 0), "Exponentially small in N is a line that falls; any slope whose interval is negative will do.",
-        ("p",), ("length",), decay_after_step_two, theorems.decay,
+        name="C5",
+        reference="Lemma C.5",
+        setting="samples, ever longer walks, M in proportion to N^(3/2)",
+        statement="After step 2 the direct parent already has weight 1 - exp(-Ω(N)).",
+        statistic=(
+            "Slope of log(1 - parent weight), worst test walk, against N, with its bootstrap interval over all seeds."
+        ),
+        allowed=(-math.inf, 0),
+        tolerance="Exponentially small in N is a line that falls; any slope whose interval is negative will do.",
+        labels=("p",),
+        studies=("length",),
+        measure=evidence.decay_after_step_two,
+        draw=theorems.decay,
     ),
     Claim(
-        "C7-growth", "Lemma C.7", "populations, continued by the recursion",
-        "In V = β Π^T + Ṽ the factor β grows at least as T^(1/2).",
-        "Exponent of T in β, fitted over the last factor of 100 in T; β makes the largest entry of Ṽ smallest.",
-        (0.45, math.inf), "1/2, with 0.05 to spare for corrections at finite T.", ("p",), ("long",), growth_of_value,
-        theorems.courses,
+        name="C7-growth",
+        reference="Lemma C.7",
+        setting="populations, continued by the recursion",
+        statement="In V = β Π^T + Ṽ the factor β grows at least as T^(1/2).",
+        statistic=(
+            "Exponent of T in β, fitted over the last factor of 100 in T; β makes the largest entry of Ṽ smallest."
+        ),
+        allowed=(0.45, math.inf),
+        tolerance="1/2, with 0.05 to spare for corrections at finite T.",
+        labels=("p",),
+        studies=("long",),
+        measure=evidence.growth_of_value,
+        draw=theorems.courses,
     ),
     Claim(
-        "C7-residual", "Lemma C.7", "populations, continued by the recursion",
-        "In V = β Π^T + Ṽ the largest entry of Ṽ stays bounded (but for a term T exp(-Ω(N))).",
-        "Exponent of T in the largest entry of Ṽ, fitted over the last factor of 100 in T.",
-        (-math.inf, 0.05), "A bounded sequence has exponent 0; one that grows like V has 1/2.", ("p",), ("long",),
-        residual_of_value, theorems.courses,
+        name="C7-residual",
+        reference="Lemma C.7",
+        setting="populations, continued by the recursion",
+        statement="In V = β Π^T + Ṽ the largest entry of Ṽ stays bounded (but for a term T exp(-Ω(N))).",
+        statistic="Exponent of T in the largest entry of Ṽ, fitted over the last factor of 100 in T.",
+        allowed=(-math.inf, 0.05),
+        tolerance="A bounded sequence has exponent 0; one that grows like V has 1/2.",
+        labels=("p",),
+        studies=("long",),
+        measure=evidence.residual_of_value,
+        draw=theorems.courses,
     ),
     Claim(
-        "D1", "Lemma D.1", "populations at p = 0 and 1, N = rK + 1",
-        "V(1) is a multiple of all-ones, η r/(ε N K) for the log-loss, and W(1) = 0.",
-        "Largest relative distance of an entry, or largest entry of u(1) and a(1), over p = 0 and 1 and four learning rates.",
-        (0, 1e-5), "float32.", ("loss", "K", "N"), ("deterministic",), first_step_of_deterministic_walks,
+        name="D1",
+        reference="Lemma D.1",
+        setting="populations at p = 0 and 1, N = rK + 1",
+        statement="V(1) is a multiple of all-ones, η r/(ε N K) for the log-loss, and W(1) = 0.",
+        statistic=(
+            "Largest relative distance of an entry, or largest entry of u(1) and a(1), over p = 0 and 1 and all "
+            "learning rates."
+        ),
+        allowed=(0, 1e-5),
+        tolerance="float32.",
+        labels=("loss", "K", "N"),
+        studies=("deterministic",),
+        measure=evidence.first_step_of_deterministic_walks,
     ),
     Claim(
-        "D2", "Lemma D.2", "populations at p = 0 and 1, N = rK + 1",
-        "V(2) is a multiple of all-ones, W_12(2) of 1 p_N^T, and W_22(2) = (α Σ_{i<N} p_i - α' p_N) p_N^T: u and the "
-        "scores of the N - 1 positions have equal entries.",
-        "Largest relative difference between two entries of V, of u, or of a without the empty slot.",
-        (0, 0), "The reduced form keeps equal what is equal by symmetry, to the last bit.", ("loss", "K", "N"),
-        ("deterministic",), second_step_of_deterministic_walks,
+        name="D2",
+        reference="Lemma D.2",
+        setting="populations at p = 0 and 1, N = rK + 1",
+        statement=(
+            "V(2) is a multiple of all-ones, W_12(2) of 1 p_N^T, and W_22(2) = (α Σ_{i<N} p_i - α' p_N) p_N^T: u "
+            "and the scores of the N - 1 positions have equal entries."
+        ),
+        statistic="Largest relative difference between two entries of V, of u, or of a without the empty slot.",
+        allowed=(0, 1e-5),
+        tolerance=_ROUNDING_OF_VALUES,
+        labels=("loss", "K", "N"),
+        studies=("deterministic",),
+        measure=evidence.second_step_of_deterministic_walks,
     ),
     Claim(
-        "D3", "Lemma D.3", "populations at p = 0 and 1, N = rK + 1", "The same at every later step.",
-        "As for Lemma D.2, the largest over steps 3, 10, 50 and 200.",
-        (0, 0), "The reduced form keeps equal what is equal by symmetry, to the last bit.", ("loss", "K", "N"),
-        ("deterministic",), later_steps_of_deterministic_walks,
+        name="D3",
+        reference="Lemma D.3",
+        setting="populations at p = 0 and 1, N = rK + 1",
+        statement="The same at every later step.",
+        statistic="As for Lemma D.2, the largest over all later steps with parameters.",
+        allowed=(0, 1e-5),
+        tolerance=_ROUNDING_OF_VALUES,
+        labels=("loss", "K", "N"),
+        studies=("deterministic",),
+        measure=evidence.later_steps_of_deterministic_walks,
     ),
     Claim(
-        "zero-blocks", "Appendix B", "every entry of W trained, K = 6, N = 13",
-        "W_11 and W_21, which meet the states of the query, stay 0.",
-        "Largest absolute entry over all seeds and the steps 0, 1, 2, 10 and 50.",
-        (0, 0), "Their gradient is a product with zeros.", ("p",), ("full",), zero_blocks,
+        name="zero-blocks",
+        reference="Appendix B",
+        setting="samples, full form",
+        statement="W_11 and W_21, which meet the states of the query, stay 0.",
+        statistic="Largest absolute entry over all seeds and all steps with parameters.",
+        allowed=(0, 0),
+        tolerance="Their gradient is a product with zeros.",
+        labels=("p",),
+        studies=("full",),
+        measure=evidence.zero_blocks,
     ),
     Claim(
-        "E4", "Lemma E.4, as the proof of Lemma C.5 uses it", "closed form, for walks so long that it changes no more",
-        "[Π Γ]_11 - [Π^k Γ]_11 ≥ C_p > 0 for k = 2..N-1, with Γ = Σ_{l=1}^{N-1} (Π^T)^l: the target goes with its parent more "
-        "than with any other token.",
-        "The smallest difference over k, and over an even and an odd N.",
-        (1e-9, math.inf), "Positive; 1e-9 is rounding.", ("p", "K"), (), gap_between_correlations, theorems.gap_map,
+        name="E4",
+        reference="Lemma E.4, as the proof of Lemma C.5 uses it",
+        setting="closed form, for walks so long that it changes no more",
+        statement=(
+            "[Π Γ]_11 - [Π^k Γ]_11 ≥ C_p > 0 for k = 2..N-1, with Γ = Σ_{l=1}^{N-1} (Π^T)^l: the target goes with"
+            " its parent more than with any other token."
+        ),
+        statistic="The smallest difference over k, and over an even and an odd N.",
+        allowed=(1e-9, math.inf),
+        tolerance="Positive; 1e-9 is rounding.",
+        labels=("p", "K"),
+        studies=(),
+        measure=evidence.gap_between_correlations,
+        draw=theorems.gap_map,
     ),
     Claim(
-        "E5", "Lemma E.5", "sine positions, as many as their width M",
-        "The positions are orthogonal, with squared norm (M + 1)/2.",
-        "Largest entry of P^T P / q - I.", (0, 1e-11), "float64 sums of M terms.", ("M",), (), orthogonal_positions,
+        name="E5",
+        reference="Lemma E.5",
+        setting="sine positions, as many as their width M",
+        statement="The positions are orthogonal, with squared norm (M + 1)/2.",
+        statistic="Largest entry of P^T P / q - I.",
+        allowed=(0, 1e-11),
+        tolerance="float64 sums of M terms.",
+        labels=("M",),
+        studies=(),
+        measure=evidence.orthogonal_positions,
     ),
-)  # fmt: skip
+)
 """Every claim, in the order of the report."""

@@ -1,7 +1,7 @@
 """What the weights of one run mean, in float64 NumPy: attention beyond the resolution of a weight, V against a pattern.
 
-1 - w is 0 to rounding as soon as the weight w of the direct parent is within 1e-7 of 1 (float32). Here it is the sum of the
-other weights, in logarithms, from the stored scores, and keeps its digits down to any size.
+1 - w is 0 to rounding as soon as the weight w of the direct parent is within 1e-7 of 1 (float32). Here it is the sum of
+the other weights, in logarithms, from the stored scores, and keeps its digits down to any size.
 """
 
 from typing import NamedTuple
@@ -70,7 +70,7 @@ def direction_distance(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def multiple_of(value_KxK: np.ndarray, pattern_KxK: np.ndarray) -> tuple[float, float]:
-    """beta and the largest absolute entry of V - beta * pattern, where beta makes that entry smallest (Lemma C.7).
+    """The beta that makes the largest absolute entry of V - beta * pattern smallest, and that entry (Lemma C.7).
 
     Args:
       value_KxK: V.

@@ -18,11 +18,12 @@ _LARGEST_TABLE = 30
 """Rows of a table that a page shows; all are in tables/."""
 
 _INTRODUCTION = (
-    "Each claim of Shi and Cao, Towards Understanding Transformers in Learning Random Walks (arXiv:2511.23239), with what was "
-    "measured of it and the verdict that a stated rule makes of the numbers. K is the number of nodes, N the length of a walk, "
-    "p the probability of a clockwise step, M the width of a position, V the value matrix, W the key-query matrix, and u and a the "
-    "scores of states and positions that W gives. Brackets are 95% intervals over seeds; populations have none, because nothing in "
-    "them is random. A setting agrees with a claim if its whole interval lies in the range that the claim allows."
+    "Each claim of Shi and Cao, Towards Understanding Transformers in Learning Random Walks (arXiv:2511.23239), "
+    "with what was measured of it and the verdict that a stated rule makes of the numbers. K is the number of "
+    "nodes, N the length of a walk, p the probability of a clockwise step, M the width of a position, V the value "
+    "matrix, W the key-query matrix, and u and a the scores of states and positions that W gives. Brackets are 95% "
+    "intervals over seeds; populations have none, because nothing in them is random. A setting agrees with a claim "
+    "if its whole interval lies in the range that the claim allows, and disagrees if it lies outside."
 )
 
 
@@ -69,9 +70,7 @@ def _studies(runs: Mapping[str, Run]) -> pd.DataFrame:
             {
                 "study": name,
                 "runs": run.grid.num_cells,
-                "axes": "; ".join(f"{axis}: {_labels(labels)}" for axis, labels in run.config.grid),
-                "steps": run.config.training.steps,
-                "precision": run.config.precision,
+                "setting": _setting(run),
                 "devices": ", ".join(sorted(set(run.environment["devices"]))),
                 "seconds": sum(call.get("seconds", {}).get("total", 0.0) for call in calls),
                 "commit": (run.environment["commit"] or "unknown")[:12],
@@ -81,10 +80,30 @@ def _studies(runs: Mapping[str, Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+_FIELDS = {
+    "num_nodes": "K",
+    "walk_length": "N",
+    "position_width": "M",
+    "p": "p",
+    "walks": "walks",
+    "form": "form",
+    "loss": "loss",
+    "epsilon": "ε",
+    "learning_rate": "η",
+    "steps": "steps",
+}
+"""Axis: how the setting of a study tells its values."""
+
+
+def _setting(run: Run) -> str:
+    """The fields of a study with all their values, the number of seeds, and the precision."""
+    grid = dict(run.config.grid)
+    fields = [f"{name} = {_labels(grid.get(axis, (run.config.value(axis),)))}" for axis, name in _FIELDS.items()]
+    return "; ".join([*fields, f"{len(grid.get('seed', (0,)))} seeds", run.config.precision])
+
+
 def _labels(labels: Sequence[Any]) -> str:
-    if len(labels) > 12:
-        return f"{labels[0]} to {labels[-1]} ({len(labels)})"
-    return ", ".join(map(str, labels))
+    return ", ".join(f"{label:g}" if isinstance(label, float) else str(label) for label in labels)
 
 
 def _json(judged: Sequence[Judged], studies: pd.DataFrame) -> str:
@@ -102,10 +121,15 @@ def _json(judged: Sequence[Judged], studies: pd.DataFrame) -> str:
                 "studies": claim.studies,
                 "verdict": verdict.word,
                 "reason": verdict.reason,
-                "rows": json.loads(rows.to_json(orient="records")),  # NaN becomes null
+                "rows": _records(rows),
             }
         )
-    return json.dumps({"claims": records, "studies": json.loads(studies.to_json(orient="records"))}, indent=1)
+    return json.dumps({"claims": records, "studies": _records(studies)}, indent=1)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as JSON can hold them, NaN as null."""
+    return json.loads(str(table.to_json(orient="records")))
 
 
 def _shown(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
@@ -136,16 +160,18 @@ def _range(claim: Claim) -> str:
     return f"exactly {least:g}" if least == largest else f"from {least:g} to {largest:g}"
 
 
-def _facts(judged: Judged) -> list[tuple[str, str]]:
+def _facts(judged: Judged, studies: pd.DataFrame) -> list[tuple[str, str]]:
     """What a section says of a claim before its evidence."""
     claim = judged.claim
+    used = studies[studies["study"].isin(claim.studies)]
+    data = [f"study {row.study}: {row.setting}. Made by {row.command}" for row in used.itertuples()]
     return [
         ("Setting", claim.setting),
         ("Statement", claim.statement),
         ("Measured", claim.statistic),
         ("Agrees if", f"{_range(claim)}. {claim.tolerance}"),
         ("Verdict", f"{judged.verdict.word}: {judged.verdict.reason}."),
-        ("Data", ", ".join(f"study {name}" for name in claim.studies) or "closed form, no training"),
+        ("Data", "; ".join(data) or "closed forms; nothing is trained"),
     ]
 
 
@@ -170,7 +196,7 @@ def _markdown(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping
     parts = ["# Theorem report", _INTRODUCTION, _markdown_table(summary)]
     for j in judged:
         parts.append(f'## <a id="{j.claim.name}"></a>{j.claim.reference}')
-        parts.append("\n".join(f"- {name}: {text}" for name, text in _facts(j)))
+        parts.append("\n".join(f"- {name}: {text}" for name, text in _facts(j, studies)))
         if j.claim.name in pictures:
             parts.append(f"![{j.claim.reference}](figures/{pictures[j.claim.name].name})")
         parts.append(_markdown_table(_shown(j.claim, j.evidence.rows).head(_LARGEST_TABLE)))
@@ -192,7 +218,7 @@ def _html(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str
     )
     sections = []
     for j in judged:
-        facts = "".join(f"<dt>{name}</dt><dd>{_escape(text)}</dd>\n" for name, text in _facts(j))
+        facts = "".join(f"<dt>{name}</dt><dd>{_escape(text)}</dd>\n" for name, text in _facts(j, studies))
         picture = ""
         if j.claim.name in pictures:
             data = base64.b64encode(pictures[j.claim.name].read_bytes()).decode()

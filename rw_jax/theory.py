@@ -49,8 +49,8 @@ def token_correlations(num_nodes: int, p: float, walk_length: int) -> np.ndarray
     eigenvalues = p * np.exp(1j * angle) + (1 - p) * np.exp(-1j * angle)
     conjugate = eigenvalues.conj()
     sums = (conjugate - conjugate**walk_length) / (1 - conjugate)
-    powers = eigenvalues ** np.arange(1, walk_length)[:, None]
-    return (powers * sums).sum(axis=1).real / num_nodes
+    powers = np.cumprod(np.broadcast_to(eigenvalues, (walk_length - 1, num_nodes - 1)), axis=0)
+    return (powers @ sums).real / num_nodes
 
 
 def parent_gap(num_nodes: int, p: float, walk_length: int) -> float:

@@ -83,7 +83,7 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
         "growth": _study(
             config,
             "growth",
-            {"walks": (50, 100) if quick else (1000, 10_000), "p": (0.5, 0.7, 0.9), **seeds(16)},
+            {"walks": (100,) if quick else (1000, 10_000), "p": (0.5, 0.7, 0.9), **seeds(16)},
             {"steps": 40 if quick else 2000, **short},
             keep=_spread_out(40 if quick else 2000),
         ),

@@ -22,15 +22,15 @@ def courses(points: pd.DataFrame) -> Figure:
     """A positive quantity against the step, by training (points) and by the recursion (lines), for each p.
 
     Args:
-      points: columns p, source ("training" or "recursion"), step, value.
+      points: columns p, source ("training" or "recursion"), quantity (what it is), step, value.
     """
     figure, axes = _panel()
     for (p, group), style in zip(points.groupby("p"), _styles(), strict=False):
         trained, recursion = (group[group["source"] == name] for name in ("training", "recursion"))
-        axes.plot(trained["step"], trained["value"], linestyle="none", **style)
+        axes.plot(trained["step"], trained["value"], **style)
         axes.plot(recursion["step"], recursion["value"], color=style["color"], linewidth=1, label=f"p = {p:g}")
     axes.set(xlabel="T, gradient descent steps (points: training; lines: recursion)", xscale="log", yscale="log")
-    axes.set_ylabel("quantity judged")
+    axes.set_ylabel(points["quantity"].iloc[0])
     _slope_mark(axes, points)
     legend_below(figure, axes)
     return figure
@@ -70,7 +70,7 @@ def errors_against_walks(points: pd.DataFrame) -> Figure:
 
 @mpl.rc_context(STYLE)
 def rates_against_walks(points: pd.DataFrame) -> Figure:
-    """The share of seeds that succeed against the number of training walks, for each p; args as errors_against_walks."""
+    """The share of seeds that succeed against the number of walks, for each p; args as errors_against_walks."""
     return _rates(points, "walks", "training walks", "log")
 
 
@@ -104,10 +104,9 @@ def success_map(points: pd.DataFrame) -> Figure:
     Args:
       points: columns p, estimate, and N, K or walks.
     """
-    column = next(name for name in ("walks", "N", "K") if points[name].nunique() > 1) if len(points) else "N"
-    label = {"walks": "training walks", "N": "N, walk length", "K": "K, nodes"}[column]
-    figure, axes = _map(points, column, "estimate", label, (0, 1), "share of seeds on the parent", _LEVELS)
-    return figure
+    names = {"walks": "training walks", "N": "N, walk length", "K": "K, nodes"}
+    column, label = next((column, label) for column, label in names.items() if column in points)
+    return _map(points, column, label, (0, 1), "share of seeds on the parent", _LEVELS)
 
 
 @mpl.rc_context(STYLE)
@@ -117,34 +116,33 @@ def gap_map(points: pd.DataFrame) -> Figure:
     Args:
       points: columns p, K, estimate.
     """
-    limit = float(np.abs(points["estimate"]).max())
-    figure, axes = _map(points, "K", "estimate", "K, nodes", (-limit, limit), "gap of Lemma E.4", (0,), "PuOr")
-    return figure
+    return _map(points, "K", "K, nodes", (-0.2, 0.2), "gap of Lemma E.4", (0,), "PuOr", ("black",))
 
 
 def _map(
     points: pd.DataFrame,
     column: str,
-    value: str,
     label: str,
     limits: tuple[float, float],
     name: str,
     levels: tuple[float, ...],
     cmap: str = "viridis",
-) -> tuple[Figure, Axes]:
-    table = points.pivot(index=column, columns="p", values=value)
+    colours: tuple[str, ...] = ("white", "#D55E00", "black"),
+) -> Figure:
+    """A map of `estimate` over p and another column, with contour lines at the levels."""
+    table = points.pivot(index=column, columns="p", values="estimate")
     figure, axes = _panel(width=5.2)
-    # Places, not values, are the coordinates: labels are unevenly spaced on any axis.
+    # Places, not values, are the coordinates: the labels are closer to evenly spaced in a logarithm or logit.
     image = axes.imshow(table, origin="lower", aspect="auto", vmin=limits[0], vmax=limits[1], cmap=cmap)
     figure.colorbar(image, ax=axes, label=name)
-    if min(table.shape) > 1:
-        lines = axes.contour(table, levels=levels, colors=["white", "black", "#D55E00"][: len(levels)], linewidths=1.2)
+    if min(table.shape) > 1 and any(table.min(axis=None) < level < table.max(axis=None) for level in levels):
+        lines = axes.contour(table, levels=levels, colors=colours, linewidths=1.2)
         axes.clabel(lines, fmt="%g", fontsize=7)
     axes.grid(False)
     axes.set_xticks(range(table.shape[1]), [f"{p:g}" for p in table.columns], rotation=60)
     axes.set_yticks(range(table.shape[0]), [f"{place:g}" for place in table.index])
     axes.set(xlabel="p, probability of a clockwise step", ylabel=label)
-    return figure, axes
+    return figure
 
 
 def _panel(width: float = 4.8) -> tuple[Figure, Axes]:
