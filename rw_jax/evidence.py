@@ -143,54 +143,84 @@ def _courses(path: Path) -> list[_Course]:
     ]
 
 
-def _distances(values: np.ndarray, limit_KxK: np.ndarray, by_column: bool) -> np.ndarray:
-    """Distance of each V from a limit in direction; by column it is that of f, attention being on one token."""
-    if not by_column:
-        return np.array([interpret.direction_distance(value, limit_KxK) for value in values])
-    columns = range(limit_KxK.shape[1])
-    return np.array(
-        [np.mean([interpret.direction_distance(value[:, k], limit_KxK[:, k]) for k in columns]) for value in values]
-    )
-
-
-def _approach(runs: Runs, limit: Callable[[np.ndarray], np.ndarray], by_column: bool, quantity: str) -> Evidence:
-    """The exponent of T in the distance to a limit, in the last factor of 100 of the recursion, for each p."""
-    rows, points = [], []
-    for course in _courses(runs["long"].run_dir.path):
-        matrix = limit(course.transition.T)
-        trained, recursion = (
-            _distances(values, matrix, by_column) for values in (course.trained, course.recursion)
-        )  # fmt: skip
-        for name, steps, distances in (
-            ("training", course.trained_steps, trained), ("recursion", course.recursion_steps, recursion)
-        ):  # fmt: skip
-            points += [
-                {"p": course.p, "source": name, "step": int(t), "value": d}
-                for t, d in zip(steps, distances, strict=True)
-            ]
-        window = course.recursion_steps >= course.recursion_steps[-1] / 100
-        steps, last = course.recursion_steps[window], recursion[window]
-        exponent = float(slopes(np.log(steps), np.log(last)[None])[0])
-        rows.append(
-            _row({"p": course.p}, exponent, distance=last[-1], at_step=int(steps[-1]), window_from=int(steps[0]),
-                 distance_of_the_limits=theory.square_root_distance(course.p))
-        )  # fmt: skip
-    return _evidence(rows, points)
-
-
 def output_to_transition(runs: Runs) -> Evidence:
     """Approach of f/|f| to f_OPT/|f_OPT|."""
-    return _approach(runs, lambda transposed: transposed, True, "distance of f/|f| from f_OPT/|f_OPT|")
+
+    def distance(value_KxK, transition_KxK):
+        # With attention on the parent f is the column of V that belongs to it, and parents are uniform.
+        columns = zip(value_KxK.T, transition_KxK, strict=True)
+        return np.mean([interpret.direction_distance(column, row) for column, row in columns])
+
+    return _exponents(
+        runs, "distance of f/|f| from f_OPT/|f_OPT|", distance, of_the_square_root=theory.square_root_distance
+    )
 
 
 def value_to_transition(runs: Runs) -> Evidence:
     """Approach of V/|V| to Pi^T/|Pi^T|."""
-    return _approach(runs, lambda transposed: transposed, False, "distance of V/|V| from Π^T/|Π^T|")
+    return _exponents(
+        runs,
+        "distance of V/|V| from Π^T/|Π^T|",
+        lambda value_KxK, transition_KxK: interpret.direction_distance(value_KxK, transition_KxK.T),
+        of_the_square_root=theory.square_root_distance,
+    )
 
 
 def value_to_square_root(runs: Runs) -> Evidence:
     """Approach of V/|V| to the normalised elementwise square root of Pi^T."""
-    return _approach(runs, np.sqrt, False, "distance of V/|V| from √Π^T/|√Π^T|")
+    return _exponents(
+        runs,
+        "distance of V/|V| from √Π^T/|√Π^T|",
+        lambda value_KxK, transition_KxK: interpret.direction_distance(value_KxK, np.sqrt(transition_KxK.T)),
+    )
+
+
+def growth_of_value(runs: Runs) -> Evidence:
+    """Growth of beta, the multiple of Pi^T in V."""
+    return _exponents(
+        runs, "β", lambda value_KxK, transition_KxK: interpret.multiple_of(value_KxK, transition_KxK.T)[0]
+    )
+
+
+def residual_of_value(runs: Runs) -> Evidence:
+    """Growth of the largest entry of V - beta Pi^T."""
+    return _exponents(
+        runs,
+        "largest entry of V − β Π^T",
+        lambda value_KxK, transition_KxK: interpret.multiple_of(value_KxK, transition_KxK.T)[1],
+    )
+
+
+def _exponents(
+    runs: Runs, quantity: str, measure: Callable[[np.ndarray, np.ndarray], float], **more: Callable[[float], float]
+) -> Evidence:
+    """The exponent of T in a quantity of V and Pi, in the last factor of 100 of the recursion, for each p.
+
+    Args:
+      runs: the studies.
+      quantity: what is measured, in words.
+      measure: (V, Pi) -> the quantity.
+      **more: other columns, as functions of p.
+    """
+    rows, points = [], []
+    for course in _courses(runs["long"].run_dir.path):
+        labels = {"p": course.p}
+        trained, recursion = (
+            np.array([measure(value, course.transition) for value in values])
+            for values in (course.trained, course.recursion)
+        )
+        parts = {"training": (course.trained_steps, trained), "recursion": (course.recursion_steps, recursion)}
+        for source, (steps, values) in parts.items():
+            points += [
+                {**labels, "source": source, "quantity": quantity, "step": int(step), "value": value}
+                for step, value in zip(steps, values, strict=True)
+            ]
+        window = course.recursion_steps >= course.recursion_steps[-1] / 100
+        steps, values = course.recursion_steps[window], recursion[window]
+        exponent = float(slopes(np.log(steps), np.log(values)[None])[0])
+        ends = {"from_step": int(steps[0]), "to_step": int(steps[-1]), "value_at_the_end": values[-1]}
+        rows.append(_row(labels, exponent, **ends, **{name: of_p(course.p) for name, of_p in more.items()}))
+    return _evidence(rows, points)
 
 
 def recursion_against_training(runs: Runs) -> Evidence:
@@ -205,41 +235,6 @@ def recursion_against_training(runs: Runs) -> Evidence:
         first = int(course.recursion_steps[0])
         rows.append(_row({"p": course.p}, max(errors), from_step=first, to_step=int(course.trained_steps[-1])))
     return _evidence(rows)
-
-
-def growth_of_value(runs: Runs) -> Evidence:
-    """The exponent of T in beta, the multiple of Pi^T in V."""
-    return _growth(runs, 0, "β")
-
-
-def residual_of_value(runs: Runs) -> Evidence:
-    """The exponent of T in the largest entry of V - beta Pi^T."""
-    return _growth(runs, 1, "largest entry of V − β Π^T")
-
-
-def _growth(runs: Runs, part: int, quantity: str) -> Evidence:
-    rows, points = [], []
-    for course in _courses(runs["long"].run_dir.path):
-        K = len(course.transition)
-        parts = {}
-        for name, steps, values in (
-            ("training", course.trained_steps, course.trained),
-            ("recursion", course.recursion_steps, course.recursion),
-        ):
-            parts[name] = np.array([interpret.multiple_of(value, course.transition.T)[part] for value in values])
-            points += [
-                {"p": course.p, "source": name, "step": int(t), "value": v}
-                for t, v in zip(steps, parts[name], strict=True)
-            ]
-        steps = course.recursion_steps
-        window = steps >= steps[-1] / 100
-        exponent = float(slopes(np.log(steps[window]), np.log(parts["recursion"][window])[None])[0])
-        last = parts["recursion"][-1]
-        rows.append(
-            _row({"p": course.p}, exponent, value=last, at_step=int(steps[-1]),
-                 over_root_of_step=last / math.sqrt(steps[-1]), two_over_root_of_K=2 / math.sqrt(K))
-        )  # fmt: skip
-    return _evidence(rows, points)
 
 
 # Theorem 3.1, on samples.
@@ -355,10 +350,10 @@ def value_of_samples(runs: Runs) -> Evidence:
         transposed = _transition(cells[0]).T
         distances: dict[str, list[np.ndarray]] = {"transition": [], "root": [], "counted": []}
         for cell in found:
-            values = np.stack([run.value_matrix(step=int(step), **cell.labels) for step in steps])
+            values = [run.value_matrix(step=int(step), **cell.labels) for step in steps]
             limits = {"transition": transposed, "root": np.sqrt(transposed), "counted": np.sqrt(_counts(run, cell))}
             for name, limit in limits.items():
-                distances[name].append(_distances(values, limit, by_column=False))
+                distances[name].append(np.array([interpret.direction_distance(value, limit) for value in values]))
         if len(found) < 2:
             rows.append(_row(labels, Estimate(np.nan, np.nan, np.nan, len(found))))
             continue
@@ -552,7 +547,7 @@ def _against_walks(run: Run, measure: Callable[[np.ndarray, Cell], float]) -> Ev
     return _evidence(rows, points)
 
 
-NODES = (5, 6, 7, 8, 10, 12, 14, 16, 17, 18, 20, 21, 24, 31, 32)
+NODES = (5, 6, 7, 8, 10, 12, 14, 16, 17, 18, 20, 21, 24, 31, 32, 48, 64)
 PROBABILITIES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """Where closed forms are evaluated, p below 1/2 being a mirror image."""
 

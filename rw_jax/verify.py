@@ -84,8 +84,8 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
             config,
             "growth",
             {"walks": (100,) if quick else (1000, 10_000), "p": (0.5, 0.7, 0.9), **seeds(16)},
-            {"steps": 40 if quick else 2000, **short},
-            keep=_spread_out(40 if quick else 2000),
+            {"steps": 40 if quick else 1000, **short},
+            keep=_spread_out(40 if quick else 1000),
         ),
         "walks": _study(
             config,
