@@ -399,7 +399,7 @@ def value_of_deterministic_walks(runs: Runs) -> Evidence:
     """Largest relative difference between two entries of V at any recorded step."""
     return _deterministic(
         runs["deterministic"],
-        lambda run, cell: max(_spread(run.value_matrix(step=step, **cell.labels)) for step in kept_steps(cell.config)),
+        lambda run, cell: np.max([_spread(run.value_matrix(step=s, **cell.labels)) for s in kept_steps(cell.config)]),
     )
 
 
@@ -408,12 +408,12 @@ def first_step_of_deterministic_walks(runs: Runs) -> Evidence:
 
     def measure(run, cell):
         config, params = cell.config, run.params(step=1, **cell.labels)
-        scores = max(np.abs(params[name]).max() for name in ("state_scores", "position_scores"))
+        scores = np.max([np.abs(params[name]).max() for name in ("state_scores", "position_scores")])
         if config.training.loss != "log":
-            return max(scores, _spread(params["value"]))
+            return np.max([scores, _spread(params["value"])])
         task, training = config.task, config.training
         exact = theory.symmetric_first_value(task.num_nodes, task.walk_length, training.learning_rate, training.epsilon)
-        return max(scores, np.abs(params["value"] / exact - 1).max())
+        return np.max([scores, *np.abs(params["value"] / exact - 1).ravel()])
 
     return _deterministic(runs["deterministic"], measure)
 
@@ -427,15 +427,15 @@ def later_steps_of_deterministic_walks(runs: Runs) -> Evidence:
     """As second_step_of_deterministic_walks, the largest over all later steps with parameters."""
     return _deterministic(
         runs["deterministic"],
-        lambda run, cell: max(
-            _asymmetry(run.params(step=step, **cell.labels)) for step in kept_steps(cell.config) if step > 2
+        lambda run, cell: np.max(
+            [_asymmetry(run.params(step=step, **cell.labels)) for step in kept_steps(cell.config) if step > 2]
         ),
     )
 
 
 def _asymmetry(params: dict[str, np.ndarray]) -> float:
     parts = (params["value"], params["state_scores"], params["position_scores"][:-1])
-    return max(_spread(part) for part in parts)
+    return float(np.max([_spread(part) for part in parts]))  # NaN if one is, unlike Python's max
 
 
 def _spread(array: np.ndarray) -> float:
@@ -492,8 +492,9 @@ def first_value_matrix(runs: Runs) -> Evidence:
     run, rows = runs["population"], []
     for labels, (cell,) in _settings(run):
         params = run.params(step=1, **cell.labels)
-        scores = max(np.abs(params[name]).max() for name in ("state_scores", "position_scores"))
-        rows.append(_row(labels, max(float(scores), interpret.relative_error(params["value"], _first_value(cell)))))
+        scores = np.max([np.abs(params[name]).max() for name in ("state_scores", "position_scores")])
+        error = interpret.relative_error(params["value"], _first_value(cell))
+        rows.append(_row(labels, float(np.max([scores, error]))))
     return _evidence(rows)
 
 
@@ -592,14 +593,14 @@ def zero_blocks(runs: Runs) -> Evidence:
     """Largest absolute entry of W_11 and W_21 over all seeds and steps with parameters, where all of W is trained."""
     run, rows = runs["full"], []
     for labels, cells in _settings(run):
-        largest, moved = 0.0, 0.0
+        zero, moved = [], []
         for cell in cells:
             for step in kept_steps(cell.config):
                 W = interpret.blocks(run.key_query_matrix(step=step, **cell.labels), cell.config.task.num_nodes)
-                largest = max(largest, np.abs(W.states_states).max(), np.abs(W.positions_states).max())
-                moved = max(moved, np.abs(W.states_positions).max(), np.abs(W.positions_positions).max())
-        row = _row(labels, float(largest), largest_entry_of_the_other_blocks=float(moved))
-        rows.append({**row, "seeds": len(cells)})
+                zero += [np.abs(W.states_states).max(), np.abs(W.positions_states).max()]
+                moved += [np.abs(W.states_positions).max(), np.abs(W.positions_positions).max()]
+        largest = Estimate(float(np.max(zero)), np.nan, np.nan, len(cells))
+        rows.append(_row(labels, largest, largest_entry_of_the_other_blocks=float(np.max(moved))))
     return _evidence(rows)
 
 
