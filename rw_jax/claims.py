@@ -182,7 +182,7 @@ CLAIMS = (
         name="accuracy-samples",
         reference="Theorem 3.1, item 1",
         setting="samples, ever more walks",
-        statement="The same, where the loss is the mean over sampled walks.",
+        statement="The accuracy is optimal, where the loss is the mean over sampled walks.",
         statistic=_RATE
         + ("A seed succeeds if its expected accuracy is within 0.001 of the optimum after the last step."),
         allowed=(0.8, 1),
@@ -281,7 +281,7 @@ CLAIMS = (
         name="attention-length",
         reference="Theorem 3.1, item 4",
         setting="samples, ever longer walks, M in proportion to N^(3/2)",
-        statement="The same, for longer walks.",
+        statement="The weight on the direct parent is at least 1 - exp(-Ω(N)), also on samples.",
         statistic=(
             "Slope of log(1 - parent weight), worst test walk, against N, with its bootstrap interval over all seeds."
         ),
@@ -564,7 +564,7 @@ CLAIMS = (
         name="D3",
         reference="Lemma D.3",
         setting="populations at p = 0 and 1, N = rK + 1",
-        statement="The same at every later step.",
+        statement="V, u and the scores of the N - 1 positions have equal entries at every later step.",
         statistic="As for Lemma D.2, the largest over all later steps with parameters.",
         allowed=(0, 1e-5),
         tolerance=_ROUNDING_OF_VALUES,

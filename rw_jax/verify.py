@@ -233,8 +233,8 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple
     words = [word for word in argv if word != QUICK]
     if quick and not any(word.startswith(("--workdir", "-workdir")) for word in words):
         words.append("--workdir=runs/verify_quick")
-    config, workdir = main.parse(words, flag_values)
-    return config, workdir, quick
+    command = main.parse(words, flag_values)
+    return command.config, command.workdir, quick
 
 
 def _main(arguments: tuple[Config, Path, bool]) -> None:
