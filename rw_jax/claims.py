@@ -129,7 +129,7 @@ def where(rows: pd.DataFrame, labels: Sequence[str]) -> str:
         tested = set(group[second])
         always = {label for label in tested if agrees[group.index[group[second] == label]].all()}
         if always:
-            shown = f"every {second}" if always == tested else f"{second} = {_listed(always, tested)}"
+            shown = f"any {second}" if always == tested else f"{second} = {_listed(always, tested)}"
             parts.append(f"{first} = {_word(value)}: {shown}")
     return "; ".join(parts) or f"some of its settings, with no {first} and {second} for all other labels"
 

@@ -66,7 +66,7 @@ def test_where_a_claim_holds_is_told_by_one_label_or_by_two():
     rows = pd.DataFrame([{"p": p, "K": K, "agrees": K < 12} for p in (0.5, 0.7) for K in (5, 6, 8, 12)])
     assert claims.where(rows, ("p", "K")) == "K = 5 to 8"
     rows["agrees"] = [True, True, True, True, True, False, True, False]
-    assert claims.where(rows, ("p", "K")) == "p = 0.5: every K; p = 0.7: K = 5, 8"
+    assert claims.where(rows, ("p", "K")) == "p = 0.5: any K; p = 0.7: K = 5, 8"
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
