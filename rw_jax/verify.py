@@ -133,7 +133,7 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
             config,
             "many_nodes",
             {"num_nodes": (7,) if quick else (12, 20, 24, 31), "p": (0.5, 0.6, 0.7, 0.8, 0.9), **seeds(10)},
-            {"steps": 5 if quick else 20, "walks": 10_000, **one_length(241), **short},
+            {"steps": 5 if quick else 10, "walks": 10_000, **one_length(241), **short},
             keep=(2,),
         ),
         "deterministic": _study(
