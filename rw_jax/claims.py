@@ -348,7 +348,10 @@ CLAIMS = (
         name="deterministic-accuracy",
         reference="Theorem 4.1",
         setting="populations at p = 0 and 1, N = rK + 1",
-        statement="The accuracy is 1/K, for every loss and learning rate.",
+        statement=(
+            "The accuracy is 1/K, for every loss of f_y, here the log-loss, and every learning rate; the other losses, "
+            "which are of all outputs, go beyond the theorem."
+        ),
         statistic=(
             "Largest distance of the accuracy from 1/K, over p = 0 and 1, all learning rates and all recorded steps."
         ),

@@ -399,7 +399,9 @@ def value_of_deterministic_walks(runs: Runs) -> Evidence:
     """Largest relative difference between two entries of V at any recorded step."""
     return _deterministic(
         runs["deterministic"],
-        lambda run, cell: np.max([_spread(run.value_matrix(step=s, **cell.labels)) for s in kept_steps(cell.config)]),
+        lambda run, cell: np.max(
+            [_value_spread(run.value_matrix(step=s, **cell.labels), cell) for s in kept_steps(cell.config)]
+        ),
     )
 
 
@@ -410,7 +412,7 @@ def first_step_of_deterministic_walks(runs: Runs) -> Evidence:
         config, params = cell.config, run.params(step=1, **cell.labels)
         scores = np.max([np.abs(params[name]).max() for name in ("state_scores", "position_scores")])
         if config.training.loss != "log":
-            return np.max([scores, _spread(params["value"])])
+            return np.max([scores, _value_spread(params["value"], cell)])
         task, training = config.task, config.training
         exact = theory.symmetric_first_value(task.num_nodes, task.walk_length, training.learning_rate, training.epsilon)
         return np.max([scores, *np.abs(params["value"] / exact - 1).ravel()])
@@ -420,7 +422,7 @@ def first_step_of_deterministic_walks(runs: Runs) -> Evidence:
 
 def second_step_of_deterministic_walks(runs: Runs) -> Evidence:
     """Largest relative difference within V, u and the scores of positions after step 2."""
-    return _deterministic(runs["deterministic"], lambda run, cell: _asymmetry(run.params(step=2, **cell.labels)))
+    return _deterministic(runs["deterministic"], lambda run, cell: _asymmetry(run.params(step=2, **cell.labels), cell))
 
 
 def later_steps_of_deterministic_walks(runs: Runs) -> Evidence:
@@ -428,22 +430,28 @@ def later_steps_of_deterministic_walks(runs: Runs) -> Evidence:
     return _deterministic(
         runs["deterministic"],
         lambda run, cell: np.max(
-            [_asymmetry(run.params(step=step, **cell.labels)) for step in kept_steps(cell.config) if step > 2]
+            [_asymmetry(run.params(step=step, **cell.labels), cell) for step in kept_steps(cell.config) if step > 2]
         ),
     )
 
 
-def _asymmetry(params: dict[str, np.ndarray]) -> float:
-    parts = (params["value"], params["state_scores"], params["position_scores"][:-1])
-    return float(np.max([_spread(part) for part in parts]))  # NaN if one is, unlike Python's max
+def _asymmetry(params: dict[str, np.ndarray], cell: Cell) -> float:
+    parts = (params["state_scores"], params["position_scores"][:-1])
+    # NaN if one is, unlike Python's max.
+    return float(np.max([_value_spread(params["value"], cell), *map(_spread, parts)]))
 
 
-def _spread(array: np.ndarray) -> float:
-    """Largest less smallest entry over the largest absolute one; NaN if one is not finite."""
+def _value_spread(value_KxK: np.ndarray, cell: Cell) -> float:
+    """As _spread, but over eta / K at least, what a step can add to V: some losses leave V at 0 but for rounding."""
+    return _spread(value_KxK, cell.config.training.learning_rate / cell.config.task.num_nodes)
+
+
+def _spread(array: np.ndarray, least: float = 0.0) -> float:
+    """Largest less smallest entry over the largest absolute one, or `least`; NaN if an entry is not finite."""
     array = np.asarray(array, np.float64)
     if not np.isfinite(array).all():
         return np.nan
-    return float(np.ptp(array) / (np.abs(array).max() or 1))
+    return float(np.ptp(array) / (max(np.abs(array).max(), least) or 1))
 
 
 def _deterministic(run: Run, measure: Callable[[Run, Cell], float]) -> Evidence:
