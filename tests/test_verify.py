@@ -146,9 +146,3 @@ def test_the_full_studies_are_as_large_as_promised():
     assert len(dict(studies["length"].grid)["walk_length"]) >= 6
     assert dict(studies["walks"].grid)["walks"] == (1000, 3000, 10_000, 30_000, 100_000)
     assert sum(expand(study).num_cells for study in studies.values()) > 20_000
-
-
-def test_a_setting_that_no_study_can_be_made_from_is_refused():
-    config, _, _ = parse(CONFIG, "--config.task.num_nodes=100")
-    with pytest.raises(ConfigError, match="there are more than"):
-        verify.studies(config, quick=False)
