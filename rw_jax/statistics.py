@@ -75,6 +75,32 @@ def first_step(reached: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return np.where(reached.any(axis=1), steps[np.argmax(reached, axis=1)].astype(np.float64), np.inf)
 
 
+def bootstrap_interval(values: np.ndarray) -> Estimate:
+    """The mean of one number per seed with its percentile bootstrap interval over seeds, the same at every call.
+
+    For what need not be normal over seeds, such as fitted slopes. Seeds that are not finite make the mean NaN.
+    """
+    values = np.asarray(values, np.float64).ravel()
+    mean, seeds = float(np.mean(values)), values.size
+    if seeds < 2 or not np.isfinite(mean):
+        return Estimate(mean, np.nan, np.nan, seeds)
+    drawn = np.random.default_rng(0).integers(seeds, size=(_RESAMPLES, seeds))
+    low, high = np.quantile(values[drawn].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(mean, float(low), float(high), seeds)
+
+
+_RESAMPLES = 4000
+
+
+def slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Least-squares slope of each row of y, float[seeds, points], against x, float[points].
+
+    Their mean is the slope of the mean, so that an interval of the mean of slopes is one of the fit.
+    """
+    centered = np.asarray(x, np.float64) - np.mean(x)
+    return np.asarray(y, np.float64) @ centered / (centered @ centered)
+
+
 @functools.cache
 def _t_quantile(degrees_of_freedom: int) -> float:
     return float(scipy.special.stdtrit(degrees_of_freedom, 0.5 + CONFIDENCE / 2))

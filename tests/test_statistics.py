@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from rw_jax.statistics import Estimate, first_step, mean_interval, median_interval, rate_interval
+from rw_jax.statistics import (
+    Estimate,
+    bootstrap_interval,
+    first_step,
+    mean_interval,
+    median_interval,
+    rate_interval,
+    slopes,
+)
 
 
 def test_the_mean_interval_is_that_of_the_t_table():
@@ -76,3 +84,22 @@ def test_a_median_with_seeds_that_never_arrive_is_infinite_only_if_most_do_not()
 def test_the_first_step_is_the_first_recorded_one_and_infinite_where_there_is_none():
     reached = np.array([[False, True, False, True], [False, False, False, False], [True, True, True, True]])
     np.testing.assert_array_equal(first_step(reached, np.array([0, 10, 20, 50])), [10, np.inf, 0])
+
+
+def test_slopes_are_those_of_lines():
+    x = np.array([1.0, 2.0, 4.0, 8.0])
+    np.testing.assert_allclose(slopes(x, np.stack([3 * x + 1, 5 - 0.5 * x])), [3, -0.5])
+    noisy = np.array([0.0, 1.0, -1.0, 2.0])
+    assert slopes(x, noisy[None])[0] == pytest.approx(np.polyfit(x, noisy, 1)[0])
+
+
+def test_the_bootstrap_interval_of_many_normal_values_is_near_the_t_interval_and_the_same_every_time():
+    values = np.random.default_rng(1).normal(5, 2, 400)
+    bootstrap, t = bootstrap_interval(values), mean_interval(values)
+    np.testing.assert_allclose(bootstrap[:3], t[:3], atol=0.02)
+    assert bootstrap == bootstrap_interval(values)
+
+
+def test_a_single_seed_has_no_bootstrap_interval():
+    assert math.isnan(bootstrap_interval(np.array([2.0])).low)
+    assert math.isnan(bootstrap_interval(np.array([2.0, np.inf])).low)

@@ -1,0 +1,21 @@
+"""The theorem report: the setting that every claim of the paper is tested around.
+
+    python -m rw_jax.verify --config=configs/verify.py
+
+The studies of the report (`rw_jax.verify.studies`) start from this setting and change what each is about. By itself,
+
+    python -m rw_jax.main --config=configs/verify.py
+
+trains its one run. Time: the report takes some 20 minutes on 2 cores, a second call a minute. Expect Theorem 4.1
+to hold as worded; of Theorem 3.1 accuracy and attention, unless nodes are many, and the limit of V only at p = 1/2.
+"""
+
+import ml_collections
+
+from configs import base
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = base.get_config()
+    config.name = "verify"
+    return config
