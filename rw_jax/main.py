@@ -15,6 +15,7 @@ import re
 import runpy
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -22,8 +23,9 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from rw_jax import distributed, interruption, sweep
+from rw_jax import distributed, interruption, plots, sweep
 from rw_jax.config import Config, ConfigError, describe_field, from_config_dict
+from rw_jax.run_dir import Run
 
 
 class Command(NamedTuple):
@@ -44,8 +46,8 @@ class Command(NamedTuple):
     distributed: bool = False
 
 
-def main(command: Command) -> None:
-    """Runs the sweep of a config in a run directory, or tells what it would do.
+def main(command: Command, draw: Callable[[Run, Path], None]) -> None:
+    """Runs the sweep of a config in a run directory, draws its figures, or tells what it would do.
 
     Exit codes beside 0: 2 if the directory or the environment cannot be used; 1 if the sweep cannot go on, 130 or 143
     if it is told not to, and the same command continues it; 3 if a run diverged and `strict` is given.
@@ -60,7 +62,7 @@ def main(command: Command) -> None:
             if command.dry_run:
                 print(sweep.plan(command.config, command.workdir))
                 return
-            diverged = sweep.run(command.config, command.workdir)
+            diverged = sweep.run(command.config, command.workdir, draw)
         except ConfigError as error:
             _refuse(error)
         except (OSError, RuntimeError, ValueError) as error:  # JAX and Orbax raise each of them
@@ -183,4 +185,4 @@ def _refuse(reason: object, exit_code: int = 2) -> NoReturn:
 
 if __name__ == "__main__":
     interruption.leave_when_told(_CONTINUE)
-    app.run(main, flags_parser=parse)
+    app.run(lambda command: main(command, plots.write_figures), flags_parser=parse)

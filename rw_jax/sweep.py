@@ -15,12 +15,13 @@ import xarray as xr
 from absl import logging
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from rw_jax import checkpoint, distributed, interruption, plots, progress_bar, resume, summary, train
+from rw_jax import checkpoint, distributed, interruption, progress_bar, resume, summary, train
 from rw_jax.config import Config
 from rw_jax.environment import describe_environment
 from rw_jax.grid import Cell, Structure, expand, kept_steps, recorded_steps
 from rw_jax.run_dir import (
     Chunk,
+    Run,
     RunDir,
     gather_metrics,
     load_run,
@@ -33,11 +34,16 @@ Program = jax.stages.Wrapped
 """A jitted function (values, progress, num_batches, schedule) -> progress; see make_program."""
 
 
-def run(config: Config, workdir: Path) -> int:
+def run(config: Config, workdir: Path, draw: Callable[[Run, Path], None]) -> int:
     """Trains every cell of the config's grid into a run directory, draws its figures and prints its table.
 
     On a directory of the same config it goes on with the cells that are missing; on a finished one it says so. On a
     directory of a smaller grid it trains the cells that this one adds.
+
+    Args:
+      config: the study.
+      workdir: the run directory.
+      draw: writes the figures of the finished run into a folder, as plots.write_figures does.
 
     Returns:
       How many runs diverged, their training loss NaN or infinite.
@@ -77,7 +83,7 @@ def run(config: Config, workdir: Path) -> int:
         write_metrics(run_dir, gather_metrics(run_dir, config))
         trained = time.perf_counter()
         finished = load_run(workdir)
-        plots.write_figures(finished, run_dir.figures)
+        draw(finished, run_dir.figures)
         environment["runs"] = num_trained
         environment["seconds"] = {
             "training": round(trained - started, 3),

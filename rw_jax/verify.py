@@ -213,7 +213,7 @@ def run(config: Config, workdir: Path, quick: bool) -> report.Report:
     for number, (name, study) in enumerate(configs.items(), 1):
         logging.info("study %d of %d: %s", number, len(configs), name)
         with contextlib.redirect_stdout(io.StringIO()):  # its table is in its folder
-            sweep.run(study, workdir / name)
+            sweep.run(study, workdir / name, lambda run, folder: None)  # claims have figures of their own
     runs = {name: load_run(workdir / name) for name in configs}
     judged = [claims.judge(claim, runs) for claim in claims.CLAIMS]
     return report.write(judged, runs, workdir)

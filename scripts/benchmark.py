@@ -322,13 +322,13 @@ def measure_floor() -> dict:
 
 def measure_sweep(changes: dict) -> dict:
     """Wall seconds and peak memory of a whole sweep of configs/base.py with some fields changed and so many seeds."""
-    from rw_jax import sweep
+    from rw_jax import plots, sweep
 
     seeds = changes.pop("runs")
     config = dataclasses.replace(base_config().replace(**changes), grid=(("seed", tuple(range(seeds))),))
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        sweep.run(config, Path(folder) / "run")
+        sweep.run(config, Path(folder) / "run", plots.write_figures)
     return {"s": time.perf_counter() - started, "peak_MiB": peak_MiB()}
 
 

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
     for config in dict.fromkeys(figure.config for figure in figures):
         print(f"\nconfigs/{config}.py", flush=True)
         command = ["reproduce", f"--config={_ROOT / 'configs' / config}.py", f"--workdir={runs / config}"]
-        main_of_runs.main(main_of_runs.parse(command, flags.FlagValues()))
+        main_of_runs.main(main_of_runs.parse(command, flags.FlagValues()), lambda run, folder: None)
     for figure in figures:
         rows = reproduction.write(figure, runs, folder)
         for _, row in rows.iterrows():

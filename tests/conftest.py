@@ -7,9 +7,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from rw_jax import plots, sweep
+from rw_jax import sweep
 from rw_jax.config import Config
-from tests.studies import tiny_study
+from tests.studies import draw_nothing, tiny_study
 
 # Programs are compiled five times as fast, and run slower. Tests of bits, whose programs must be those of the users,
 # ask for `optimized` or run in a process of their own.
@@ -39,9 +39,8 @@ def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def train(config: Config, workdir: Path | None = None) -> Path:
         workdir = workdir or tmp_path_factory.mktemp("runs") / config.name
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(plots, "write_figures", lambda run, folder: None)
             patch.setattr(sweep, "make_program", make_program)
-            sweep.run(config, workdir)
+            sweep.run(config, workdir, draw_nothing)
         jax.config.update("jax_enable_x64", False)  # as a sweep of a float64 study leaves it on
         return workdir
 

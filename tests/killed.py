@@ -6,8 +6,8 @@ from pathlib import Path
 
 import jax
 
-from rw_jax import interruption, plots, sweep
-from tests.studies import tiny_study
+from rw_jax import interruption, sweep
+from tests.studies import draw_nothing, tiny_study
 
 STUDY = tiny_study(
     p=(0.5, 0.7, 1.0),
@@ -35,8 +35,7 @@ LONG_STUDY = tiny_study(
 def train(workdir: Path) -> None:
     """The sweep of STUDY, but for the figures."""
     jax.config.update("jax_disable_most_optimizations", True)
-    plots.write_figures = lambda run, folder: None
-    sweep.run(STUDY, workdir)
+    sweep.run(STUDY, workdir, draw_nothing)
 
 
 def train_long(workdir: Path) -> None:
@@ -45,7 +44,7 @@ def train_long(workdir: Path) -> None:
     interruption.leave_when_told("go on.")
     jax.config.update("jax_disable_most_optimizations", True)
     (workdir / "listening").touch()
-    sweep.run(LONG_STUDY, workdir / "run")
+    sweep.run(LONG_STUDY, workdir / "run", draw_nothing)
 
 
 def save_slowly(workdir: Path, seconds: float) -> None:

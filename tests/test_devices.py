@@ -12,9 +12,9 @@ ROOT = Path(__file__).parent.parent
 
 COMMAND_WITHOUT_FIGURES = """
 import sys
-from rw_jax import main, plots, sweep
-plots.write_figures = lambda run, folder: None
-sweep.run(*main.parse(sys.argv))
+from absl import flags
+from rw_jax import main
+main.main(main.parse(sys.argv, flags.FLAGS), lambda run, folder: None)
 """
 
 

@@ -32,9 +32,8 @@ import sys
 import jax
 jax.config.update("jax_disable_most_optimizations", True)
 from absl import flags
-from rw_jax import main, plots
-plots.write_figures = lambda run, folder: None
-main.main(main.parse(sys.argv, flags.FLAGS))
+from rw_jax import main
+main.main(main.parse(sys.argv, flags.FLAGS), lambda run, folder: None)
 """
 
 

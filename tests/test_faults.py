@@ -17,7 +17,7 @@ import pytest
 
 from rw_jax import checkpoint, load_run, lock, main, sweep
 from rw_jax.run_dir import RunError
-from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
+from tests.studies import assert_sentence, chunk_of, contents, draw_nothing, stored_records, tiny_study
 
 # Of a tree Orbax reads and writes many parts at once, and leaves the others behind when the first fails.
 pytestmark = pytest.mark.filterwarnings(
@@ -39,7 +39,7 @@ def copied(values_run, tmp_path):
 
 def refusal(capsys, study, workdir, exit_code=2):
     with pytest.raises(SystemExit) as refused:
-        main.main(main.Command(study, workdir))
+        main.main(main.Command(study, workdir), draw_nothing)
     assert refused.value.code == exit_code
     sentence = capsys.readouterr().err.splitlines()[-1]
     assert_sentence(sentence)
@@ -265,7 +265,7 @@ def test_a_run_that_diverges_is_told_and_its_neighbours_are_untouched(sweep_once
     assert f"1 runs diverged, their training loss NaN or infinite: learning_rate=1e+30 from step {step:g} on." in (
         caplog.text
     )
-    main.main(main.Command(study, wild))
+    main.main(main.Command(study, wild), draw_nothing)
     with pytest.raises(SystemExit) as strict:
-        main.main(main.Command(study, wild, strict=True))
+        main.main(main.Command(study, wild, strict=True), draw_nothing)
     assert strict.value.code == 3

@@ -63,7 +63,7 @@ def make_run(tmp_path_factory) -> Callable[[Config], Run]:
             patch.setattr(sweep, "make_program", lambda *structure: None)
             patch.setattr(sweep, "fitting_size", lambda *program: 64)
             patch.setattr(sweep, "run_chunk", made_up_record)
-            sweep.run(config, path)
+            sweep.run(config, path, plots.write_figures)
         return load_run(path)
 
     return make

@@ -20,6 +20,7 @@ from rw_jax.grid import recorded_steps
 from rw_jax.plots import drawing
 from rw_jax.reproduction import FIGURES, Claim, judge
 from rw_jax.run_dir import Run, RunDir, gather_metrics, load_run
+from tests.studies import draw_nothing
 from tests.test_plots import made_up_record
 
 PROJECT = Path(__file__).parent.parent
@@ -215,11 +216,10 @@ def reproduced(tmp_path_factory) -> Path:
         patch.setitem(drawing.STYLE, "savefig.dpi", 40)
         patch.setattr(sweep, "make_program", lambda *structure: None)
         patch.setattr(sweep, "run_chunk", made_up_parameters)
-        patch.setattr(sweep.plots, "write_figures", lambda run, folder: None)
         patch.setattr(sweep.summary, "show", lambda rows: None)
         patch.setattr(reproduction, "OVERVIEW", OVERVIEW)
         for name in {figure.config for figure in DRAWN}:
-            sweep.run(small(PROJECT / "configs" / f"{name}.py"), folder / "runs" / name)
+            sweep.run(small(PROJECT / "configs" / f"{name}.py"), folder / "runs" / name, draw_nothing)
         for figure in DRAWN:
             reproduction.write(figure, folder / "runs", folder / "reproduction")
         reproduction.write_page(folder / "runs", folder / "reproduction")

@@ -19,7 +19,7 @@ from rw_jax.config import ConfigError
 from rw_jax.environment import commit_of
 from rw_jax.grid import expand, kept_steps, recorded_steps
 from rw_jax.run_dir import cut
-from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
+from tests.studies import assert_sentence, chunk_of, contents, draw_nothing, stored_records, tiny_study
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_stud
 
 def test_a_finished_directory_of_the_same_config_says_so_and_changes_nothing(values_run, values_study, capsys):
     before = contents(values_run)
-    sweep.run(values_study, values_run)
+    sweep.run(values_study, values_run, draw_nothing)
     out, err = capsys.readouterr()
     assert out == f"{values_run} is finished: all 6 runs of this config are there. Nothing to do.\n"
     assert err == ""
@@ -161,13 +161,13 @@ def test_a_grid_that_leaves_out_a_run_or_changes_one_is_refused(values_run):
         (tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"record.every": 5}), "record.every: 1, 5"),
     ):
         with pytest.raises(ConfigError, match=words):
-            sweep.run(study, values_run)
+            sweep.run(study, values_run, draw_nothing)
     assert contents(values_run) == before
 
 
 def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_run, values_study, tmp_path, capsys):
-    main.main(main.Command(values_study, tmp_path / "new", dry_run=True))
-    main.main(main.Command(values_study, values_run, dry_run=True))
+    main.main(main.Command(values_study, tmp_path / "new", dry_run=True), draw_nothing)
+    main.main(main.Command(values_study, values_run, dry_run=True), draw_nothing)
     new, finished = capsys.readouterr().out.splitlines()
     # 6 runs of 14 metrics x 6 steps, 3 x (16 + 4 + 6) parameters and 3 x 6 weights, 4 bytes each
     assert new.startswith("6 of 6 runs to train: 1 programs, 2 chunks of at most 4 runs, 0.0 MB on disk")
@@ -256,7 +256,7 @@ def test_any_config_is_refused_in_a_sentence_or_runs(sweep_once, fields):
 def test_a_directory_of_another_config_is_refused_with_the_fields_that_differ(values_run):
     before = contents(values_run)
     with pytest.raises(ConfigError, match=r"seed: \(0, 1\), \(0, 2\); there, here"):
-        sweep.run(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 2)), values_run)
+        sweep.run(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 2)), values_run, draw_nothing)
     assert contents(values_run) == before
 
 
@@ -270,7 +270,7 @@ def test_a_start_that_was_killed_while_it_wrote_the_config_can_be_repeated(tmp_p
     (tmp_path / "config.json.tmp").write_text('{"name":')
     monkeypatch.setattr(sweep, "make_program", start)
     with pytest.raises(StartedError):
-        sweep.run(values_study, tmp_path)
+        sweep.run(values_study, tmp_path, draw_nothing)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "environment.json", "lock"]
 
 

@@ -13,7 +13,7 @@ import matplotlib.image
 import pytest
 from absl import flags
 
-from rw_jax import claims, plots, report, sweep, verify
+from rw_jax import claims, report, sweep, verify
 from rw_jax.config import Config, ConfigError
 from rw_jax.grid import expand
 
@@ -29,7 +29,6 @@ def quick_report(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
     """A quick report, its studies without figures."""
     config, _, quick = parse(CONFIG, "--quick")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "write_figures", lambda run, folder: None)
         patch.setattr(sweep, "make_program", functools.cache(sweep.make_program))
         written = verify.run(config, tmp_path_factory.mktemp("verify"), quick)
     jax.config.update("jax_enable_x64", False)
