@@ -30,8 +30,8 @@ from rw_jax.run_dir import (
     write_metrics,
 )
 
-Program = jax.stages.Wrapped
-"""A jitted function (values, progress, num_batches, schedule) -> progress; see make_program."""
+Program = Callable[[train.RunValues, train.Progress, jax.Array, train.Schedule], train.Progress]
+"""A compiled function (values, progress, num_batches, schedule) -> progress; see make_program."""
 
 
 def run(config: Config, workdir: Path, draw: Callable[[Run, Path], None]) -> int:
@@ -125,8 +125,11 @@ def _train(
     for structure, recorded in missing:
         if structure.config not in programs:
             program = make_program(structure.config, mesh, cells_per_batch)
-            size = fitting_size(program, structure.config, mesh, cells_per_batch, config.execution.cells_per_chunk)
-            programs = {structure.config: (program, size)}
+            programs = {
+                structure.config: fitted(
+                    program, structure.config, mesh, cells_per_batch, config.execution.cells_per_chunk
+                )
+            }
         program, size = programs[structure.config]
         cells = structure.cells
         while cells:
@@ -138,6 +141,7 @@ def _train(
                 if "RESOURCE_EXHAUSTED" not in str(error) or size <= smallest or jax.process_count() > 1:
                     raise
                 size = max(size // 2, smallest)
+                program = make_program(structure.config, mesh, cells_per_batch)
                 programs = {structure.config: (program, size)}
                 logging.warning("Memory is short: going on in chunks of %d runs.", size)
                 continue
@@ -184,8 +188,13 @@ def _load_progress(run_dir: RunDir, structure: Config, cells: Sequence[Cell]) ->
     return jax.tree.unflatten(treedef, rows)
 
 
-def fitting_size(program: Program, structure: Config, mesh: Mesh, cells_per_batch: int, cells_per_chunk: int) -> int:
-    """How many cells, at most cells_per_chunk, a call of the program can hold in the memory that is free."""
+def fitted(
+    program: jax.stages.Wrapped, structure: Config, mesh: Mesh, cells_per_batch: int, cells_per_chunk: int
+) -> tuple[Program, int]:
+    """The program compiled for chunks of cells_per_chunk if the free memory holds them, and how many cells it holds.
+
+    Where it holds less, the program is compiled when it is called with as many.
+    """
     rows = deal(0, mesh, cells_per_batch, cells_per_chunk)
     runs, everywhere = NamedSharding(mesh, PartitionSpec("run")), NamedSharding(mesh, PartitionSpec())
     capacity = len(rows.cells) // len(mesh.local_devices) * mesh.size
@@ -197,17 +206,21 @@ def fitting_size(program: Program, structure: Config, mesh: Mesh, cells_per_batc
         lambda leaf: stack(leaf, runs, capacity), (train.run_values(structure), progress_shape(structure))
     )
     schedule = jax.tree.map(lambda leaf: stack(leaf, everywhere), make_schedule(structure, 0, 1))
-    memory = program.lower(values, progress, stack(rows.num_batches, runs), schedule).compile().memory_analysis()
+    compiled = program.lower(values, progress, stack(rows.num_batches, runs), schedule).compile()
+    memory = compiled.memory_analysis()
     if memory is None:  # a backend that cannot tell
-        return cells_per_chunk
+        return compiled, cells_per_chunk
     needed = (
         memory.argument_size_in_bytes
         + memory.output_size_in_bytes
         + memory.temp_size_in_bytes
         - memory.alias_size_in_bytes
     )
-    fits = min(int(cells_per_chunk * _SHARE_OF_FREE_MEMORY * free_memory(mesh) / needed), cells_per_chunk)
-    return max(int(distributed.gathered(np.array([fits])).min()), mesh.size * cells_per_batch)
+    fits = int(cells_per_chunk * _SHARE_OF_FREE_MEMORY * free_memory(mesh) / needed)
+    fits = int(distributed.gathered(np.array([fits])).min())
+    if fits >= cells_per_chunk:
+        return compiled, cells_per_chunk
+    return program, max(fits, mesh.size * cells_per_batch)
 
 
 _SHARE_OF_FREE_MEMORY = 0.6
@@ -284,7 +297,7 @@ def default_cells_per_batch() -> int:
     return 1 if jax.default_backend() == "cpu" else 16
 
 
-def make_program(structure: Config, mesh: Mesh, cells_per_batch: int) -> Program:
+def make_program(structure: Config, mesh: Mesh, cells_per_batch: int) -> jax.stages.Wrapped:
     """Compiles the training of the cells of one structure, for any number of cells and any part of the training.
 
     The program takes the values of C cells, C a multiple of devices times cells_per_batch, their progress, which it may

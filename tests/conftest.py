@@ -1,6 +1,10 @@
 """Fixtures that every test can ask for."""
 
+import atexit
 import functools
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +14,14 @@ import pytest
 from rw_jax import sweep
 from rw_jax.config import Config
 from tests.studies import draw_nothing, tiny_study
+
+# A program that one test has compiled is loaded by the others, in whatever process.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _cache = tempfile.mkdtemp(prefix="rw_jax-tests-")
+    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 # Programs are compiled five times as fast, and run slower. Tests of bits, whose programs must be those of the users,
 # ask for `optimized` or run in a process of their own.

@@ -15,6 +15,8 @@ from rw_jax import distributed, load_run
 from rw_jax.config import ConfigError
 from tests.studies import assert_sentence
 
+pytestmark = pytest.mark.xdist_group("processes")  # its fixtures are made once
+
 ROOT = Path(__file__).parent.parent
 STUDY = [
     "--config=configs/smoke.py",

@@ -61,7 +61,7 @@ def make_run(tmp_path_factory) -> Callable[[Config], Run]:
         path = tmp_path_factory.mktemp("runs") / config.name
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sweep, "make_program", lambda *structure: None)
-            patch.setattr(sweep, "fitting_size", lambda *program: 64)
+            patch.setattr(sweep, "fitted", lambda *program: (None, 64))
             patch.setattr(sweep, "run_chunk", made_up_record)
             sweep.run(config, path, plots.write_figures)
         return load_run(path)

@@ -23,6 +23,8 @@ from rw_jax.run_dir import Run, RunDir, gather_metrics, load_run
 from tests.studies import draw_nothing
 from tests.test_plots import made_up_record
 
+pytestmark = pytest.mark.xdist_group("reproduction")  # its fixtures are made once
+
 PROJECT = Path(__file__).parent.parent
 
 
@@ -215,6 +217,7 @@ def reproduced(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(drawing.STYLE, "savefig.dpi", 40)
         patch.setattr(sweep, "make_program", lambda *structure: None)
+        patch.setattr(sweep, "fitted", lambda *program: (None, 64))
         patch.setattr(sweep, "run_chunk", made_up_parameters)
         patch.setattr(sweep.summary, "show", lambda rows: None)
         patch.setattr(reproduction, "OVERVIEW", OVERVIEW)

@@ -192,12 +192,12 @@ def test_chunks_are_as_small_as_the_memory_that_is_free_and_halved_where_it_does
 ):
     structure, mesh = expand(values_study).structures[0].config, sweep.set_up_devices(values_study)
     program = sweep.make_program(structure, mesh, 1)
-    assert sweep.fitting_size(program, structure, mesh, 1, 64) == 64
+    assert sweep.fitted(program, structure, mesh, 1, 64)[1] == 64
     bytes_per_cell = sum(leaf.size * 4 for leaf in jax.tree.leaves(sweep.progress_shape(structure)))
     monkeypatch.setattr(sweep, "free_memory", lambda mesh: 64 * bytes_per_cell // mesh.size)
-    assert mesh.size <= sweep.fitting_size(program, structure, mesh, 1, 64) < 64
+    assert mesh.size <= sweep.fitted(program, structure, mesh, 1, 64)[1] < 64
     monkeypatch.setattr(sweep, "free_memory", lambda mesh: 1)
-    assert sweep.fitting_size(program, structure, mesh, 1, 64) == mesh.size
+    assert sweep.fitted(program, structure, mesh, 1, 64)[1] == mesh.size
     monkeypatch.undo()
     run_chunk, sizes = sweep.run_chunk, []
 
