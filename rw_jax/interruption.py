@@ -7,6 +7,9 @@ import sys
 import threading
 from collections.abc import Generator
 
+CONTINUE = "what is finished is kept, and the same command goes on from there."
+"""How to continue what was interrupted, in a clause."""
+
 _SECONDS_FOR_A_SAVE = 10.0
 _saving = threading.Lock()
 

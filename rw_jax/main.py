@@ -67,17 +67,14 @@ def main(command: Command, draw: Callable[[Run, Path], None]) -> None:
             _refuse(error)
         except (OSError, RuntimeError, ValueError) as error:  # JAX and Orbax raise each of them
             if command.distributed and distributed.tells_of_a_lost_process(error):
-                _refuse(f"another process of the job has ended; {_CONTINUE}", exit_code=1)
+                _refuse(f"another process of the job has ended; {interruption.CONTINUE}", exit_code=1)
             if "RESOURCE_EXHAUSTED" in str(error):
-                _refuse(f"memory is short even for one batch of runs; {_CONTINUE}", exit_code=1)
+                _refuse(f"memory is short even for one batch of runs; {interruption.CONTINUE}", exit_code=1)
             if isinstance(error, OSError) and error.errno:
-                _refuse(f"{error.filename} cannot be written ({error.strerror}); {_CONTINUE}", exit_code=1)
+                _refuse(f"{error.filename} cannot be written ({error.strerror}); {interruption.CONTINUE}", exit_code=1)
             raise
         if command.strict and diverged:
             sys.exit(3)
-
-
-_CONTINUE = "what is finished is kept, and the same command goes on from there."
 
 
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:
@@ -184,5 +181,5 @@ def _refuse(reason: object, exit_code: int = 2) -> NoReturn:
 
 
 if __name__ == "__main__":
-    interruption.leave_when_told(_CONTINUE)
+    interruption.leave_when_told(interruption.CONTINUE)
     app.run(lambda command: main(command, plots.write_figures), flags_parser=parse)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags, logging
 
-from rw_jax import claims, main, report, sweep
+from rw_jax import claims, interruption, main, report, sweep
 from rw_jax.config import AXES, Config, ConfigError, Scalar, from_json
 from rw_jax.run_dir import load_run
 
@@ -253,4 +253,5 @@ def _main(arguments: tuple[Config, Path, bool]) -> None:
 
 
 if __name__ == "__main__":
+    interruption.leave_when_told(interruption.CONTINUE)
     app.run(_main, flags_parser=parse)

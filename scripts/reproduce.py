@@ -17,8 +17,8 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from rw_jax import interruption, reproduction
 from rw_jax import main as main_of_runs
-from rw_jax import reproduction
 from rw_jax.reproduction import FIGURES, PaperFigure
 
 _ROOT = Path(__file__).parent.parent
@@ -69,4 +69,5 @@ def refuse(reason: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    interruption.leave_when_told(interruption.CONTINUE)
     app.run(main)
