@@ -93,13 +93,14 @@ def alone(tmp_path_factory):
     return contents_by_label(workdir)
 
 
-@pytest.mark.parametrize(("processes", "devices"), [(1, 4), (2, 2), (3, 1)])
+@pytest.mark.parametrize(("processes", "devices"), [(1, 4), (2, 2), pytest.param(3, 1, marks=pytest.mark.slow)])
 def test_any_number_of_devices_and_processes_leaves_the_same_run_directory(processes, devices, alone, tmp_path):
     for code, said in finish(start(tmp_path / "run", processes, devices)):
         assert code == 0, said
     assert contents_by_label(tmp_path / "run") == alone
 
 
+@pytest.mark.slow
 def test_when_one_process_is_killed_the_others_end_with_a_message_and_another_number_goes_on(alone, tmp_path):
     def parts():
         return {path for name in ("unfinished", "chunks") for path in (tmp_path / "run" / name).glob("*")}

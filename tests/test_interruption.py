@@ -48,13 +48,14 @@ def assert_same_end(folder: Path, expected: Path) -> None:
     assert not [path for path in there if "tmp" in path]
 
 
-def test_a_sweep_killed_at_any_of_25_moments_ends_with_the_bits_of_one_that_was_not(start, tmp_path):
+@pytest.mark.parametrize("least_kills", [4, pytest.param(25, marks=pytest.mark.slow)])
+def test_a_sweep_killed_at_any_moment_ends_with_the_bits_of_one_that_was_not(least_kills, start, tmp_path):
     whole, folders = tmp_path / "whole", [tmp_path / "one", tmp_path / "other"]
     process = start(killed.train, whole)
     process.join()
     assert process.exitcode == 0
     rng, kills, in_a_save = random.Random(0), 0, 0
-    while kills < 25:
+    while kills < least_kills:
         before = [files(folder) for folder in folders]
         processes = [start(killed.train, folder) for folder in folders]  # two at a time, as there are two cores
         wait_until(
@@ -70,7 +71,7 @@ def test_a_sweep_killed_at_any_of_25_moments_ends_with_the_bits_of_one_that_was_
             else:  # it was finished before; another one begins
                 assert_same_end(folder, whole)
                 shutil.rmtree(folder)
-    assert in_a_save > 3
+    assert in_a_save > 3 or least_kills < 25
     for folder in folders:
         process = start(killed.train, folder)
         process.join()

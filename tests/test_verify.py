@@ -37,6 +37,31 @@ def quick_report(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
     return written
 
 
+SMALL = ("population", "deterministic")
+"""Studies that take seconds."""
+
+
+def keep_only(names: tuple[str, ...], patch: pytest.MonkeyPatch) -> None:
+    """Leaves a report these studies, and the claims that need no other."""
+    studies = verify.studies
+    patch.setattr(
+        verify, "studies", lambda *setting: {name: study for name, study in studies(*setting).items() if name in names}
+    )
+    patch.setattr(claims, "CLAIMS", tuple(claim for claim in claims.CLAIMS if set(claim.studies) <= set(names)))
+
+
+@pytest.fixture(scope="module")
+def small_report(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
+    """A quick report of the claims that two small studies decide."""
+    config, _, quick = parse(CONFIG, "--quick")
+    with pytest.MonkeyPatch.context() as patch:
+        keep_only(SMALL, patch)
+        written = verify.run(config, tmp_path_factory.mktemp("verify"), quick)
+    jax.config.update("jax_enable_x64", False)
+    return written
+
+
+@pytest.mark.slow
 def test_the_report_gives_a_verdict_on_every_claim(quick_report):
     assert [judged.claim for judged in quick_report.judged] == list(claims.CLAIMS)
     words = {judged.claim.name: judged.verdict.word for judged in quick_report.judged}
@@ -52,28 +77,30 @@ def test_the_report_gives_a_verdict_on_every_claim(quick_report):
     assert words["deterministic-lengths"] == claims.PARTLY
 
 
-def test_the_json_holds_what_the_page_tells(quick_report):
-    record = json.loads(quick_report.path.with_name("report.json").read_text())
-    assert [claim["verdict"] for claim in record["claims"]] == [j.verdict.word for j in quick_report.judged]
-    for claim, judged in zip(record["claims"], quick_report.judged, strict=True):
+def test_the_json_holds_what_the_page_tells(small_report):
+    record = json.loads(small_report.path.with_name("report.json").read_text())
+    assert [claim["verdict"] for claim in record["claims"]] == [j.verdict.word for j in small_report.judged]
+    for claim, judged in zip(record["claims"], small_report.judged, strict=True):
         assert len(claim["rows"]) == len(judged.evidence.rows)
-    assert {study["study"] for study in record["studies"]} == {n for c in claims.CLAIMS for n in c.studies}
+    assert {study["study"] for study in record["studies"]} == {
+        name for judged in small_report.judged for name in judged.claim.studies
+    }
 
 
-def test_the_pages_open_with_the_verdicts_and_have_a_section_for_every_claim(quick_report):
-    page = quick_report.path.read_text()
-    markdown = quick_report.path.with_suffix(".md").read_text()
-    for judged in quick_report.judged:
+def test_the_pages_open_with_the_verdicts_and_have_a_section_for_every_claim(small_report):
+    page = small_report.path.read_text()
+    markdown = small_report.path.with_suffix(".md").read_text()
+    for judged in small_report.judged:
         name = judged.claim.name
         assert page.index(f'href="#{name}"') < page.index("<section")
         assert page.count(f'<section id="{name}">') == 1
         assert f"](#{name})" in markdown
-        assert (quick_report.path.parent / "tables" / f"{name}.csv").is_file()
+        assert (small_report.path.parent / "tables" / f"{name}.csv").is_file()
     for target in re.findall(r"!\[.*?\]\((.*?)\)", markdown):
-        assert matplotlib.image.imread(quick_report.path.parent / target).std() > 0.05  # not an empty picture
+        assert matplotlib.image.imread(small_report.path.parent / target).std() > 0.05  # not an empty picture
 
 
-def test_the_page_is_well_formed_and_asks_for_nothing_outside_itself(quick_report):
+def test_the_page_is_well_formed_and_asks_for_nothing_outside_itself(small_report):
     class Links(html.parser.HTMLParser):
         def __init__(self):
             super().__init__()
@@ -88,40 +115,40 @@ def test_the_page_is_well_formed_and_asks_for_nothing_outside_itself(quick_repor
             assert self.open.pop() == tag
 
     links = Links()
-    links.feed(quick_report.path.read_text())
+    links.feed(small_report.path.read_text())
     assert not links.open
     assert all(target.startswith(("#", "data:")) for target in links.targets)
 
 
-def test_a_browser_shows_the_page_without_an_error_or_a_request(quick_report, tmp_path):
+def test_a_browser_shows_the_page_without_an_error_or_a_request(small_report, tmp_path):
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         pytest.skip("no Chromium is installed")
     log = tmp_path / "net.json"
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", f"--user-data-dir={tmp_path}")
     offline = "--host-resolver-rules=MAP * ~NOTFOUND"
-    command = [browser, *options, offline, f"--log-net-log={log}", "--dump-dom", quick_report.path.as_uri()]
+    command = [browser, *options, offline, f"--log-net-log={log}", "--dump-dom", small_report.path.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.count("<section") == len(claims.CLAIMS) + 1
+    assert done.stdout.count("<section") == len(small_report.judged) + 1
     assert "CONSOLE" not in done.stderr
     # The browser's own requests have no origin.
     assert not re.findall(r'"initiator":"(?!not an origin)[^"]*"[^}]*', log.read_text())
 
 
-def test_a_finished_report_is_judged_again_without_training(quick_report, monkeypatch):
+def test_a_finished_report_is_judged_again_without_training(small_report, monkeypatch):
     monkeypatch.setattr(sweep, "run_chunk", lambda *_: pytest.fail("something was trained"))
-    monkeypatch.setattr(claims, "CLAIMS", claims.CLAIMS[:1])
-    before = quick_report.path.read_text()
+    keep_only(SMALL, monkeypatch)
+    before = small_report.path.read_text()
     config, _, quick = parse(CONFIG, "--quick")
-    again = verify.run(config, quick_report.path.parent, quick)
-    assert again.judged[0].verdict == quick_report.judged[0].verdict
-    assert quick_report.path.read_text() != before
+    again = verify.run(config, small_report.path.parent, quick)
+    assert again.judged[0].verdict == small_report.judged[0].verdict
+    assert small_report.path.read_text() == before
 
 
-def test_a_folder_with_another_report_is_refused(quick_report):
+def test_a_folder_with_another_report_is_refused(small_report):
     config, _, _ = parse(CONFIG)
     with pytest.raises(ConfigError, match="holds a run of another config"):
-        verify.run(config, quick_report.path.parent, quick=False)
+        verify.run(config, small_report.path.parent, quick=False)
 
 
 def test_quick_has_a_folder_of_its_own_and_fields_can_be_changed():
