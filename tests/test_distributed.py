@@ -15,8 +15,6 @@ from rw_jax import distributed, load_run
 from rw_jax.config import ConfigError
 from tests.studies import assert_sentence
 
-pytestmark = pytest.mark.xdist_group("processes")  # its fixtures are made once
-
 ROOT = Path(__file__).parent.parent
 STUDY = [
     "--config=configs/smoke.py",
@@ -93,7 +91,9 @@ def alone(tmp_path_factory):
     return contents_by_label(workdir)
 
 
-@pytest.mark.parametrize(("processes", "devices"), [(1, 4), (2, 2), pytest.param(3, 1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("processes", "devices"), [(2, 2), *(pytest.param(*job, marks=pytest.mark.slow) for job in ((1, 4), (3, 1)))]
+)
 def test_any_number_of_devices_and_processes_leaves_the_same_run_directory(processes, devices, alone, tmp_path):
     for code, said in finish(start(tmp_path / "run", processes, devices)):
         assert code == 0, said

@@ -16,8 +16,6 @@ from rw_jax.metrics import METRICS
 from rw_jax.statistics import rate_interval
 from tests.studies import draw_nothing
 
-pytestmark = pytest.mark.xdist_group("end_to_end")  # its fixtures are made once
-
 PROJECT = Path(__file__).parent.parent
 
 

@@ -48,7 +48,7 @@ def assert_same_end(folder: Path, expected: Path) -> None:
     assert not [path for path in there if "tmp" in path]
 
 
-@pytest.mark.parametrize("least_kills", [4, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("least_kills", [2, pytest.param(25, marks=pytest.mark.slow)])
 def test_a_sweep_killed_at_any_moment_ends_with_the_bits_of_one_that_was_not(least_kills, start, tmp_path):
     whole, folders = tmp_path / "whole", [tmp_path / "one", tmp_path / "other"]
     process = start(killed.train, whole)

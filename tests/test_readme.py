@@ -12,8 +12,6 @@ from rw_jax import load_run, plots, sweep
 from rw_jax.config import AXES, from_config_dict
 from rw_jax.metrics import METRICS
 
-pytestmark = pytest.mark.xdist_group("readme")  # its fixtures are made once
-
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)

@@ -23,8 +23,6 @@ from rw_jax.run_dir import Run, RunDir, gather_metrics, load_run
 from tests.studies import draw_nothing
 from tests.test_plots import made_up_record
 
-pytestmark = pytest.mark.xdist_group("reproduction")  # its fixtures are made once
-
 PROJECT = Path(__file__).parent.parent
 
 

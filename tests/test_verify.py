@@ -17,8 +17,6 @@ from rw_jax import claims, report, sweep, verify
 from rw_jax.config import Config, ConfigError
 from rw_jax.grid import expand
 
-pytestmark = pytest.mark.xdist_group("verify")  # its fixtures are made once
-
 CONFIG = "--config=configs/verify.py"
 
 
