@@ -41,8 +41,7 @@ SYMBOLS = {"num_nodes": "K", "walk_length": "N", "position_width": "M", "learnin
 def _settings(run: Run) -> Iterator[tuple[dict[str, Any], list[Cell]]]:
     """The cells of a run by their labels other than the seed, in the order of the grid."""
     groups: dict[tuple, list[Cell]] = {}
-    cells = (cell for structure in run.grid.structures for cell in structure.cells)
-    for cell in sorted(cells, key=lambda cell: cell.index):
+    for cell in run.grid.cells:
         labels = tuple((SYMBOLS.get(axis, axis), label) for axis, label in cell.labels.items() if axis != "seed")
         groups.setdefault(labels, []).append(cell)
     for labels, group in groups.items():

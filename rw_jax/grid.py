@@ -83,6 +83,12 @@ class Grid:
         return tuple(len(dimension.labels) for dimension in self.dimensions)
 
     @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All cells in the order of the dimensions, whatever their structures."""
+        cells = itertools.chain.from_iterable(structure.cells for structure in self.structures)
+        return tuple(sorted(cells, key=lambda cell: cell.index))
+
+    @property
     def num_cells(self) -> int:
         return sum(len(structure.cells) for structure in self.structures)
 

@@ -403,7 +403,7 @@ def judged(figure: PaperFigure, run: Run, claim: Claim) -> dict[str, str | float
     return {
         "figure": figure.name,
         "claim": claim.words,
-        "setting": ", ".join(drawing.setting(run, [cell.config for cell in drawing.ordered_cells(run)])),
+        "setting": ", ".join(drawing.setting(run, [cell.config for cell in run.grid.cells])),
         "estimate": "median" if infinite else "mean",
         "measured": estimate[0],
         "low": estimate.low,

@@ -68,11 +68,6 @@ def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> None:
     numbers.to_csv(f"{stem}.csv", index=False)
 
 
-def ordered_cells(run: Run) -> list[Cell]:
-    """The cells of a run in the order of its grid."""
-    return sorted((cell for structure in run.grid.structures for cell in structure.cells), key=lambda cell: cell.index)
-
-
 def runs_by_p(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
     """The finished cells that have the labels, by p in increasing order; those of one p differ in their seed alone.
 
@@ -84,7 +79,7 @@ def runs_by_p(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
         raise RunError(f"{unknown[0]} is no axis of a grid; those are {', '.join(AXES)}.")
     finished = run.metrics["optimal_accuracy"].notnull().any("step").values
     by_p: dict[float, list[Cell]] = {}
-    for cell in ordered_cells(run):
+    for cell in run.grid.cells:
         if finished[cell.index] and all(same_label(cell.config.value(axis), label) for axis, label in labels.items()):
             by_p.setdefault(cell.config.task.p, []).append(cell)
     if not by_p:

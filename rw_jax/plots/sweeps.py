@@ -26,7 +26,6 @@ from rw_jax.plots.drawing import (
     legend_below,
     line_styles,
     metric_of,
-    ordered_cells,
     runs_by_p,
     save,
     set_title,
@@ -68,7 +67,7 @@ def settings(run: Run) -> list[dict[str, Scalar]]:
         along_p |= {axis for dimension in run.grid.dimensions if "p" in dimension.axes for axis in dimension.axes}
     combinations = (
         tuple((axis, label) for axis, label in cell.labels.items() if axis != "seed" and axis not in along_p)
-        for cell in ordered_cells(run)
+        for cell in run.grid.cells
     )
     return [dict(combination) for combination in dict.fromkeys(combinations)]
 

@@ -1,4 +1,4 @@
-"""Figures of the theorem report: each draws the numbers that a claim was measured by (`claims.Evidence.points`)."""
+"""Figures of the theorem report: each draws the numbers that a claim was measured by (`evidence.Evidence.points`)."""
 
 import itertools
 import math
@@ -93,6 +93,8 @@ def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
         x = group[column] * math.exp(shift) if scale == "log" else group[column] + 10 * shift
         _with_intervals(axes, x, group, {**style, "linestyle": "-", "linewidth": 0.8}, f"p = {p:g}")
     axes.set(xlabel=label, ylabel="share of seeds", xscale=scale, ylim=(-0.03, 1.03))
+    if scale == "linear":
+        axes.set_xticks(sorted(set(points[column])))
     legend_below(figure, axes)
     return figure
 
