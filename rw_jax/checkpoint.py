@@ -123,6 +123,13 @@ def saved(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and _UNFINISHED not in path.name)
 
 
+def remove(path: Path) -> None:
+    """Removes a tree; if that is killed, what is left is no tree but the rest of a save that was."""
+    doomed = path.with_name(path.name + _UNFINISHED)
+    path.rename(doomed)
+    shutil.rmtree(doomed)
+
+
 def remove_unfinished(folder: Path) -> None:
     """Removes what saves that were killed have left in a folder."""
     for path in folder.glob(f"*{_UNFINISHED}*"):

@@ -31,6 +31,8 @@ def join() -> None:
     for name, number in numbers.items():
         if number is not None and not number.isdecimal():
             raise ConfigError(f"{name} is {number!r}, but must be an integer.")
+    # JAX's own service for preemptions would take SIGTERM from interruption.py, and wait for a step that never asks it.
+    jax.config.update("jax_enable_preemption_service", False)
     num_processes, process_id = (None if number is None else int(number) for number in numbers.values())
     try:
         jax.distributed.initialize(

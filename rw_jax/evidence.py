@@ -16,7 +16,7 @@ import pandas as pd
 from rw_jax import interpret, theory
 from rw_jax.grid import Cell, kept_steps, recorded_steps
 from rw_jax.positions import sine_positions, squared_norm
-from rw_jax.run_dir import Run, load_run
+from rw_jax.run_dir import Run, load_run, metric_of
 from rw_jax.statistics import Estimate, bootstrap_interval, mean_interval, rate_interval, slopes
 
 Runs = Mapping[str, Run]
@@ -50,12 +50,11 @@ def _settings(run: Run) -> Iterator[tuple[dict[str, Any], list[Cell]]]:
 
 def _metric(run: Run, name: str, cell: Cell) -> np.ndarray:
     """A metric of a cell at its recorded steps."""
-    recorded = np.searchsorted(run.metrics["step"].values, recorded_steps(cell.config))
-    return run.metrics[name].values[cell.index][recorded]
+    return metric_of(run, name, [cell])[0]
 
 
 def _transition(cell: Cell) -> np.ndarray:
-    """Pi of a cell, float64."""
+    """Pi of a cell in float64, whatever precision the process has."""
     K, p = cell.config.task.num_nodes, cell.config.task.p
     identity = np.eye(K)
     return p * np.roll(identity, 1, axis=1) + (1 - p) * np.roll(identity, -1, axis=1)
@@ -322,11 +321,12 @@ def _decay(run: Run, step_of: Callable[[Cell], int]) -> Evidence:
     for p in dict.fromkeys(labels["p"] for labels, _ in table):
         lengths = np.array([labels["N"] for labels, _ in table if labels["p"] == p])
         logs = np.stack([values for labels, values in table if labels["p"] == p], axis=1)
-        slope = bootstrap_interval(slopes(lengths, logs))
-        means = logs.mean(axis=0)
+        slope, means = bootstrap_interval(slopes(lengths, logs)), logs.mean(axis=0)
+        fits = {"r_squared_in_N": _r_squared(lengths, means), "r_squared_in_log_N": _r_squared(np.log(lengths), means)}
+        is_power = fits["r_squared_in_log_N"] > fits["r_squared_in_N"]
         rows.append(
-            _row({"p": p}, slope, log_other_weight_at_largest_N=means[-1], largest_N=int(lengths[-1]),
-                 r_squared_in_N=_r_squared(lengths, means), r_squared_in_log_N=_r_squared(np.log(lengths), means))
+            _row({"p": p}, Estimate(np.nan, np.nan, np.nan, slope.seeds) if is_power else slope, slope=slope.mean,
+                 log_other_weight_at_largest_N=means[-1], largest_N=int(lengths[-1]), **fits)
         )  # fmt: skip
         points += [
             {"p": p, "N": int(length), "estimate": estimate.mean, "low": estimate.low, "high": estimate.high}
@@ -459,10 +459,9 @@ def _deterministic(run: Run, measure: Callable[[Run, Cell], float]) -> Evidence:
     rows = []
     labels = ["K", "N", "loss"]
     for _, group in table.groupby(labels, sort=False):
-        known = group["estimate"].dropna()
-        largest = known.max() if len(known) else np.nan
-        setting = group[labels].iloc[0].to_dict()
-        rows.append(_row(setting, largest, runs=len(group), diverged=len(group) - len(known)))
+        # With a run that has no number the setting is undecided: before it diverged it may have done anything.
+        largest, setting = group["estimate"].max(skipna=False), group[labels].iloc[0].to_dict()
+        rows.append(_row(setting, largest, runs=len(group), diverged=int(group["estimate"].isna().sum())))
     return _evidence(rows)
 
 
@@ -507,13 +506,10 @@ def first_value_matrix(runs: Runs) -> Evidence:
 
 def _first_value(cell: Cell) -> np.ndarray:
     """Lemma C.1's V(1), float64."""
-    task, training = cell.config.task, cell.config.training
-    transposed = _transition(cell).T
-    power, total = np.eye(task.num_nodes), np.zeros((task.num_nodes,) * 2)
-    for _ in range(task.walk_length - 1):
-        power = power @ transposed
-        total += power
-    return training.learning_rate / (training.epsilon * task.walk_length * task.num_nodes) * total
+    training = cell.config.training
+    return theory.first_step_value_matrix(
+        _transition(cell), cell.config.task.walk_length, training.learning_rate, training.epsilon
+    )
 
 
 def circulant_value_matrix(runs: Runs) -> Evidence:

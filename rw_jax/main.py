@@ -52,9 +52,7 @@ def main(command: Command, draw: Callable[[Run, Path], None]) -> None:
     Exit codes beside 0: 2 if the directory or the environment cannot be used; 1 if the sweep cannot go on, 130 or 143
     if it is told not to, and the same command continues it; 3 if a run diverged and `strict` is given.
     """
-    # One plain line per message, and of JAX only warnings: it tells which backends this machine does not have.
-    logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
-    python_logging.getLogger("jax").setLevel(python_logging.WARNING)
+    log_plainly()
     with distributed.leaving_at_once() if command.distributed else contextlib.nullcontext():
         try:
             if command.distributed:
@@ -64,17 +62,26 @@ def main(command: Command, draw: Callable[[Run, Path], None]) -> None:
                 return
             diverged = sweep.run(command.config, command.workdir, draw)
         except ConfigError as error:
-            _refuse(error)
+            refuse(error)
         except (OSError, RuntimeError, ValueError) as error:  # JAX and Orbax raise each of them
             if command.distributed and distributed.tells_of_a_lost_process(error):
-                _refuse(f"another process of the job has ended; {interruption.CONTINUE}", exit_code=1)
+                refuse(f"another process of the job has ended; {interruption.CONTINUE}", exit_code=1)
             if "RESOURCE_EXHAUSTED" in str(error):
-                _refuse(f"memory is short even for one batch of runs; {interruption.CONTINUE}", exit_code=1)
+                short = "memory is short"
+                if command.distributed:  # where chunks are not halved
+                    refuse(f"{short}; give a smaller --config.execution.cells_per_chunk. What is finished is kept.", 1)
+                refuse(f"{short} even for one batch of runs; {interruption.CONTINUE}", exit_code=1)
             if isinstance(error, OSError) and error.errno:
-                _refuse(f"{error.filename} cannot be written ({error.strerror}); {interruption.CONTINUE}", exit_code=1)
+                refuse(f"{error.filename} cannot be written ({error.strerror}); {interruption.CONTINUE}", exit_code=1)
             raise
         if command.strict and diverged:
             sys.exit(3)
+
+
+def log_plainly() -> None:
+    """One plain line per message, and of JAX only warnings: it tells which backends this machine does not have."""
+    logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
+    python_logging.getLogger("jax").setLevel(python_logging.WARNING)
 
 
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:
@@ -105,12 +112,12 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Comma
         )
         leftovers = flag_values(argv)[1:]
         if leftovers:
-            _refuse(f"{leftovers[0]!r} is not a flag; give every flag as --name=value, in quotes if it has spaces.")
+            refuse(f"{leftovers[0]!r} is not a flag; give every flag as --name=value, in quotes if it has spaces.")
         if workdir.value == "":
-            _refuse("--workdir is empty, but must name a folder, or be left out for runs/<name of the config>.")
+            refuse("--workdir is empty, but must name a folder, or be left out for runs/<name of the config>.")
         config = from_config_dict(config_dict)
     except (ConfigError, flags.Error) as error:
-        _refuse(_explain(error))
+        refuse(_explain(error))
     return Command(config, Path(workdir.value or f"runs/{config.name}"), dry_run.value, strict.value, distributed.value)
 
 
@@ -175,7 +182,8 @@ def _explain(error: ConfigError | flags.Error) -> str:
 _FLAGS = ("--config", "--config.FIELD", "--workdir", "--dry_run", "--strict", "--distributed")
 
 
-def _refuse(reason: object, exit_code: int = 2) -> NoReturn:
+def refuse(reason: object, exit_code: int = 2) -> NoReturn:
+    """Ends the program with a sentence on stderr."""
     print("rw_jax:", *str(reason).split(), file=sys.stderr)  # one line, whatever was given
     sys.exit(exit_code)
 

@@ -72,7 +72,7 @@ def _studies(runs: Mapping[str, Run]) -> pd.DataFrame:
                 "runs": run.grid.num_cells,
                 "setting": _setting(run),
                 "devices": ", ".join(sorted(set(run.environment["devices"]))),
-                "seconds": sum(call.get("seconds", {}).get("total", 0.0) for call in calls),
+                "seconds, of calls that finished": sum(call.get("seconds", {}).get("total", 0.0) for call in calls),
                 "commit": (run.environment["commit"] or "unknown")[:12],
                 "command": run.environment["command"],
             }

@@ -399,7 +399,8 @@ def judged(figure: PaperFigure, run: Run, claim: Claim) -> dict[str, str | float
     """A claim with what was measured and its verdict, as a row of the table."""
     verdict = judge(claim)
     infinite = np.isinf(claim.values).any()
-    estimate = median_interval(claim.values) if infinite else mean_interval(claim.values)
+    known = claim.values[~np.isnan(claim.values)]  # the verdict tells how many have no number
+    estimate = median_interval(known) if infinite and known.size else mean_interval(claim.values)
     return {
         "figure": figure.name,
         "claim": claim.words,

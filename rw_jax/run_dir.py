@@ -22,7 +22,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,20 +137,37 @@ def save_cells(folder: Path, cells: Sequence[Cell], rows: Sequence[int], recorde
     return path
 
 
-def stored_cells(folder: Path) -> dict[CellKey, Place]:
+def stored_cells(folder: Path, damaged: Collection[Path] = ()) -> dict[CellKey, Place]:
     """Where in a folder of chunks each cell is; the furthest where it is there more than once.
 
+    Args:
+      folder: `chunks` or `unfinished` of a run directory.
+      damaged: chunks not to look at.
+
     Raises:
-      DamagedError: if the description of a chunk is not what was saved.
+      DamagedError: if the description of another chunk is not what was saved.
     """
     places: dict[CellKey, Place] = {}
     for path in checkpoint.saved(folder):
-        description = checkpoint.load_metadata(path)
-        columns = (description["cells"][axis] for axis in AXES)
-        for row, key in zip(description["rows"], zip(*columns, strict=True), strict=True):
-            if key not in places or places[key].recorded < description["recorded"]:
-                places[key] = Place(path, row, description["recorded"])
+        if path not in damaged:
+            description = checkpoint.load_metadata(path)
+            for row, key in zip(description["rows"], _keys(description), strict=True):
+                if key not in places or places[key].recorded < description["recorded"]:
+                    places[key] = Place(path, row, description["recorded"])
     return places
+
+
+def stored_keys(path: Path) -> list[CellKey]:
+    """What the cells of one chunk are.
+
+    Raises:
+      DamagedError: if its description is not what was saved.
+    """
+    return _keys(checkpoint.load_metadata(path))
+
+
+def _keys(description: dict[str, Any]) -> list[CellKey]:
+    return list(zip(*(description["cells"][axis] for axis in AXES), strict=True))
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -360,7 +377,7 @@ class Run:
             raise RunError(f"split is {split!r}, but must be 'train' or 'test'.")
         cell = self.cell(**labels)
         with self._precision():
-            walks = _sample(cell.structure_config)(train.run_values(cell.config))[split == "test"]
+            walks = _sample(cell.structure_config, split)(train.run_values(cell.config))
         return np.asarray(walks.tokens), np.asarray(walks.targets), np.asarray(walks.weights)
 
     def averaged_tokens(self, tokens: np.ndarray | None = None, *, step: int, **labels: Scalar) -> np.ndarray:
@@ -447,6 +464,13 @@ class Run:
             yield
 
 
+def metric_of(run: Run, name: str, cells: Sequence[Cell]) -> np.ndarray:
+    """A metric of runs that differ in their seed alone at their T recorded steps, float[runs, T]."""
+    recorded = np.searchsorted(run.metrics["step"].values, recorded_steps(cells[0].config))
+    values = run.metrics[name].values
+    return np.stack([values[cell.index][recorded] for cell in cells])
+
+
 # What is called for one run after another is compiled once; by itself, each of its operations would be, one by one.
 @functools.lru_cache(maxsize=8)
 def _forward(structure: Config) -> Callable[[Params, jax.Array], Output]:
@@ -455,9 +479,9 @@ def _forward(structure: Config) -> Callable[[Params, jax.Array], Output]:
 
 
 @functools.lru_cache(maxsize=8)
-def _sample(structure: Config) -> Callable[[train.RunValues], tuple[Walks, Walks]]:
-    """The training and the test walks of a run of a structure, compiled."""
-    return jax.jit(functools.partial(train.sample_walks, structure))
+def _sample(structure: Config, split: str) -> Callable[[train.RunValues], Walks]:
+    """The training or the test walks of a run of a structure, compiled; the others are not drawn."""
+    return jax.jit(lambda values: train.sample_walks(structure, values)[split == "test"])
 
 
 @functools.lru_cache(maxsize=8)

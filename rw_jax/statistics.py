@@ -38,7 +38,8 @@ def rate_interval(successes: np.ndarray) -> Estimate:
     z = float(scipy.special.ndtri(0.5 + CONFIDENCE / 2))
     center = (rate + z**2 / (2 * seeds)) / (1 + z**2 / seeds)
     half = z / (1 + z**2 / seeds) * math.sqrt(rate * (1 - rate) / seeds + z**2 / (4 * seeds**2))
-    return Estimate(rate, max(center - half, 0.0), min(center + half, 1.0), seeds)
+    # At the ends the interval reaches them, but for rounding.
+    return Estimate(rate, 0.0 if rate == 0 else center - half, 1.0 if rate == 1 else center + half, seeds)
 
 
 class Median(NamedTuple):

@@ -18,7 +18,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from rw_jax import checkpoint, distributed, interruption, progress_bar, resume, summary, train
 from rw_jax.config import Config
 from rw_jax.environment import describe_environment
-from rw_jax.grid import Cell, Structure, expand, kept_steps, recorded_steps
+from rw_jax.grid import expand, kept_steps, recorded_steps
 from rw_jax.run_dir import (
     Chunk,
     Run,
@@ -26,7 +26,6 @@ from rw_jax.run_dir import (
     gather_metrics,
     load_run,
     save_cells,
-    stored_cells,
     write_metrics,
 )
 
@@ -72,7 +71,7 @@ def run(config: Config, workdir: Path, draw: Callable[[Run, Path], None]) -> int
         distributed.wait_for_all("the directory is open")
         missing = resume.missing_cells(run_dir, grid)
         distributed.wait_for_all("every process knows what is missing")
-        num_trained = sum(len(structure.cells) for structure, _ in missing)
+        num_trained = sum(len(part.structure.cells) for part in missing)
         logging.info("%s", describe_plan(config, missing, grid.num_cells))
         with progress_bar.shown(grid.num_cells, num_trained) as advance:
             _train(config, run_dir, missing, mesh, cells_per_batch, advance)
@@ -80,6 +79,8 @@ def run(config: Config, workdir: Path, draw: Callable[[Run, Path], None]) -> int
         if not distributed.is_first():
             return 0
         shutil.rmtree(run_dir.unfinished, ignore_errors=True)
+        if any(part.recorded for part in missing):
+            resume.remove_beginnings(run_dir, grid)
         write_metrics(run_dir, gather_metrics(run_dir, config))
         trained = time.perf_counter()
         finished = load_run(workdir)
@@ -108,13 +109,13 @@ def plan(config: Config, workdir: Path) -> str:
     run_dir, grid = RunDir(workdir), expand(config)
     resume.check(run_dir, config, grid)
     set_up_devices(config)
-    return describe_plan(config, resume.missing_cells(run_dir, grid), grid.num_cells)
+    return describe_plan(config, resume.missing_cells(run_dir, grid, resume.damaged(run_dir)), grid.num_cells)
 
 
 def _train(
     config: Config,
     run_dir: RunDir,
-    missing: Sequence[tuple[Structure, int]],
+    missing: Sequence[resume.Missing],
     mesh: Mesh,
     cells_per_batch: int,
     advance: Callable[[int], None],
@@ -122,7 +123,8 @@ def _train(
     """Trains the missing cells, chunk by chunk, in smaller chunks where memory is short."""
     programs: dict[Config, tuple[Program, int]] = {}
     smallest = mesh.size * cells_per_batch
-    for structure, recorded in missing:
+    for part in missing:
+        structure = part.structure
         if structure.config not in programs:
             program = make_program(structure.config, mesh, cells_per_batch)
             programs = {
@@ -135,7 +137,7 @@ def _train(
         while cells:
             chunk = Chunk(structure, cells[:size])
             try:
-                _train_chunk(run_dir, program, chunk, recorded, mesh, cells_per_batch, size)
+                _train_chunk(run_dir, program, chunk, part, mesh, cells_per_batch, size)
             except jax.errors.JaxRuntimeError as error:
                 # Several processes would have to agree on a new size, and some may have gone on.
                 if "RESOURCE_EXHAUSTED" not in str(error) or size <= smallest or jax.process_count() > 1:
@@ -150,7 +152,13 @@ def _train(
 
 
 def _train_chunk(
-    run_dir: RunDir, program: Program, chunk: Chunk, recorded: int, mesh: Mesh, cells_per_batch: int, size: int
+    run_dir: RunDir,
+    program: Program,
+    chunk: Chunk,
+    missing: resume.Missing,
+    mesh: Mesh,
+    cells_per_batch: int,
+    size: int,
 ) -> None:
     """Trains the cells of a chunk from the recorded step where they are, and stores them."""
     structure, dealt = chunk.structure.config, deal(len(chunk.cells), mesh, cells_per_batch, size)
@@ -159,7 +167,7 @@ def _train_chunk(
     def remove(paths: Sequence[Path]) -> None:
         if distributed.is_first():
             for path in paths:
-                shutil.rmtree(path)
+                checkpoint.remove(path)
 
     def keep(recorded: int, progress: train.Progress) -> None:
         leaves = {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(progress))}
@@ -168,24 +176,15 @@ def _train_chunk(
         remove(kept[:-1])
         del kept[:-1]
 
-    begun = (recorded, _load_progress(run_dir, structure, [chunk.cells[i] for i in dealt.own])) if recorded else None
-    record = run_chunk(program, chunk, mesh, cells_per_batch, size, begun, keep)
+    own = [chunk.cells[i] for i in dealt.own]
+    progress = None
+    if missing.recorded and own:
+        blank = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), progress_shape(structure))
+        progress = resume.load_progress(run_dir, own, missing, blank)
+    record = run_chunk(program, chunk, mesh, cells_per_batch, size, (missing.recorded, progress), keep)
     with interruption.finished_first():
         save_cells(run_dir.chunks, chunk.cells, dealt.rows, len(recorded_steps(structure)), record._asdict())
     remove(kept)
-
-
-def _load_progress(run_dir: RunDir, structure: Config, cells: Sequence[Cell]) -> train.Progress:
-    """The progress of cells in the midst of their training, as NumPy arrays with a leading axis C."""
-    stored = stored_cells(run_dir.unfinished)
-    places = [stored[cell.key] for cell in cells]
-    trees = {folder: checkpoint.load(folder) for folder in {place.folder for place in places}}
-    shapes, treedef = jax.tree.flatten(progress_shape(structure))
-    rows = (
-        np.array([trees[place.folder][str(i)][place.row] for place in places], shape.dtype).reshape(-1, *shape.shape)
-        for i, shape in enumerate(shapes)
-    )
-    return jax.tree.unflatten(treedef, rows)
 
 
 def fitted(
@@ -238,21 +237,24 @@ def free_memory(mesh: Mesh) -> int:
     return max(free // len(mesh.local_devices), 1)
 
 
-def describe_plan(config: Config, missing: Sequence[tuple[Structure, int]], num_cells: int) -> str:
+def describe_plan(config: Config, missing: Sequence[resume.Missing], num_cells: int) -> str:
     """What there is to do, in a line: programs, chunks and bytes."""
 
     def size_of(tree: Any) -> int:
         return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
     size = config.execution.cells_per_chunk
-    programs = len({structure.config for structure, _ in missing})
-    chunks = sum(-(-len(structure.cells) // size) for structure, _ in missing)
-    shapes = [(len(structure.cells), progress_shape(structure.config)) for structure, _ in missing]
+    structures = [part.structure for part in missing]
+    programs = len({structure.config for structure in structures})
+    chunks = sum(-(-len(structure.cells) // size) for structure in structures)
+    shapes = [(len(structure.cells), progress_shape(structure.config)) for structure in structures]
     disk = sum(cells * size_of(shape.record) for cells, shape in shapes)
     memory = max((min(size, cells) * size_of(shape) for cells, shape in shapes), default=0)
     cells = sum(cells for cells, _ in shapes)
+    begun = sum(len(part.structure.cells) for part in missing if part.recorded)
+    going_on = f", {begun} of them from where they are" if begun else ""
     return (
-        f"{cells} of {num_cells} runs to train: {programs} programs, {chunks} chunks of at most {size} runs, "
+        f"{cells} of {num_cells} runs to train{going_on}: {programs} programs, {chunks} chunks of at most {size} runs, "
         f"{disk / 1e6:.1f} MB on disk before compression, {memory / 1e6:.1f} MB of results in memory at a time"
     )
 
@@ -383,7 +385,7 @@ def run_chunk(
     mesh: Mesh,
     cells_per_batch: int,
     cells_per_chunk: int,
-    begun: tuple[int, train.Progress] | None = None,
+    begun: tuple[int, train.Progress | None] = (0, None),
     keep: Callable[[int, train.Progress], None] = lambda recorded, progress: None,
 ) -> train.Record:
     """Trains the cells of one chunk; gives their records as arrays of all devices, each cell in the row of its deal.
@@ -394,7 +396,7 @@ def run_chunk(
       mesh: the devices, of all processes.
       cells_per_batch: how many cells a device runs at a time.
       cells_per_chunk: how many cells a full chunk has.
-      begun: where training goes on: how many recorded steps are done, and the progress of this process's cells.
+      begun: where training goes on: how many recorded steps are done, and the progress of this process's cells if any.
       keep: called after every `checkpoint_steps` steps, but not after the last, with how many recorded steps are done
         and the progress, as arrays of all devices that it must not keep itself.
     """
@@ -404,7 +406,7 @@ def run_chunk(
     # Rows of padding repeat the first cell.
     values = jax.tree.map(lambda stack: _global(stack[np.maximum(dealt.cells, 0)], runs), values)
     num_batches = _known_to_all(dealt.num_batches, runs)
-    first, progress = begun or (0, None)
+    first, progress = begun
     progress = _place(progress, structure, dealt, runs)
     for last in _ends(structure, first):
         schedule = jax.tree.map(lambda array: _known_to_all(array, everywhere), make_schedule(structure, first, last))

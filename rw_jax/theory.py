@@ -1,17 +1,14 @@
-"""Closed forms and exact recursions that training is compared with."""
+"""Closed forms and exact recursions that training is compared with, in float64 NumPy."""
 
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 
 def first_step_value_matrix(
-    transition_KxK: jax.Array, walk_length: int, learning_rate: ArrayLike, epsilon: ArrayLike
-) -> jax.Array:
-    """V(1) = eta / (eps N K) sum_{i=1}^{N-1} (Pi^T)^{N-i}, float[K, K] (Lemma C.1).
+    transition_KxK: np.ndarray, walk_length: int, learning_rate: float, epsilon: float
+) -> np.ndarray:
+    """V(1) = eta / (eps N K) sum_{i=1}^{N-1} (Pi^T)^{N-i}, float64[K, K] (Lemma C.1).
 
     The value matrix after one step of gradient descent on the expected log-loss, from zero weights. It holds for
     every chain whose states are uniform at all times, as those of the circle are; W does not move in that step.
@@ -22,11 +19,12 @@ def first_step_value_matrix(
       learning_rate: eta.
       epsilon: that of the log-loss.
     """
-    power_KxK, sum_KxK = jnp.eye(len(transition_KxK), dtype=transition_KxK.dtype), jnp.zeros_like(transition_KxK)
+    transposed_KxK = np.asarray(transition_KxK, np.float64).T
+    power_KxK, sum_KxK = np.eye(len(transposed_KxK)), np.zeros_like(transposed_KxK)
     for _ in range(walk_length - 1):
-        power_KxK = power_KxK @ transition_KxK.T
+        power_KxK = power_KxK @ transposed_KxK
         sum_KxK += power_KxK
-    return learning_rate / (epsilon * walk_length * len(transition_KxK)) * sum_KxK
+    return learning_rate / (epsilon * walk_length * len(transposed_KxK)) * sum_KxK
 
 
 def token_correlations(num_nodes: int, p: float, walk_length: int) -> np.ndarray:

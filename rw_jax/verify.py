@@ -11,7 +11,6 @@ judges a finished one anew without training.
 import contextlib
 import dataclasses
 import io
-import logging as python_logging
 import sys
 from pathlib import Path
 
@@ -33,7 +32,15 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
     Args:
       config: the setting around which they are made; its grid is not looked at.
       quick: whether to make them tiny.
+
+    Raises:
+      ConfigError: if the config is of another model, task, start or loss than the claims, or does not go with a study.
     """
+    for axis, assumed in _ASSUMED.items():
+        if config.value(axis) != assumed:
+            raise ConfigError(
+                f"{AXES[axis]} is {config.value(axis)!r}, but must be {assumed!r}, as the claims assume it."
+            )
 
     def width(length: int) -> int:
         return max(length, round(config.model.position_width * (length / config.task.walk_length) ** 1.5))
@@ -58,6 +65,7 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
     wide = (*(round(1 - p, 3) for p in reversed(near_1)), 0.5, *near_1)
     # In a quick report, samples are few and short.
     short: Fields = {"walks": 100, "test_walks": 50, **one_length(13)} if quick else {}
+    many = 512  # in a chunk where there are thousands of short runs: to save and to read one takes a tenth of a second
     few: Fields = {"walks": 100, "test_walks": 50} if quick else {}
     return {
         "population": _study(
@@ -95,7 +103,7 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
                 "p": (0.5, 0.9) if quick else (0.5, 0.7, 0.9, 0.97, 0.99),
                 **seeds(20),
             },
-            {"steps": 5 if quick else 30, **short},
+            {"steps": 5 if quick else 20, **short},
             keep=(1, 2),
         ),
         "length": _study(
@@ -114,20 +122,23 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
             config,
             "success_by_length",
             {**lengths(*((7, 13) if quick else (7, 13, 25, 49, 97, 193))), "p": wide, **seeds(100)},
-            {"steps": 5 if quick else 25, **few},
+            {"steps": 5 if quick else 15, **few},
             zipped=by_length,
+            cells_per_chunk=many,
         ),
         "success_by_nodes": _study(
             config,
             "success_by_nodes",
             {"num_nodes": (6,) if quick else (5, 6, 8, 12, 16, 24), "p": wide, **seeds(100)},
-            {"steps": 5 if quick else 25, **short},
+            {"steps": 5 if quick else 15, **short},
+            cells_per_chunk=many,
         ),
         "success_by_walks": _study(
             config,
             "success_by_walks",
             {"walks": (100,) if quick else (100, 300, 1000, 3000, 10_000), "p": wide, **seeds(100)},
-            {"steps": 5 if quick else 25, **short},
+            {"steps": 5 if quick else 15, **short},
+            cells_per_chunk=many,
         ),
         "many_nodes": _study(
             config,
@@ -166,6 +177,15 @@ def studies(config: Config, quick: bool) -> dict[str, Config]:
     }
 
 
+_ASSUMED = {
+    "task": "circle",
+    "form": "reduced",
+    "unit_length": "none",
+    "feed_forward_width": 0,
+    "init": "zero",
+    "loss": "log",
+}
+
 Fields = dict[str, Scalar]
 Axes = dict[str, tuple[Scalar, ...]]
 
@@ -179,6 +199,7 @@ def _study(
     zipped: tuple[str, ...] = (),
     keep: tuple[int, ...] = (),
     precision: str | None = None,
+    cells_per_chunk: int = 64,
 ) -> Config:
     """The config with this grid and these fields, measured only at the steps that keep parameters.
 
@@ -191,6 +212,7 @@ def _study(
         changed,
         name=f"{config.name}_{name}",
         record=dataclasses.replace(changed.record, every=max(steps, 1), parameters=keep),
+        execution=dataclasses.replace(changed.execution, cells_per_chunk=cells_per_chunk),
         precision=precision or config.precision,
         grid=tuple((axis, tuple(grid[axis])) for axis in AXES if axis in grid),
         zipped=(zipped,) if zipped else (),
@@ -234,19 +256,19 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple
     if quick and not any(word.startswith(("--workdir", "-workdir")) for word in words):
         words.append("--workdir=runs/verify_quick")
     command = main.parse(words, flag_values)
+    for flag in ("dry_run", "strict", "distributed"):
+        if getattr(command, flag):
+            main.refuse(f"--{flag} is given, but a report knows --config, --config.FIELD, --workdir and --quick only.")
     return command.config, command.workdir, quick
 
 
 def _main(arguments: tuple[Config, Path, bool]) -> None:
     config, workdir, quick = arguments
-    # One plain line per message, and of JAX only warnings.
-    logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
-    python_logging.getLogger("jax").setLevel(python_logging.WARNING)
+    main.log_plainly()
     try:
         written = run(config, workdir, quick)
     except ConfigError as error:
-        print("rw_jax:", *str(error).split(), file=sys.stderr)
-        sys.exit(2)
+        main.refuse(error)
     for line in written.verdicts():
         print(line)
     print(f"The report is {written.path}; report.md, report.json and figures are beside it.")

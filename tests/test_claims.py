@@ -48,14 +48,14 @@ def test_a_setting_agrees_if_its_interval_lies_inside_and_disagrees_if_it_lies_o
     ("agrees", "word"),
     [
         ([True, True], HOLDS),
-        ([True, None], HOLDS),
+        ([True, None], PARTLY),
         ([False, False], FAILS),
         ([False, None], FAILS),
         ([True, False], PARTLY),
         ([None, None], UNTESTABLE),
     ],
 )
-def test_the_verdict_is_of_the_settings_that_are_decided(agrees, word):
+def test_a_claim_holds_if_every_setting_agrees_and_fails_if_none_does(agrees, word):
     rows = pd.DataFrame({"p": [0.5, 0.7], "agrees": pd.Series(agrees, dtype=object)})
     found = claims.verdict(rows, ("p",))
     assert found.word == word
@@ -67,6 +67,8 @@ def test_where_a_claim_holds_is_told_by_one_label_or_by_two():
     assert claims.where(rows, ("p", "K")) == "K = 5 to 8"
     rows["agrees"] = [True, True, True, True, True, False, True, False]
     assert claims.where(rows, ("p", "K")) == "p = 0.5: any K; p = 0.7: K = 5, 8"
+    rows["agrees"] = pd.Series([True, None, True, True, True, False, True, False], dtype=object)
+    assert claims.where(rows, ("p", "K")) == "p = 0.5: K = 5, 8, 12; p = 0.7: K = 5, 8"  # what is undecided is not told
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)

@@ -1,6 +1,7 @@
 """Several processes, with several CPU devices, on one sweep: on the loopback interface of this machine."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +33,8 @@ import sys
 import jax
 jax.config.update("jax_disable_most_optimizations", True)
 from absl import flags
-from rw_jax import main
+from rw_jax import interruption, main
+interruption.leave_when_told(interruption.CONTINUE)
 main.main(main.parse(sys.argv, flags.FLAGS), lambda run, folder: None)
 """
 
@@ -43,13 +45,14 @@ def start(workdir: Path, processes: int, devices: int, *argv: str) -> list[subpr
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     job = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(processes)}
-    command = [sys.executable, "-c", PROCESS, *STUDY, f"--workdir={workdir}", *argv]
+    if processes > 1:
+        argv = (*argv, "--distributed")
     return [
         subprocess.Popen(
-            [*command, *(["--distributed"] if processes > 1 else [])],
+            [sys.executable, "-c", PROCESS, *STUDY, f"--workdir={workdir}", *argv],
             cwd=ROOT,
             env=os.environ
-            | (job | {"JAX_PROCESS_ID": str(i)} if processes > 1 else {})
+            | (job | {"JAX_PROCESS_ID": str(i)} if "--distributed" in argv else {})
             | {"JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -98,6 +101,20 @@ def test_any_number_of_devices_and_processes_leaves_the_same_run_directory(proce
     for code, said in finish(start(tmp_path / "run", processes, devices)):
         assert code == 0, said
     assert contents_by_label(tmp_path / "run") == alone
+
+
+def test_a_process_of_a_job_leaves_when_it_is_told(tmp_path):
+    (job,) = start(tmp_path / "run", 1, 1, "--distributed", "--config.training.steps=100000000")
+    while not list((tmp_path / "run").glob("unfinished/*")):
+        assert job.poll() is None
+        time.sleep(0.01)
+    job.send_signal(signal.SIGTERM)
+    try:
+        said = job.communicate(timeout=30)[1]
+    finally:
+        job.kill()
+    assert job.returncode == 143
+    assert "rw_jax: SIGTERM: what is finished is kept" in said
 
 
 @pytest.mark.slow

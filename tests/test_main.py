@@ -247,7 +247,7 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "todo.txt").write_text("text")
     for name, text in {
-        "other": tiny_study(seed=(0, 1, 2), fields={"training.steps": 7}).to_json(),
+        "other": tiny_study(seed=(0, 1, 2), fields={"study_seed": 7}).to_json(),
         "no_json": "{",
         "no_object": "[]",
         "older": '{"name": "tiny"}',
@@ -260,7 +260,7 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
         "file": ["a file"],
         "file/below": ["Not a directory"],
         "notes": ["notes", "not a run directory", "config.json"],
-        "other": ["another config", "grid.seed: (0, 1, 2), (0, 1)", "training.steps: 7, 5"],
+        "other": ["another config", "grid.seed: (0, 1, 2), (0, 1)", "study_seed: 7, 0"],
         "no_json": ["config.json", "not JSON"],
         "no_object": ["config.json", "not an object"],
         "older": ["config.json", "task is missing"],

@@ -1,5 +1,6 @@
 """A whole grid: a run's numbers are its own, an interrupted sweep ends with the same, and what is said on the way."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -150,6 +151,74 @@ def test_a_larger_grid_trains_only_what_it_adds_and_says_so(values_run, sweep_on
     assert load_run(folder).config == larger
     sweep_once(larger, folder)
     assert "all 12 runs of this config are there" in capsys.readouterr().out
+
+
+def test_more_steps_go_on_from_the_last_one_to_the_bits_of_a_training_in_one_go(
+    values_run, sweep_once, tmp_path, capsys, caplog
+):
+    folder = shutil.copytree(values_run, tmp_path / "run")
+    longer = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"training.steps": 9})
+    caplog.set_level(logging.INFO)
+    sweep_once(longer, folder)
+    assert "9 of 9 runs to train, 6 of them from where they are" in caplog.text
+    assert "9 of 9 runs trained in" in capsys.readouterr().out
+    assert stored_records(folder) == stored_records(sweep_once(longer))
+    assert load_run(folder).steps == (0, 2, 9)  # and no longer the last step of the shorter runs
+    sweep_once(longer, folder)
+    assert "all 9 runs of this config are there" in capsys.readouterr().out
+
+
+def test_more_steps_go_on_from_the_progress_of_shorter_runs_in_their_midst(values_study, sweep_once, tmp_path, caplog):
+    folder, save = tmp_path / "run", sweep.save_cells
+
+    def save_no_chunk(where, *what):
+        if where.name == "chunks":
+            raise KeyboardInterrupt
+        return save(where, *what)
+
+    shorter = dataclasses.replace(
+        values_study, execution=dataclasses.replace(values_study.execution, checkpoint_steps=2)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "save_cells", save_no_chunk)
+        with pytest.raises(KeyboardInterrupt):
+            sweep_once(shorter, folder)
+    caplog.set_level(logging.INFO)
+    longer = shorter.replace(steps=9)
+    sweep_once(longer, folder)
+    assert "6 of 6 runs to train, 4 of them from where they are" in caplog.text
+    assert stored_records(folder) == stored_records(sweep_once(longer))
+
+
+def test_the_shorter_command_still_runs_after_a_longer_one_that_finished_nothing(
+    values_run, values_study, sweep_once, tmp_path, capsys
+):
+    folder = shutil.copytree(values_run, tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "_train_chunk", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sweep.run(values_study.replace(steps=9), folder, draw_nothing)
+    sweep_once(values_study, folder)
+    assert "0 of 6 runs trained in" in capsys.readouterr().out
+    assert stored_records(folder) == stored_records(values_run)
+    assert load_run(folder).config == values_study
+
+
+def test_a_label_of_steps_is_a_run_of_its_own_and_not_the_beginning_of_another(sweep_once):
+    workdir = sweep_once(tiny_study(steps=(3, 5)))
+    before = contents(workdir)
+    for study in (tiny_study(steps=(5,)), tiny_study(fields={"training.steps": 5}), tiny_study(steps=(5, 9))):
+        with pytest.raises(ConfigError, match=r"grid\.steps: \(3, 5\)"):
+            sweep.run(study, workdir, draw_nothing)
+    assert contents(workdir) == before
+
+
+def test_more_steps_are_refused_where_the_shorter_runs_record_other_steps(sweep_once):
+    workdir = sweep_once(tiny_study(p=(0.5,), fields={"record.every": 2}))
+    before = contents(workdir)
+    with pytest.raises(ConfigError, match=r"training\.steps: 5, 9"):  # 5 is recorded as the last step only
+        sweep.run(tiny_study(p=(0.5,), fields={"record.every": 2, "training.steps": 9}), workdir, draw_nothing)
+    assert contents(workdir) == before
 
 
 def test_a_grid_that_leaves_out_a_run_or_changes_one_is_refused(values_run):

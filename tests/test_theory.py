@@ -15,7 +15,7 @@ from tests.studies import tiny_study
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize(("num_nodes", "walk_length"), [(3, 3), (5, 6)])
-def test_first_value_matrix_is_the_mean_of_target_times_sum_of_tokens(num_nodes, walk_length, p, float64):
+def test_first_value_matrix_is_the_mean_of_target_times_sum_of_tokens(num_nodes, walk_length, p):
     learning_rate, epsilon = 2.0, 0.1
     walks = oracle.all_walks(num_nodes, walk_length)
     expected_KxK = np.zeros((num_nodes, num_nodes))
@@ -23,7 +23,7 @@ def test_first_value_matrix_is_the_mean_of_target_times_sum_of_tokens(num_nodes,
         for state in walk[:-1]:
             # At V = 0 the loss has slope -1/eps in f_y, and f_y has slope 1/N in V[y, s] for each token s.
             expected_KxK[walk[-1], state] += learning_rate * probability / (epsilon * walk_length)
-    transition_KxK = jnp.asarray(oracle.transition_matrix(num_nodes, p))
+    transition_KxK = oracle.transition_matrix(num_nodes, p)
     actual_KxK = theory.first_step_value_matrix(transition_KxK, walk_length, learning_rate, epsilon)
     np.testing.assert_allclose(actual_KxK, expected_KxK, rtol=1e-13)
 
@@ -93,6 +93,6 @@ def test_the_distance_of_the_square_root_is_that_of_the_matrices_and_of_their_co
         assert direction_distance(matrix, np.sqrt(matrix)) == pytest.approx(theory.square_root_distance(p), abs=1e-7)
 
 
-def test_the_first_step_of_a_deterministic_walk_is_lemma_c1s(float64):
-    exact = theory.first_step_value_matrix(jnp.asarray(oracle.transition_matrix(5, 1.0)), 16, 2.0, 0.1)
+def test_the_first_step_of_a_deterministic_walk_is_lemma_c1s():
+    exact = theory.first_step_value_matrix(oracle.transition_matrix(5, 1.0), 16, 2.0, 0.1)
     np.testing.assert_allclose(exact, theory.symmetric_first_value(5, 16, 2.0, 0.1), rtol=1e-12)

@@ -95,7 +95,7 @@ def test_the_first_step_on_the_population_is_that_of_lemma_c1(form, float64):
         zero = jax.jit(lambda values, config=config: train.init(config, values).params)(train.run_values(config))
         params, loss, _ = stepper(config)(zero, population(num_nodes, walk_length, p), epsilon, learning_rate)
         assert float(loss) == pytest.approx(-np.log(epsilon), rel=1e-14)
-        transition_KxK = jnp.asarray(oracle.transition_matrix(num_nodes, p))
+        transition_KxK = oracle.transition_matrix(num_nodes, p)
         expected_KxK = theory.first_step_value_matrix(transition_KxK, walk_length, learning_rate, epsilon)
         np.testing.assert_allclose(params.pop("value"), expected_KxK, rtol=1e-13)
         # A circulant matrix, as in Lemma C.2, to rounding.

@@ -16,6 +16,7 @@ from absl import flags
 from rw_jax import claims, report, sweep, verify
 from rw_jax.config import Config, ConfigError
 from rw_jax.grid import expand
+from tests.studies import assert_sentence
 
 CONFIG = "--config=configs/verify.py"
 
@@ -160,6 +161,24 @@ def test_a_field_that_does_not_fit_is_one_sentence_and_exit_code_2(capsys):
     with pytest.raises(SystemExit, match="2"):
         parse(CONFIG, "--config.task.p=7")
     assert "task.p is 7.0, but must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--dry_run", "--strict", "--distributed"])
+def test_a_flag_of_sweeps_that_a_report_does_not_know_is_refused(flag, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse(CONFIG, flag)
+    assert_sentence(capsys.readouterr().err.strip())
+
+
+@pytest.mark.parametrize(
+    ("field", "right"),
+    [("model.unit_length=keys", "none"), ("model.form=full", "reduced"), ("training.loss=hinge", "log")],
+)
+def test_another_model_or_loss_than_that_of_the_claims_is_refused(field, right):
+    config, _, _ = parse(CONFIG, f"--config.{field}")
+    with pytest.raises(ConfigError, match=f"but must be '{right}', as the claims assume it") as refused:
+        verify.studies(config, quick=True)
+    assert_sentence(str(refused.value))
 
 
 def test_the_full_studies_are_as_large_as_promised():

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from rw_jax.config import AXES, Config, Scalar
-from rw_jax.grid import Cell, recorded_steps
+from rw_jax.grid import Cell
 from rw_jax.run_dir import Run, RunError, same_label
 from rw_jax.statistics import mean_interval
 
@@ -100,13 +100,6 @@ def drawn_runs(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
     if not chosen:
         chosen = [list(by_p)[i] for i in sorted({round(i) for i in np.linspace(0, len(by_p) - 1, 4)})]
     return {p: by_p[p] for p in chosen}
-
-
-def metric_of(run: Run, name: str, cells: Sequence[Cell]) -> np.ndarray:
-    """A metric of runs that differ in their seed alone at their T recorded steps, float[runs, T]."""
-    recorded = np.searchsorted(run.metrics["step"].values, recorded_steps(cells[0].config))
-    values = run.metrics[name].values
-    return np.stack([values[cell.index][recorded] for cell in cells])
 
 
 def estimate_columns(samples: np.ndarray) -> pd.DataFrame:

@@ -26,14 +26,13 @@ from rw_jax.plots.drawing import (
     label_text,
     legend_below,
     line_styles,
-    metric_of,
     runs_by_p,
     set_title,
     show_attention,
     show_matrix,
     unit_value_matrices,
 )
-from rw_jax.run_dir import Run
+from rw_jax.run_dir import Run, metric_of
 from rw_jax.statistics import first_step, median_interval, rate_interval
 from rw_jax.train import transition_to_compare
 

@@ -17,11 +17,10 @@ from rw_jax.plots.drawing import (
     Picture,
     band,
     estimate_columns,
-    metric_of,
     runs_by_p,
     set_title,
 )
-from rw_jax.run_dir import Run
+from rw_jax.run_dir import Run, metric_of
 from rw_jax.statistics import mean_interval
 
 _SMALLEST_SPREAD = 1e-17

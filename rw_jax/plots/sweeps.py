@@ -25,7 +25,6 @@ from rw_jax.plots.drawing import (
     label_text,
     legend_below,
     line_styles,
-    metric_of,
     runs_by_p,
     save,
     set_title,
@@ -33,7 +32,7 @@ from rw_jax.plots.drawing import (
     show_matrix,
     unit_value_matrices,
 )
-from rw_jax.run_dir import Run
+from rw_jax.run_dir import Run, metric_of
 from rw_jax.train import transition_to_compare
 
 _LARGEST_NUMBER_OF_SETTINGS = 6
