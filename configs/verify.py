@@ -6,7 +6,7 @@ The studies of the report (`rw_jax.verify.studies`) start from this setting and 
 
     python -m rw_jax.main --config=configs/verify.py
 
-trains its one run. Time: the report takes some 20 minutes on 2 cores, a second call a minute. Expect Theorem 4.1
+trains its one run. Time: the report takes 13 minutes on 2 cores, a second call a minute. Expect Theorem 4.1
 to hold as worded; of Theorem 3.1 accuracy and attention, unless nodes are many, and the limit of V only at p = 1/2.
 """
 

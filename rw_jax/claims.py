@@ -123,13 +123,14 @@ def where(rows: pd.DataFrame, labels: Sequence[str]) -> str:
     if len(labels) < 2:
         return "in some of its settings"
     first, second = labels[:2]
-    parts = []
+    where_always: dict[str, set[Any]] = {}
     for value, group in rows.groupby(first):
         tested = set(group[second])
         always = {label for label in tested if agrees[group.index[group[second] == label]].all()}
         if always:
             shown = f"any {second}" if always == tested else f"{second} = {_listed(always, tested)}"
-            parts.append(f"{first} = {_word(value)}: {shown}")
+            where_always.setdefault(shown, set()).add(value)
+    parts = (f"{first} = {_listed(values, set(rows[first]))}: {shown}" for shown, values in where_always.items())
     return "; ".join(parts) or f"some of its settings, with no {first} and {second} for all other labels"
 
 

@@ -84,10 +84,10 @@ def main(argv: list[str]) -> None:
     print(f"Everything is in {path}.")
 
 
-def in_own_process(what: str) -> Any:
-    """Has this script measure one thing, and reads what it prints."""
+def in_own_process(what: str, **variables: str) -> Any:
+    """Has this script measure one thing, with environment variables if any, and reads what it prints."""
     command = [sys.executable, __file__, f"--runs={_RUNS.value}", f"--measure={what}"]
-    environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}  # every first call compiles
+    environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false", **variables}  # every first call compiles
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     return json.loads(output.splitlines()[-1])
 
@@ -359,23 +359,25 @@ def show(table: rich.table.Table) -> None:
 
 
 def print_scaling() -> list[dict]:
-    """Whole sweeps, metrics at every step, against runs, steps, walks and walk length."""
+    """Whole sweeps, metrics at every step, against CPU devices, runs, steps, walks and walk length."""
     settings = [
+        *({"runs": 1_000, "devices": devices} for devices in (1, 2)),
         *({"runs": runs} for runs in (100, 1_000, 10_000)),
         *({"runs": 100, "steps": steps} for steps in (100, 200, 400)),
         *({"runs": 100, "walks": walks, "test_walks": walks} for walks in (2_000, 4_000)),
         *({"runs": 100, "walk_length": length} for length in (193, 385)),
     ]
-    table = rich.table.Table("changed from configs/base.py", "runs", "seconds", "ms per run", "peak memory, MiB")
+    table = rich.table.Table("changed from configs/base.py", "runs", "seconds", "runs per second", "peak memory, MiB")
     results = []
     for setting in settings:
-        measured = in_own_process(f"sweep:{json.dumps(setting)}")
+        fields = {name: value for name, value in setting.items() if name != "devices"}
+        devices = {"JAX_NUM_CPU_DEVICES": str(setting["devices"])} if "devices" in setting else {}
+        measured = in_own_process(f"sweep:{json.dumps(fields)}", **devices)
         results.append({**setting, **measured})
         changed = ", ".join(f"{name} = {value}" for name, value in setting.items() if name != "runs") or "nothing"
         seconds, runs = measured["s"], setting["runs"]
-        table.add_row(
-            changed, f"{runs:,}", f"{seconds:.1f}", f"{1e3 * seconds / runs:.1f}", f"{measured['peak_MiB']:.0f}"
-        )
+        numbers = (f"{seconds:.1f}", f"{runs / seconds:.0f}", f"{measured['peak_MiB']:.0f}")
+        table.add_row(changed, f"{runs:,}", *numbers)
     show(table)
     return results
 

@@ -20,11 +20,12 @@ def test_a_map_has_every_share_at_its_place_and_says_the_labels():
     assert axes.get_ylabel() == "N, walk length"
 
 
-def test_training_and_recursion_are_drawn_apart_and_named_by_what_they_are():
+@pytest.mark.parametrize("exponents", [(0.5, 0.5), (-0.5, 0.0), (-0.5, -0.4)])
+def test_training_and_recursion_are_drawn_apart_and_named_by_what_they_are(exponents):
     points = pd.DataFrame(
         [
-            {"p": p, "source": source, "quantity": "β", "step": step, "value": p * step**0.5}
-            for p in (0.5, 0.9)
+            {"p": p, "source": source, "quantity": "β", "step": step, "value": p * step**exponent}
+            for p, exponent in zip((0.5, 0.9), exponents, strict=True)
             for source, last in (("training", 100), ("recursion", 10_000))
             for step in (10, last)
         ]
@@ -32,9 +33,23 @@ def test_training_and_recursion_are_drawn_apart_and_named_by_what_they_are():
     axes = theorems.courses(points).axes[0]
     assert axes.get_ylabel() == "β"
     drawn = [line.get_xydata()[-1] for line in axes.lines[:4]]
-    np.testing.assert_allclose(drawn, [[100, 5], [10_000, 50], [100, 9], [10_000, 90]])
+    expected = [[step, p * step**e] for p, e in zip((0.5, 0.9), exponents, strict=True) for step in (100, 10_000)]
+    np.testing.assert_allclose(drawn, expected)
     slope = axes.lines[4].get_xydata()
-    assert np.log(slope[1, 1] / slope[0, 1]) / np.log(slope[1, 0] / slope[0, 0]) == pytest.approx(0.5)
+    assert np.log(slope[1, 1] / slope[0, 1]) / np.log(slope[1, 0] / slope[0, 0]) == pytest.approx(exponents[0])
+
+
+@pytest.mark.parametrize("number", [2, 10])
+def test_every_entry_of_a_legend_is_inside_the_figure(number):
+    points = pd.DataFrame(
+        [{"p": p, "N": N, "estimate": -N * p, "low": -N, "high": 0} for p in np.arange(number) / 10 for N in (7, 12)]
+    )
+    figure = theorems.decay(points)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert (box.x0, box.y0) >= (0, 0)
+    assert box.x1 <= figure.bbox.x1
+    assert len(figure.legends[0].get_texts()) == number
 
 
 def test_the_decay_has_its_fitted_line():

@@ -32,7 +32,7 @@ def courses(points: pd.DataFrame) -> Figure:
     axes.set(xlabel="T, gradient descent steps (points: training; lines: recursion)", xscale="log", yscale="log")
     axes.set_ylabel(points["quantity"].iloc[0])
     _slope_mark(axes, points)
-    legend_below(figure, axes)
+    legend_below(figure, axes, columns=4)
     return figure
 
 
@@ -49,7 +49,7 @@ def decay(points: pd.DataFrame) -> Figure:
         slope, intercept = np.polyfit(group["N"], group["estimate"], 1)
         axes.plot(group["N"], intercept + slope * group["N"], color=style["color"], linewidth=0.8)
     axes.set(xlabel="N, walk length", ylabel="log(1 − parent weight), worst walk")
-    legend_below(figure, axes)
+    legend_below(figure, axes, columns=4)
     return figure
 
 
@@ -64,7 +64,7 @@ def errors_against_walks(points: pd.DataFrame) -> Figure:
     for (p, group), style in zip(points.groupby("p"), _styles(), strict=False):
         _with_intervals(axes, group["walks"], group, {**style, "linestyle": "-", "linewidth": 1}, f"p = {p:g}")
     axes.set(xlabel="training walks", ylabel="relative error of V(1)", xscale="log", yscale="log")
-    legend_below(figure, axes)
+    legend_below(figure, axes, columns=4)
     return figure
 
 
@@ -95,7 +95,7 @@ def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
     axes.set(xlabel=label, ylabel="share of seeds", xscale=scale, ylim=(-0.03, 1.03))
     if scale == "linear":
         axes.set_xticks(sorted(set(points[column])))
-    legend_below(figure, axes)
+    legend_below(figure, axes, columns=4)
     return figure
 
 
@@ -164,9 +164,9 @@ def _with_intervals(axes: Axes, x: pd.Series, group: pd.DataFrame, style: dict[s
 
 def _slope_mark(axes: Axes, points: pd.DataFrame) -> None:
     """A dashed line of slope -1/2 or 1/2, whichever way the quantity goes, over the last factor of 100."""
-    last = points[points["source"] == "recursion"].sort_values("step")
-    x = np.array([last["step"].max() / 100, last["step"].max()])
-    falls = last["value"].iloc[-1] < last["value"].iloc[0]
-    y = last["value"].min() * np.array([10, 1]) if falls else last["value"].max() * np.array([0.1, 1])
-    axes.plot(x, y * 0.8 if falls else y * 1.25, color="black", linestyle="--", linewidth=0.8,
-              label="slope −1/2" if falls else "slope 1/2")  # fmt: skip
+    recursion = points[points["source"] == "recursion"].sort_values("step")
+    ends = recursion.groupby("p")["value"].agg(["first", "last"])
+    falls = np.log(ends["last"] / ends["first"]).sum() < 0
+    x = np.array([recursion["step"].max() / 100, recursion["step"].max()])
+    y = 0.8 * ends["last"].min() * np.array([10, 1]) if falls else 1.25 * ends["last"].max() * np.array([0.1, 1])
+    axes.plot(x, y, color="black", linestyle="--", linewidth=0.8, label="slope −1/2" if falls else "slope 1/2")
