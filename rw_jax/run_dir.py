@@ -414,15 +414,23 @@ class Run:
     def cell(self, **labels: Scalar) -> Cell:
         """The cell with these labels. Errors as `params`."""
         index = []
-        for dimension in self.grid.dimensions:
+        for dimension, places in zip(self.grid.dimensions, self._places_of_labels, strict=True):
             given = {axis: labels.pop(axis) for axis in dimension.axes if axis in labels}
-            index.append(_place(dimension, given))
+            place = None
+            with contextlib.suppress(TypeError):  # what is no label need not be hashable
+                place = places.get(tuple(given.get(axis) for axis in dimension.axes))
+            index.append(_place(dimension, given) if place is None else place)
         for axis, label in labels.items():
             if axis not in AXES:
                 raise RunError(f"{axis} is no axis of a grid; the axes of this run are {_listed(self._axes)}.")
             if not same_label(label, self.config.value(axis)):
                 raise RunError(f"{axis} is {label!r}, but this run has {self.config.value(axis)!r} only.")
         return self._cells[tuple(index)]
+
+    @functools.cached_property
+    def _places_of_labels(self) -> list[dict[tuple[Scalar | None, ...], int]]:
+        """For each dimension the place of its labels: to look through all of them for each of many cells takes long."""
+        return [{labels: i for i, labels in enumerate(dimension.labels)} for dimension in self.grid.dimensions]
 
     @functools.cached_property
     def _axes(self) -> tuple[str, ...]:
