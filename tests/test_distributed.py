@@ -94,9 +94,8 @@ def alone(tmp_path_factory):
     return contents_by_label(workdir)
 
 
-@pytest.mark.parametrize(
-    ("processes", "devices"), [(2, 2), *(pytest.param(*job, marks=pytest.mark.slow) for job in ((1, 4), (3, 1)))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (1, 4), (3, 1)])
 def test_any_number_of_devices_and_processes_leaves_the_same_run_directory(processes, devices, alone, tmp_path):
     for code, said in finish(start(tmp_path / "run", processes, devices)):
         assert code == 0, said

@@ -309,7 +309,7 @@ RARE = st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 1e30, -1.0, float("nan"), None, "
         },
     )
 )
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_any_config_is_refused_in_a_sentence_or_runs(sweep_once, fields):
     try:
         config = tiny_study(seed=(0, 1, 2), fields=fields)
@@ -417,6 +417,7 @@ def train_in_batches(mesh):
     return train_all
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optimized")
 def test_batches_of_deterministic_walks_keep_equal_weights_to_the_last_bit_for_2000_steps(train_in_batches):
     record = train_in_batches((0.0, 1.0), (0.01, 1.0, 10.0))

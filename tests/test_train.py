@@ -318,15 +318,15 @@ def assert_symmetric(params):
 SYMMETRIC = [
     # (how the runs are trained, K, N, walks, precision, loss)
     (train_one_by_one, 4, 9, 101, "float32", "log"),
-    (train_one_by_one, 4, 9, 101, "float64", "log"),
+    pytest.param(train_one_by_one, 4, 9, 101, "float64", "log", marks=pytest.mark.slow),
     pytest.param(train_one_by_one, 5, 11, 101, "float32", "squared_error", marks=pytest.mark.slow),
-    (train_one_by_one, 5, 11, 101, "float64", "log"),
+    pytest.param(train_one_by_one, 5, 11, 101, "float64", "log", marks=pytest.mark.slow),
     (train_one_by_one, 6, 97, 1000, "float32", "log"),
     pytest.param(train_one_by_one, 6, 25, 101, "float64", "cross_entropy", marks=pytest.mark.slow),
     (train_one_by_one, 7, 15, 101, "float32", "cross_entropy"),
     (train_one_by_one, 7, 15, 101, "float64", "log"),
     pytest.param(train_one_by_one, 12, 25, 101, "float32", "log", marks=pytest.mark.slow),
-    (train_one_by_one, 12, 25, 101, "float64", "hinge"),
+    pytest.param(train_one_by_one, 12, 25, 101, "float64", "hinge", marks=pytest.mark.slow),
     (train_one_by_one, 20, 21, 101, "float32", "log"),
     pytest.param(train_one_by_one, 20, 21, 101, "float64", "cross_entropy", marks=pytest.mark.slow),
     (train_in_a_batch, 7, 15, 101, "float32", "squared_error"),
