@@ -103,7 +103,11 @@ def test_any_number_of_devices_and_processes_leaves_the_same_run_directory(proce
 
 
 def test_a_process_of_a_job_leaves_when_it_is_told(tmp_path):
-    (job,) = start(tmp_path / "run", 1, 1, "--distributed", "--config.training.steps=100000000")
+    long = [
+        f"--config.{field}"
+        for field in ("training.steps=1000000", "record.every=1000", "execution.checkpoint_steps=1000")
+    ]
+    (job,) = start(tmp_path / "run", 1, 1, "--distributed", *long)
     while not list((tmp_path / "run").glob("unfinished/*")):
         assert job.poll() is None
         time.sleep(0.01)
