@@ -1,5 +1,8 @@
 """What is measured on one run at one step, under one table of names."""
 
+import functools
+from collections.abc import Callable
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -42,26 +45,35 @@ def measure(
       value_KxK: V.
     """
     following_KxK = jnp.full_like(value_KxK, jnp.nan) if transition_KxK is None else transition_KxK.T
-    output_KxB, attention_NxB = output
+    output_KxB, attention_LxB = output.output, output.token_attention
     chex.assert_equal_shape([output_KxB, law_KxB])
-    mean_attention_N = mean(attention_NxB, walks.weights)
+    mean_attention_N = mean_attention(output, walks.weights)
     predicted_B = jnp.argmax(output_KxB, axis=0)  # ties go to the smallest label
-    expected_B = jnp.sum(jnp.where(jnp.arange(law_KxB.shape[0])[:, None] == predicted_B, law_KxB, 0), axis=0)
-    spread_B = jnp.max(attention_NxB[:-1], axis=0) - jnp.min(attention_NxB[:-1], axis=0)
+    spread_B = jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
+    of_each_walk = {
+        "accuracy": (predicted_B == walks.targets).astype(law_KxB.dtype),
+        "expected_accuracy": sum_over_states(jnp.where(jnp.arange(len(law_KxB))[:, None] == predicted_B, law_KxB, 0)),
+        "optimal_accuracy": functools.reduce(jnp.maximum, law_KxB),
+        "kl_divergence": kl_divergence(law_KxB, output_KxB),
+        "output_direction_error": direction_error(output_KxB, law_KxB, sum_over_states),
+    }
+    means = mean(jnp.stack(list(of_each_walk.values())), walks.weights)
     return {
-        "accuracy": mean(predicted_B == walks.targets, walks.weights),
-        "expected_accuracy": mean(expected_B, walks.weights),
-        "optimal_accuracy": mean(jnp.max(law_KxB, axis=0), walks.weights),
-        "kl_divergence": mean(kl_divergence(law_KxB, output_KxB), walks.weights),
+        **dict(zip(of_each_walk, means, strict=True)),
         "parent_attention": mean_attention_N[-2],
         "empty_attention": mean_attention_N[-1],
         "parent_is_highest": (jnp.argmax(mean_attention_N) == mean_attention_N.shape[0] - 2).astype(law_KxB.dtype),
         "attention_spread": jnp.max(jnp.where(walks.weights > 0, spread_B, 0)),
-        "output_direction_error": mean(direction_error(output_KxB, law_KxB), walks.weights),
-        "value_direction_error": direction_error(value_KxK, following_KxK, axis=None),
-        "value_sqrt_direction_error": direction_error(value_KxK, jnp.sqrt(following_KxK), axis=None),
-        "value_uniform_direction_error": direction_error(value_KxK, jnp.ones_like(value_KxK), axis=None),
+        "value_direction_error": direction_error(value_KxK, following_KxK, jnp.sum),
+        "value_sqrt_direction_error": direction_error(value_KxK, jnp.sqrt(following_KxK), jnp.sum),
+        "value_uniform_direction_error": direction_error(value_KxK, jnp.ones_like(value_KxK), jnp.sum),
     }
+
+
+def mean_attention(output: Output, weights_B: jax.Array) -> jax.Array:
+    """The mean attention weight of every slot over walks, float[N], the last of the empty slot."""
+    means_L, mean_of_empty = mean(output.token_attention, weights_B), mean(output.empty_attention, weights_B)
+    return jnp.append(means_L, mean_of_empty)
 
 
 def mean(values: jax.Array, weights_B: jax.Array) -> jax.Array:
@@ -70,25 +82,28 @@ def mean(values: jax.Array, weights_B: jax.Array) -> jax.Array:
     return jnp.sum(jnp.where(weights_B > 0, values, 0) * weights_B, axis=-1) / jnp.sum(weights_B)
 
 
-def direction_error(array: jax.Array, reference: jax.Array, axis: int | None = 0) -> jax.Array:
+def sum_over_states(terms_KxB: jax.Array) -> jax.Array:
+    """The sum over the first axis, float[B], as K - 1 additions, which are computed together with what they add."""
+    return functools.reduce(jnp.add, terms_KxB)
+
+
+def direction_error(array: jax.Array, reference: jax.Array, total: Callable[[jax.Array], jax.Array]) -> jax.Array:
     """Distance between two arrays after each is scaled to unit norm; NaN if one is zero.
 
     Args:
-      array: vectors along the first axis, or, with axis None, one matrix.
+      array: one matrix, or vectors along the first axis.
       reference: as array.
-      axis: 0, or None for Frobenius norms of the whole.
+      total: jnp.sum for one matrix, sum_over_states for vectors.
     """
 
     def unit(array):
-        return array / jnp.sqrt(jnp.sum(array**2, axis=axis))
+        return array / jnp.sqrt(total(array**2))
 
-    return jnp.sqrt(jnp.sum((unit(array) - unit(reference)) ** 2, axis=axis))
+    return jnp.sqrt(total((unit(array) - unit(reference)) ** 2))
 
 
 def kl_divergence(law_KxB: jax.Array, output_KxB: jax.Array) -> jax.Array:
     """KL(law || output / sum(output)) of each walk, float[B], in nats."""
-    share_KxB = output_KxB / jnp.sum(output_KxB, axis=0)
-    log_share_KxB = jnp.where(share_KxB <= 0, -jnp.inf, jnp.log(jnp.where(share_KxB <= 0, 1, share_KxB)))
-    possible_KxB = law_KxB > 0
-    log_law_KxB = jnp.log(jnp.where(possible_KxB, law_KxB, 1))
-    return jnp.sum(jnp.where(possible_KxB, law_KxB * (log_law_KxB - log_share_KxB), 0), axis=0)
+    share_KxB = output_KxB / sum_over_states(output_KxB)
+    log_ratio_KxB = jnp.log(jnp.where(share_KxB <= 0, jnp.inf, law_KxB / share_KxB))
+    return sum_over_states(jnp.where(law_KxB > 0, law_KxB * log_ratio_KxB, 0))

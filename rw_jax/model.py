@@ -26,11 +26,18 @@ class Output(NamedTuple):
 
     Attributes:
       output: f(X), float[K, B], not normalised; the prediction is its argmax.
-      attention: float[N, B], softmax weights of the N - 1 tokens and, last, of the empty query slot.
+      token_attention: float[L, B], softmax weights of the L = N - 1 tokens.
+      empty_attention: float[B], softmax weight of the empty query slot.
     """
 
     output: jax.Array
-    attention: jax.Array
+    token_attention: jax.Array
+    empty_attention: jax.Array
+
+    @property
+    def attention(self) -> jax.Array:
+        """Softmax weights of every slot, float[N, B], the last for the empty slot."""
+        return jnp.concatenate([self.token_attention, self.empty_attention[None]])
 
 
 def key_scales(unit_length: str, position_width: int) -> tuple[float, float]:
@@ -124,4 +131,4 @@ class FullTransformer(nn.Module):
 
         one_hot_LxKxB = jax.nn.one_hot(tokens_LxB, K, dtype=key_query_DxD.dtype, axis=1)
         averaged_KxB = jnp.einsum("lb,lkb->kb", attention_NxB[:-1], one_hot_LxKxB)
-        return Output(self.values(averaged_KxB), attention_NxB)
+        return Output(self.values(averaged_KxB), attention_NxB[:-1], attention_NxB[-1])

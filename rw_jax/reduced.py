@@ -63,8 +63,8 @@ class ReducedTransformer(nn.Module):
         mixture = mix(scores, tokens_LxB)
         output_KxB = self.values(mixture.averaged_KxB)
         # The gradient of the output is mix's own; the attention is for looking at.
-        attention_NxB = attention_weights(*jax.lax.stop_gradient((scores, mixture)), tokens_LxB)
-        return Output(output_KxB, attention_NxB)
+        attention_LxB = token_attention(*jax.lax.stop_gradient((scores, mixture)), tokens_LxB)
+        return Output(output_KxB, attention_LxB, mixture.empty_B)
 
 
 class TokenScores(NamedTuple):
@@ -101,7 +101,7 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array) -> Mixture:
     """
     state_factor_K, position_factor_L, empty_score = _factors(scores)
     weights_KxB = state_factor_K[:, None] * sums_by_state(position_factor_L[:, None], tokens_LxB, len(state_factor_K))
-    sums_B = jnp.sum(weights_KxB, axis=0)
+    sums_B = functools.reduce(jnp.add, weights_KxB)
     factor_B, empty_B = _with_empty_slot(sums_B, empty_score)
     # A term that underflowed is smaller than `tiny`; next to a sum this large it is below rounding.
     info = jnp.finfo(sums_B.dtype)
@@ -116,8 +116,8 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array) -> Mixture:
 
 
 def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
-    attention_NxB = _softmax(scores, tokens_LxB)
-    return sums_by_state(attention_NxB[:-1], tokens_LxB, len(scores.state_K)), attention_NxB[-1]
+    attention_LxB, empty_B = _softmax(scores, tokens_LxB)
+    return sums_by_state(attention_LxB, tokens_LxB, len(scores.state_K)), empty_B
 
 
 def _mix_forward(scores, tokens_LxB):
@@ -128,7 +128,7 @@ def _mix_forward(scores, tokens_LxB):
 def _mix_backward(residuals, gradient):
     scores, tokens_LxB, mixture = residuals
     # The derivative of a softmax: each slot's weight times how far its gradient lies above the weighted mean.
-    mean_B = jnp.sum(mixture.averaged_KxB * gradient.averaged_KxB, axis=0)
+    mean_B = functools.reduce(jnp.add, mixture.averaged_KxB * gradient.averaged_KxB)
     excess_KxB = gradient.averaged_KxB - mean_B
 
     def by_factors(scores, factor_B, excess_KxB, tokens_LxB):
@@ -137,7 +137,7 @@ def _mix_backward(residuals, gradient):
         return position_factor_L * jnp.sum(excess_LxB, axis=1)
 
     def token_by_token(scores, factor_B, excess_KxB, tokens_LxB):
-        return jnp.sum(_softmax(scores, tokens_LxB)[:-1] * look_up(excess_KxB, tokens_LxB), axis=1)
+        return jnp.sum(_softmax(scores, tokens_LxB)[0] * look_up(excess_KxB, tokens_LxB), axis=1)
 
     operands = (scores, mixture.factor_B, excess_KxB, tokens_LxB)
     scores_gradient = TokenScores(
@@ -151,16 +151,15 @@ def _mix_backward(residuals, gradient):
 mix.defvjp(_mix_forward, _mix_backward)
 
 
-def attention_weights(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
-    """Attention weights of every slot, float[N, B], the last for the empty slot."""
+def token_attention(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
+    """Attention weights of the tokens, float[L, B]."""
 
     def by_factors(scores, mixture, tokens_LxB):
         state_factor_K, position_factor_L, _ = _factors(scores)
-        weights_LxB = position_factor_L[:, None] * look_up(state_factor_K[:, None] * mixture.factor_B, tokens_LxB)
-        return jnp.concatenate([weights_LxB, mixture.empty_B[None]])
+        return position_factor_L[:, None] * look_up(state_factor_K[:, None] * mixture.factor_B, tokens_LxB)
 
     def token_by_token(scores, mixture, tokens_LxB):
-        return _softmax(scores, tokens_LxB)
+        return _softmax(scores, tokens_LxB)[0]
 
     return _choose(mixture.is_safe, by_factors, token_by_token, (scores, mixture, tokens_LxB))
 
@@ -203,15 +202,15 @@ def _factors(scores: TokenScores) -> tuple[jax.Array, jax.Array, jax.Array]:
     return state_factor_K, position_factor_L, scores.empty - largest_u - largest_a
 
 
-def _softmax(scores: TokenScores, tokens_LxB: jax.Array) -> jax.Array:
-    """Attention weights of every slot, float[N, B], token by token."""
+def _softmax(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Attention weights of the tokens, float[L, B], token by token, and of the empty slot, float[B]."""
     scores_LxB = look_up(scores.state_K, tokens_LxB) + scores.position_L[:, None]
     # The largest token score is subtracted, not the largest of all: tokens with equal scores weigh exp(0) = 1 each,
     # and their sums are exact. The empty slot comes in by a common factor.
     largest_B = jnp.max(scores_LxB, axis=0)
     weights_LxB = jnp.exp(scores_LxB - largest_B)
     factor_B, empty_B = _with_empty_slot(jnp.sum(weights_LxB, axis=0), scores.empty - largest_B)
-    return jnp.concatenate([weights_LxB * factor_B, empty_B[None]])
+    return weights_LxB * factor_B, empty_B
 
 
 def _with_empty_slot(sums_B: jax.Array, empty_score_B: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -224,10 +223,13 @@ def _with_empty_slot(sums_B: jax.Array, empty_score_B: jax.Array) -> tuple[jax.A
 
 def look_up(table: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
     """table[tokens], float[L, B], for a table of shape [K] or [K, B], as K - 1 selections instead of a gather."""
-    selected = table[0]
-    for k in range(1, table.shape[0]):
-        selected = jnp.where(tokens_LxB == k, table[k], selected)
-    return jnp.broadcast_to(selected, tokens_LxB.shape)
+    rows, bit = list(table), 1
+    while len(rows) > 1:  # each bit of a token halves the rows that are left
+        is_odd_LxB = tokens_LxB & bit != 0
+        last = rows[-1:] if len(rows) % 2 else []
+        rows = [jnp.where(is_odd_LxB, odd, even) for even, odd in zip(rows[::2], rows[1::2], strict=False)] + last
+        bit *= 2
+    return jnp.broadcast_to(rows[0], tokens_LxB.shape)
 
 
 def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
@@ -242,12 +244,18 @@ def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> 
 
 
 def _sums_position_by_position(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
-    def add(sums, position):
-        weight, tokens_B = position
-        return tuple(total + jnp.where(tokens_B == k, weight, 0) for k, total in enumerate(sums)), None
+    states_Kx1 = jnp.arange(num_nodes, dtype=tokens_LxB.dtype)[:, None]
 
-    zeros = (jnp.zeros(tokens_LxB.shape[1], weights.dtype),) * num_nodes
-    return jnp.stack(jax.lax.scan(add, zeros, (weights, tokens_LxB))[0])
+    def add(j, sums_KxB):
+        weight, tokens_B = (jax.lax.dynamic_index_in_dim(array, j, keepdims=False) for array in (weights, tokens_LxB))
+        return jnp.where(tokens_B == states_Kx1, sums_KxB + weight, sums_KxB)
+
+    def add_two(i, sums_KxB):  # half as many passes over the sums; with more than three, XLA makes no vectors of them
+        return add(2 * i + 1, add(2 * i, sums_KxB))
+
+    L, B = tokens_LxB.shape
+    sums_KxB = jax.lax.fori_loop(0, L // 2, add_two, jnp.zeros((num_nodes, B), weights.dtype))
+    return add(L - 1, sums_KxB) if L % 2 else sums_KxB
 
 
 def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:

@@ -299,7 +299,7 @@ def train(config: Config, values: RunValues, progress: Progress, schedule: Sched
         # The barrier has the output and the attention computed once, not once in every metric that uses them.
         output = jax.lax.optimization_barrier(learner.apply(params, test_tokens_LxB))
         measured = metrics.measure(output, test_walks, law_KxB, transition_KxK, params["value"])
-        return measured, metrics.mean(output.attention, test_walks.weights)
+        return measured, metrics.mean_attention(output, test_walks.weights)
 
     def record_and_advance(t, progress):
         state, record = progress

@@ -297,7 +297,10 @@ def measure_floor() -> dict:
 
     def seconds_per_round(round_of, size: int, rounds: int) -> float:
         x = jax.device_put(jnp.ones(mesh.size * size, jnp.float32), runs)
-        loop = jax.jit(lambda x, n: jax.lax.fori_loop(0, n, lambda _, x: round_of(x), x))
+        loop = jax.jit(
+            lambda x, n: jax.lax.fori_loop(0, n, lambda _, x: round_of(x), x),
+            compiler_options=sweep.compiler_options(),
+        )
         loop(x, 1).block_until_ready()
         seconds = difference(lambda: loop(x, 1).block_until_ready(), lambda: loop(x, rounds).block_until_ready())
         return seconds / (rounds - 1)

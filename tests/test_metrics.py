@@ -19,7 +19,7 @@ measure_compiled = jax.jit(metrics.measure)
 def measure(output_BxK, attention_BxN, tokens_B, targets_B, weights_B, value_KxK):
     """The metrics as NumPy scalars; tokens_B are the last tokens."""
     walks = Walks(jnp.zeros((len(targets_B), N - 1), jnp.int32), jnp.asarray(targets_B), jnp.asarray(weights_B))
-    output = Output(jnp.asarray(output_BxK).T, jnp.asarray(attention_BxN).T)
+    output = Output(jnp.asarray(output_BxK).T, jnp.asarray(attention_BxN[:, :-1]).T, jnp.asarray(attention_BxN[:, -1]))
     law_KxB = jnp.asarray(TRANSITION_KxK[tokens_B].T)
     measured = measure_compiled(output, walks, law_KxB, jnp.asarray(TRANSITION_KxK), jnp.asarray(value_KxK))
     return {name: float(value) for name, value in measured.items()}

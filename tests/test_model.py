@@ -35,7 +35,8 @@ def test_scores_attention_and_output_equal_the_slow_loop(unit_length, float64):
     generator = np.random.default_rng(1)
     params = {"value": generator.normal(size=(K, K)), "key_query": 0.1 * generator.normal(size=(K + M, K + M))}
     tokens_BxL = some_tokens()
-    output_KxB, attention_NxB = apply(unit_length)(params, tokens_BxL.T)
+    output = apply(unit_length)(params, tokens_BxL.T)
+    output_KxB, attention_NxB = output.output, output.attention
     for b, tokens in enumerate(tokens_BxL):
         attention_N, output_K = oracle.attention_and_output(params["value"], params["key_query"], tokens, unit_length)
         np.testing.assert_allclose(attention_NxB[:, b], attention_N, rtol=1e-12)
@@ -51,9 +52,9 @@ def test_scores_attention_and_output_equal_the_slow_loop(unit_length, float64):
 @pytest.mark.parametrize("unit_length", UNIT_LENGTH)
 def test_zero_weights_attend_to_all_slots_alike_and_output_nothing(unit_length, float64):
     params = {"value": jnp.zeros((K, K)), "key_query": jnp.zeros((K + M, K + M))}
-    output_KxB, attention_NxB = apply(unit_length)(params, some_tokens().T)
-    np.testing.assert_array_equal(attention_NxB, np.full_like(attention_NxB, 1 / N))
-    np.testing.assert_array_equal(output_KxB, np.zeros_like(output_KxB))
+    output = apply(unit_length)(params, some_tokens().T)
+    np.testing.assert_array_equal(output.attention, np.full_like(output.attention, 1 / N))
+    np.testing.assert_array_equal(output.output, np.zeros_like(output.output))
 
 
 def test_weights_made_by_hand_attend_to_the_parent_alone_and_predict_its_row_of_pi(float64):
@@ -64,9 +65,9 @@ def test_weights_made_by_hand_attend_to_the_parent_alone_and_predict_its_row_of_
     transition_KxK = oracle.transition_matrix(K, 0.7)
     tokens_BxL = some_tokens()
     params = {"value": transition_KxK.T, "key_query": key_query}
-    output_KxB, attention_NxB = apply("none")(params, tokens_BxL.T)
-    np.testing.assert_array_equal(attention_NxB, np.eye(N)[[N - 2] * len(tokens_BxL)].T)
-    np.testing.assert_array_equal(output_KxB.T, transition_KxK[tokens_BxL[:, -1]])
+    output = apply("none")(params, tokens_BxL.T)
+    np.testing.assert_array_equal(output.attention, np.eye(N)[[N - 2] * len(tokens_BxL)].T)
+    np.testing.assert_array_equal(output.output.T, transition_KxK[tokens_BxL[:, -1]])
 
 
 def test_a_feed_forward_layer_reads_out_the_positive_part_of_its_units(float64):
@@ -77,10 +78,10 @@ def test_a_feed_forward_layer_reads_out_the_positive_part_of_its_units(float64):
         "key_query": 0.1 * generator.normal(size=(K + M, K + M)),
     }
     tokens_BxL = some_tokens()
-    output_KxB, attention_NxB = apply("none", 3)(params, tokens_BxL.T)
+    output = apply("none", 3)(params, tokens_BxL.T)
     for b, tokens in enumerate(tokens_BxL):
-        hidden = params["value"] @ oracle.average_token(attention_NxB[:, b], tokens, K)
-        np.testing.assert_allclose(output_KxB[:, b], params["readout"] @ np.maximum(hidden, 0), rtol=1e-12)
+        hidden = params["value"] @ oracle.average_token(output.attention[:, b], tokens, K)
+        np.testing.assert_allclose(output.output[:, b], params["readout"] @ np.maximum(hidden, 0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("width", [0, 3])
