@@ -283,7 +283,8 @@ def measure_floor() -> dict:
     """What a step must move and do at least, and the rates at which this machine can.
 
     A step reads every token twice, as one byte: from scores to averaged token, and back. It does, per token, K
-    comparisons, selections and additions on the way there, and K comparisons and selections and an addition back.
+    comparisons, selections and additions on the way there; back, K - 1 selections by the bits of the token, each of
+    which is looked at once, and an addition.
     """
     import jax
     import jax.numpy as jnp
@@ -315,7 +316,8 @@ def measure_floor() -> dict:
     bandwidth = 8 * large * mesh.size / seconds_per_round(lambda x: x + 1, large, 5)
     rate = 3 * 64 * small * mesh.size / seconds_per_round(compare_select_add, small, 2000)
     nodes, tokens = config.task.num_nodes, config.task.walks * (config.task.walk_length - 1)
-    moved, operations = 2 * tokens, (5 * nodes + 1) * tokens
+    forward, backward = 3 * nodes, (nodes - 1) + (nodes - 1).bit_length() + 1
+    moved, operations = 2 * tokens, (forward + backward) * tokens
     return {
         "bandwidth_GB_s": bandwidth / 1e9,
         "rate_Gop_s": rate / 1e9,

@@ -76,10 +76,11 @@ def can_enumerate(num_nodes: int, walk_length: int) -> bool:
 
 
 def _walk(first_B: jax.Array, clockwise_BxL: jax.Array, weights_B: jax.Array, num_nodes: int) -> Walks:
-    displacement_BxL = jnp.cumsum(jnp.where(clockwise_BxL, 1, -1), axis=1, dtype=jnp.int32)
-    later_BxL = (first_B[:, None] + displacement_BxL) % num_nodes
-    tokens_BxL = jnp.concatenate([first_B[:, None], later_BxL[:, :-1]], axis=1)
-    return Walks(tokens_BxL, later_BxL[:, -1], weights_B)
+    def step(state_B, clockwise_B):
+        return jnp.where(clockwise_B, state_B + 1, state_B - 1) % num_nodes, state_B
+
+    target_B, tokens_LxB = jax.lax.scan(step, first_B, clockwise_BxL.T)
+    return Walks(tokens_LxB.T, target_B, weights_B)
 
 
 def transition_matrix(num_nodes: int, p: ArrayLike) -> jax.Array:
