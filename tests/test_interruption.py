@@ -72,8 +72,7 @@ def test_a_sweep_killed_at_any_moment_ends_with_the_bits_of_one_that_was_not(lea
                 assert_same_end(folder, whole)
                 shutil.rmtree(folder)
     assert in_a_save > 3 or least_kills < 25
-    for folder in folders:
-        process = start(killed.train, folder)
+    for process, folder in [(start(killed.train, folder), folder) for folder in folders]:
         process.join()
         assert process.exitcode == 0
         assert_same_end(folder, whole)
