@@ -309,7 +309,7 @@ RARE = st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 1e30, -1.0, float("nan"), None, "
         },
     )
 )
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_any_config_is_refused_in_a_sentence_or_runs(sweep_once, fields):
     try:
         config = tiny_study(seed=(0, 1, 2), fields=fields)
