@@ -18,6 +18,7 @@ from absl import app, flags
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from rw_jax import Run, load_run, plots
+from rw_jax.main import log_plainly
 from rw_jax.stability import step_multipliers
 from rw_jax.statistics import mean_interval
 
@@ -28,6 +29,7 @@ _STEPS = flags.DEFINE_integer("eigenvalue_steps", 40, "For how many steps the li
 def main(argv: list[str]) -> None:
     """Runs both precisions, each in a process of its own, and draws the picture."""
     del argv
+    log_plainly()
     workdir, runs = Path(_WORKDIR.value), {}
     for precision in ("float32", "float64"):
         flags_of_run = [f"--config.precision={precision}", f"--workdir={workdir / precision}"]
