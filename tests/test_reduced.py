@@ -199,9 +199,10 @@ def test_sums_by_state_of_either_kind_equal_the_slow_loop(variant, one_weight_fo
     np.testing.assert_allclose(actual_KxB, expected_KxB, rtol=1e-13, atol=1e-13)
 
 
-def test_looking_up_equals_indexing():
-    tokens_LxB = some_tokens()
-    table_KxB = np.random.default_rng(13).normal(size=(K, 6)).astype(np.float32)
+@pytest.mark.parametrize("num_nodes", [1, 4, 5, 6, 7, 12, 20, 128])
+def test_looking_up_equals_indexing(num_nodes):
+    tokens_LxB = np.random.default_rng(14).integers(0, num_nodes, (99, 6))
+    table_KxB = np.random.default_rng(13).normal(size=(num_nodes, 6)).astype(np.float32)
     np.testing.assert_array_equal(reduced.look_up(table_KxB[:, 0], tokens_LxB), table_KxB[:, 0][tokens_LxB])
     by_walk_LxB = np.take_along_axis(table_KxB, tokens_LxB, axis=0)
     np.testing.assert_array_equal(reduced.look_up(table_KxB, tokens_LxB), by_walk_LxB)
