@@ -17,7 +17,7 @@ Time: a few seconds, most of them compilation. Expect accuracy near 0.5.
 import ml_collections
 from ml_collections import config_dict
 
-from rw_jax.config import AXES
+from rw_jax.study.config import AXES
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -17,6 +17,6 @@ have walks first; the model and the metrics have walks last.
   S  recorded steps with parameters
 """
 
-from rw_jax.run_dir import Run, load_run
+from rw_jax.analysis.run_dir import Run, load_run
 
 __all__ = ["Run", "load_run"]

@@ -15,7 +15,6 @@ import re
 import runpy
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -23,9 +22,11 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from rw_jax import distributed, interruption, plots, sweep
-from rw_jax.config import Config, ConfigError, describe_field, from_config_dict
-from rw_jax.run_dir import Run
+from rw_jax.analysis import plots, summary
+from rw_jax.analysis.run_dir import Run
+from rw_jax.store import distributed
+from rw_jax.study.config import Config, ConfigError, describe_field, from_config_dict
+from rw_jax.sweeps import interruption, sweep
 
 
 class Command(NamedTuple):
@@ -46,7 +47,7 @@ class Command(NamedTuple):
     distributed: bool = False
 
 
-def main(command: Command, draw: Callable[[Run, Path], None]) -> None:
+def main(command: Command) -> None:
     """Runs the sweep of a config in a run directory, draws its figures, or tells what it would do.
 
     Exit codes beside 0: 2 if the directory or the environment cannot be used; 1 if the sweep cannot go on, 130 or 143
@@ -60,7 +61,7 @@ def main(command: Command, draw: Callable[[Run, Path], None]) -> None:
             if command.dry_run:
                 print(sweep.plan(command.config, command.workdir))
                 return
-            diverged = sweep.run(command.config, command.workdir, draw)
+            diverged = show(sweep.sweep(command.config, command.workdir))
         except ConfigError as error:
             refuse(error)
         except (OSError, RuntimeError, ValueError) as error:  # JAX and Orbax raise each of them
@@ -76,6 +77,32 @@ def main(command: Command, draw: Callable[[Run, Path], None]) -> None:
             raise
         if command.strict and diverged:
             sys.exit(3)
+
+
+def show(run: Run) -> int:
+    """Draws the figures of a finished run, prints its table and writes it; gives how many of its runs diverged.
+
+    Where that has been done since the last training, it only says so.
+    """
+    if not distributed.is_first():
+        return 0
+    run_dir = run.run_dir
+    if run_dir.summary_file.is_file():
+        print(f"{run_dir.path} is finished: all {run.grid.num_cells} runs of this config are there. Nothing to do.")
+    else:
+        plots.write_figures(run, run_dir.figures)
+        table = summary.table(run.metrics)
+        summary.show(table)
+        summary.write(table, run_dir.summary_file)
+        trained, seconds = run.environment["runs"], run.environment["seconds"]
+        print(f"{trained} of {run.grid.num_cells} runs trained in {seconds:.1f} s.")
+        print(f"Everything is in {run_dir.path}:")
+        print("metrics.nc (xarray), chunks (parameters), figures, summary.csv, config.json, environment.json.")
+    diverged = int(run.metrics["diverged_at"].notnull().sum())
+    if diverged:
+        names = "; ".join(summary.diverged(run.metrics))
+        logging.warning("%d runs diverged, their training loss NaN or infinite: %s.", diverged, names)
+    return diverged
 
 
 def log_plainly() -> None:
@@ -190,4 +217,4 @@ def refuse(reason: object, exit_code: int = 2) -> NoReturn:
 
 if __name__ == "__main__":
     interruption.leave_when_told(interruption.CONTINUE)
-    app.run(lambda command: main(command, plots.write_figures), flags_parser=parse)
+    app.run(main, flags_parser=parse)

@@ -8,18 +8,17 @@ directory WORKDIR/STUDY, which `rw_jax.load_run` opens. The same command goes on
 judges a finished one anew without training.
 """
 
-import contextlib
 import dataclasses
-import io
 import sys
 from pathlib import Path
 
 import numpy as np
 from absl import app, flags, logging
 
-from rw_jax import claims, interruption, main, report, sweep
-from rw_jax.config import AXES, Config, ConfigError, Scalar, from_json
-from rw_jax.run_dir import load_run
+from rw_jax import main
+from rw_jax.reports import claims, report
+from rw_jax.study.config import AXES, Config, ConfigError, Scalar, from_json
+from rw_jax.sweeps import interruption, sweep
 
 QUICK = "--quick"
 
@@ -231,12 +230,10 @@ def run(config: Config, workdir: Path, quick: bool) -> report.Report:
     Raises:
       ConfigError: if a study cannot be made from the config, or the folder holds another report.
     """
-    configs = studies(config, quick)
+    configs, runs = studies(config, quick), {}
     for number, (name, study) in enumerate(configs.items(), 1):
         logging.info("study %d of %d: %s", number, len(configs), name)
-        with contextlib.redirect_stdout(io.StringIO()):  # its table is in its folder
-            sweep.run(study, workdir / name, lambda run, folder: None)  # claims have figures of their own
-    runs = {name: load_run(workdir / name) for name in configs}
+        runs[name] = sweep.sweep(study, workdir / name)
     judged = [claims.judge(claim, runs) for claim in claims.CLAIMS]
     return report.write(judged, runs, workdir)
 

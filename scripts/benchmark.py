@@ -129,7 +129,8 @@ def peak_MiB() -> float:
 
 def describe_environment() -> dict:
     """Versions, devices and commit, as in environment.json, and the version of PyTorch."""
-    from rw_jax import environment, sweep
+    from rw_jax.store import environment
+    from rw_jax.sweeps import sweep
 
     described = environment.describe_environment(sweep.set_up_devices(base_config()), sweep.default_cells_per_batch())
     if importlib.util.find_spec("torch") is not None:
@@ -140,7 +141,7 @@ def describe_environment() -> dict:
 def base_config():
     """The setting of configs/base.py at p = 0.7, recorded at its ends only."""
     from configs import base
-    from rw_jax.config import from_config_dict
+    from rw_jax.study.config import from_config_dict
 
     config = base.get_config()
     config.task.p = P
@@ -178,9 +179,9 @@ def our_training(row: str) -> Training:
     """The training of row (c), (d) or (e)."""
     import jax
 
-    from rw_jax import sweep
-    from rw_jax.grid import expand
-    from rw_jax.run_dir import cut
+    from rw_jax.analysis.run_dir import cut
+    from rw_jax.study.grid import expand
+    from rw_jax.sweeps import sweep
 
     config = base_config().replace(form="full" if row == "c" else "reduced")
     mesh = sweep.set_up_devices(config)
@@ -229,8 +230,8 @@ def torch_training(row: str) -> Callable[[int], list[float]]:
     """Row (a) or (b): plain PyTorch with autograd and SGD, one run, on all cores; (steps) -> the loss of each."""
     torch = importlib.import_module("torch")  # not a requirement: type checkers need not find it
 
-    from rw_jax import train
-    from rw_jax.positions import sine_positions
+    from rw_jax.models.positions import sine_positions
+    from rw_jax.training import train
 
     config, careful = base_config(), row == "b"
     walks, _ = train.sample_walks(config, train.run_values(config))
@@ -290,7 +291,7 @@ def measure_floor() -> dict:
     import jax.numpy as jnp
     from jax.sharding import NamedSharding, PartitionSpec
 
-    from rw_jax import sweep
+    from rw_jax.sweeps import sweep
 
     config = base_config()
     mesh = sweep.set_up_devices(config)
@@ -330,13 +331,14 @@ def measure_floor() -> dict:
 
 def measure_sweep(changes: dict) -> dict:
     """Wall seconds and peak memory of a whole sweep of configs/base.py with some fields changed and so many seeds."""
-    from rw_jax import plots, sweep
+    from rw_jax.analysis import plots
+    from rw_jax.sweeps import sweep
 
     seeds = changes.pop("runs")
     config = dataclasses.replace(base_config().replace(**changes), grid=(("seed", tuple(range(seeds))),))
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        sweep.run(config, Path(folder) / "run", plots.write_figures)
+        plots.write_figures(sweep.sweep(config, Path(folder) / "run"), Path(folder) / "figures")
     return {"s": time.perf_counter() - started, "peak_MiB": peak_MiB()}
 
 

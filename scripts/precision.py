@@ -17,10 +17,11 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rw_jax import Run, load_run, plots
+from rw_jax import Run, load_run
+from rw_jax.analysis import plots
+from rw_jax.analysis.stability import step_multipliers
+from rw_jax.analysis.statistics import mean_interval
 from rw_jax.main import log_plainly
-from rw_jax.stability import step_multipliers
-from rw_jax.statistics import mean_interval
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/precision", "Where the two runs and the picture go.")
 _STEPS = flags.DEFINE_integer("eigenvalue_steps", 40, "For how many steps the linearised dynamics are computed.")

@@ -17,9 +17,10 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rw_jax import interruption, reproduction
 from rw_jax import main as main_of_runs
-from rw_jax.reproduction import FIGURES, PaperFigure
+from rw_jax.reports import reproduction
+from rw_jax.reports.reproduction import FIGURES, PaperFigure
+from rw_jax.sweeps import interruption
 
 _ROOT = Path(__file__).parent.parent
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs are.")
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> None:
     for config in dict.fromkeys(figure.config for figure in figures):
         print(f"\nconfigs/{config}.py", flush=True)
         command = ["reproduce", f"--config={_ROOT / 'configs' / config}.py", f"--workdir={runs / config}"]
-        main_of_runs.main(main_of_runs.parse(command, flags.FlagValues()), lambda run, folder: None)
+        main_of_runs.main(main_of_runs.parse(command, flags.FlagValues()))
     for figure in figures:
         rows = reproduction.write(figure, runs, folder)
         for _, row in rows.iterrows():

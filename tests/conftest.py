@@ -11,9 +11,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from rw_jax import sweep
-from rw_jax.config import Config
-from tests.studies import draw_nothing, tiny_study
+from rw_jax.study.config import Config
+from rw_jax.sweeps import sweep
+from tests.studies import tiny_study
 
 # A program that one test has compiled is loaded by the others, in whatever process.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -52,7 +52,7 @@ def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         workdir = workdir or tmp_path_factory.mktemp("runs") / config.name
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sweep, "make_program", make_program)
-            sweep.run(config, workdir, draw_nothing)
+            sweep.sweep(config, workdir)
         jax.config.update("jax_enable_x64", False)  # as a sweep of a float64 study leaves it on
         return workdir
 

@@ -6,10 +6,11 @@ from typing import Any
 import jax
 
 from configs import base
-from rw_jax import Run, checkpoint, load_run
-from rw_jax.config import AXES, Config, Scalar, from_config_dict
-from rw_jax.grid import CellKey
-from rw_jax.run_dir import stored_cells
+from rw_jax import load_run
+from rw_jax.analysis.run_dir import stored_cells
+from rw_jax.store import checkpoint
+from rw_jax.study.config import AXES, Config, Scalar, from_config_dict
+from rw_jax.study.grid import CellKey
 
 
 def tiny_study(*, zipped: tuple = (), fields: dict[str, Any] | None = None, **axes: tuple[Scalar, ...]) -> Config:
@@ -41,10 +42,6 @@ def tiny_study(*, zipped: tuple = (), fields: dict[str, Any] | None = None, **ax
     )
     assert set(axes) <= set(AXES)
     return from_config_dict(config)
-
-
-def draw_nothing(run: Run, folder: Path) -> None:
-    """In place of plots.write_figures."""
 
 
 def contents(workdir: Path) -> dict[str, bytes]:

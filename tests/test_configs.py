@@ -7,8 +7,8 @@ import pytest
 from absl import flags
 
 from rw_jax import main
-from rw_jax.config import Config
-from rw_jax.grid import expand
+from rw_jax.study.config import Config
+from rw_jax.study.grid import expand
 
 PROJECT = Path(__file__).parent.parent
 FILES = sorted((PROJECT / "configs").glob("*.py"))

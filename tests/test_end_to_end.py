@@ -10,11 +10,10 @@ import pytest
 
 import rw_jax
 from configs import base
-from rw_jax import sweep
-from rw_jax.config import from_config_dict
-from rw_jax.metrics import METRICS
-from rw_jax.statistics import rate_interval
-from tests.studies import draw_nothing
+from rw_jax.analysis.statistics import rate_interval
+from rw_jax.study.config import from_config_dict
+from rw_jax.sweeps import sweep
+from rw_jax.training.metrics import METRICS
 
 PROJECT = Path(__file__).parent.parent
 
@@ -111,7 +110,7 @@ def test_most_seeds_of_the_papers_setting_reach_the_optimum_by_attending_to_the_
     fields.record.parameters = ()
     fields.grid.p = (0.5, 0.7, 0.9)
     fields.grid.seed = tuple(range(8))
-    sweep.run(from_config_dict(fields), tmp_path / "run", draw_nothing)
+    sweep.sweep(from_config_dict(fields), tmp_path / "run")
     final = rw_jax.load_run(tmp_path / "run").metrics.sel(step=50)
     optimum = np.maximum(final["p"], 1 - final["p"])
     error = np.abs(final["accuracy"] - optimum)

@@ -10,8 +10,8 @@ from absl import flags
 
 from configs import smoke
 from rw_jax import main
-from rw_jax.config import Config, from_config_dict
-from tests.studies import assert_sentence, contents, draw_nothing, tiny_study
+from rw_jax.study.config import Config, from_config_dict
+from tests.studies import assert_sentence, contents, tiny_study
 
 PROJECT = Path(__file__).parent.parent
 SMOKE = "--config=configs/smoke.py"
@@ -271,7 +271,7 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
     before = contents(tmp_path)
     for name, words in cases.items():
         with pytest.raises(SystemExit) as refused:
-            main.main(main.Command(study, tmp_path / name), draw_nothing)
+            main.main(main.Command(study, tmp_path / name))
         assert refused.value.code == 2
         out, err = capsys.readouterr()
         assert out == ""

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from configs import sweep as sweep_config
-from rw_jax import load_run, plots, sweep
-from rw_jax.config import AXES, from_config_dict
-from rw_jax.metrics import METRICS
+from rw_jax import load_run
+from rw_jax.study.config import AXES, from_config_dict
+from rw_jax.sweeps import sweep
+from rw_jax.training.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -27,7 +28,7 @@ def folder_with_a_sweep(tmp_path_factory) -> Path:
     config.grid.p = (0.5, 1.0)
     config.grid.seed = (0, 3)
     folder = tmp_path_factory.mktemp("project")
-    sweep.run(from_config_dict(config), folder / "runs" / "sweep", plots.write_figures)
+    sweep.sweep(from_config_dict(config), folder / "runs" / "sweep")
     return folder
 
 

@@ -1,0 +1,287 @@
+"""The pages of the theorem report: report.html, which needs nothing but itself, report.md and report.json."""
+
+import base64
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from rw_jax.analysis import plots
+from rw_jax.analysis.run_dir import Run
+from rw_jax.reports.claims import Claim, Judged
+from rw_jax.store.layout import write_atomically
+
+_LARGEST_TABLE = 30
+"""Rows of a table that a page shows; all are in tables/."""
+
+_INTRODUCTION = (
+    "Each claim of Shi and Cao, Towards Understanding Transformers in Learning Random Walks (arXiv:2511.23239), "
+    "with what was measured of it and the verdict that a stated rule makes of the numbers. K is the number of "
+    "nodes, N the length of a walk, p the probability of a clockwise step, M the width of a position, V the value "
+    "matrix, W the key-query matrix, and u and a the scores of states and positions that W gives. Brackets are 95% "
+    "intervals over seeds; populations have none, because nothing in them is random. A setting agrees with a claim "
+    "if its whole interval lies in the range that the claim allows, and disagrees if it lies outside."
+)
+
+
+class Report(NamedTuple):
+    """A report that was written: its page, and what it found."""
+
+    path: Path
+    judged: Sequence[Judged]
+
+    def verdicts(self) -> list[str]:
+        """One line for each claim."""
+        return [f"{j.claim.reference} ({j.claim.setting}): {j.verdict.word}; {j.verdict.reason}" for j in self.judged]
+
+
+def write(judged: Sequence[Judged], runs: Mapping[str, Run], folder: Path) -> Report:
+    """Writes figures, tables and pages into a folder.
+
+    Args:
+      judged: the claims in the order of the page.
+      runs: the studies by name, each in the folder of its name.
+      folder: where everything goes.
+    """
+    figures, tables = folder / "figures", folder / "tables"
+    tables.mkdir(parents=True, exist_ok=True)
+    pictures = {}
+    for claim, (rows, points), _ in judged:
+        rows.to_csv(tables / f"{claim.name}.csv", index=False)
+        if claim.draw is not None:
+            plots.save(claim.draw(points), points, figures / claim.name)
+            pictures[claim.name] = figures / f"{claim.name}.png"
+    studies = _studies(runs)
+    write_atomically(folder / "report.json", _json(judged, studies))
+    write_atomically(folder / "report.md", _markdown(judged, studies, pictures))
+    write_atomically(folder / "report.html", _html(judged, studies, pictures))
+    return Report(folder / "report.html", judged)
+
+
+def _studies(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """What was run: a row for each study."""
+    rows = []
+    for name, run in runs.items():
+        calls = [*run.environment["earlier_calls"], run.environment]
+        rows.append(
+            {
+                "study": name,
+                "runs": run.grid.num_cells,
+                "setting": _setting(run),
+                "devices": ", ".join(sorted(set(run.environment["devices"]))),
+                "seconds, of calls that finished": sum(call.get("seconds", 0.0) for call in calls),
+                "commit": (run.environment["commit"] or "unknown")[:12],
+                "command": run.environment["command"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+_FIELDS = {
+    "num_nodes": "K",
+    "walk_length": "N",
+    "position_width": "M",
+    "p": "p",
+    "walks": "walks",
+    "form": "form",
+    "loss": "loss",
+    "epsilon": "ε",
+    "learning_rate": "η",
+    "steps": "steps",
+}
+"""Axis: how the setting of a study tells its values."""
+
+
+def _setting(run: Run) -> str:
+    """The fields of a study with all their values, the number of seeds, and the precision."""
+    grid = dict(run.config.grid)
+    fields = [f"{name} = {_labels(grid.get(axis, (run.config.value(axis),)))}" for axis, name in _FIELDS.items()]
+    return "; ".join([*fields, f"{len(grid.get('seed', (0,)))} seeds", run.config.precision])
+
+
+def _labels(labels: Sequence[Any]) -> str:
+    return ", ".join(f"{label:g}" if isinstance(label, float) else str(label) for label in labels)
+
+
+def _json(judged: Sequence[Judged], studies: pd.DataFrame) -> str:
+    records = []
+    for claim, (rows, _), verdict in judged:
+        records.append(
+            {
+                "name": claim.name,
+                "reference": claim.reference,
+                "setting": claim.setting,
+                "statement": claim.statement,
+                "statistic": claim.statistic,
+                "allowed": [bound if math.isfinite(bound) else None for bound in claim.allowed],
+                "tolerance": claim.tolerance,
+                "studies": claim.studies,
+                "verdict": verdict.word,
+                "reason": verdict.reason,
+                "rows": _records(rows),
+            }
+        )
+    return json.dumps({"claims": records, "studies": _records(studies)}, indent=1)
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as JSON can hold them, NaN as null."""
+    return json.loads(str(table.to_json(orient="records")))
+
+
+def _shown(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as a page shows them: words only, the interval in brackets behind the number."""
+    shown = rows[list(claim.labels)].map(_number)
+    shown["estimate [95% interval]"] = [
+        _number(estimate) + ("" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]")
+        for estimate, low, high in zip(rows["estimate"], rows["low"], rows["high"], strict=True)
+    ]
+    others = [name for name in rows if name not in (*claim.labels, "estimate", "low", "high", "seeds", "agrees")]
+    shown[["seeds", *others]] = rows[["seeds", *others]].map(_number)
+    shown["agrees"] = [{True: "yes", False: "no", None: "undecided"}[value] for value in rows["agrees"]]
+    return shown.rename(columns=lambda name: name.replace("_", " "))
+
+
+def _number(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _range(claim: Claim) -> str:
+    least, largest = claim.allowed
+    if math.isinf(least):
+        return f"at most {largest:g}"
+    if math.isinf(largest):
+        return f"at least {least:g}"
+    return f"exactly {least:g}" if least == largest else f"from {least:g} to {largest:g}"
+
+
+def _facts(judged: Judged, studies: pd.DataFrame) -> list[tuple[str, str]]:
+    """What a section says of a claim before its evidence."""
+    claim = judged.claim
+    used = studies[studies["study"].isin(claim.studies)]
+    data = [f"study {row.study}: {row.setting}. Made by {row.command}" for row in used.itertuples()]
+    return [
+        ("Setting", claim.setting),
+        ("Statement", claim.statement),
+        ("Measured", claim.statistic),
+        ("Agrees if", f"{_range(claim)}. {claim.tolerance}"),
+        ("Verdict", f"{judged.verdict.word}: {judged.verdict.reason}."),
+        ("Data", "; ".join(data) or "closed forms; nothing is trained"),
+    ]
+
+
+def _rest(claim: Claim, rows: pd.DataFrame) -> str:
+    if len(rows) <= _LARGEST_TABLE:
+        return f"All numbers: tables/{claim.name}.csv."
+    return f"The first {_LARGEST_TABLE} of {len(rows)} settings; all are in tables/{claim.name}.csv."
+
+
+def _markdown(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path]) -> str:
+    summary = pd.DataFrame(
+        [
+            {
+                "claim": f"[{j.claim.reference}](#{j.claim.name})",
+                "setting": j.claim.setting,
+                "verdict": f"**{j.verdict.word}**",
+                "": j.verdict.reason,
+            }
+            for j in judged
+        ]
+    )
+    parts = ["# Theorem report", _INTRODUCTION, _markdown_table(summary)]
+    for j in judged:
+        parts.append(f'## <a id="{j.claim.name}"></a>{j.claim.reference}')
+        parts.append("\n".join(f"- {name}: {text}" for name, text in _facts(j, studies)))
+        if j.claim.name in pictures:
+            parts.append(f"![{j.claim.reference}](figures/{pictures[j.claim.name].name})")
+        parts.append(_markdown_table(_shown(j.claim, j.evidence.rows).head(_LARGEST_TABLE)))
+        parts.append(_rest(j.claim, j.evidence.rows))
+    parts += ["## What was run", _markdown_table(studies.map(_number))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_table(table: pd.DataFrame) -> str:
+    lines = [list(table.columns), ["---"] * table.shape[1], *table.values.tolist()]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _html(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path]) -> str:
+    summary = "".join(
+        f'<tr><td><a href="#{j.claim.name}">{_escape(j.claim.reference)}</a></td><td>{_escape(j.claim.setting)}</td>'
+        f'<td class="{_class(j)}">{j.verdict.word}</td><td>{_escape(j.verdict.reason)}</td></tr>\n'
+        for j in judged
+    )
+    sections = []
+    for j in judged:
+        facts = "".join(f"<dt>{name}</dt><dd>{_escape(text)}</dd>\n" for name, text in _facts(j, studies))
+        picture = ""
+        if j.claim.name in pictures:
+            data = base64.b64encode(pictures[j.claim.name].read_bytes()).decode()
+            picture = f'<img alt="{_escape(j.claim.statistic)}" src="data:image/png;base64,{data}">'
+        sections.append(
+            f'<section id="{j.claim.name}"><h2>{_escape(j.claim.reference)} '
+            f'<span class="{_class(j)}">{j.verdict.word}</span></h2>\n<dl>{facts}</dl>\n{picture}\n'
+            f"{_html_table(_shown(j.claim, j.evidence.rows).head(_LARGEST_TABLE))}\n"
+            f"<p>{_escape(_rest(j.claim, j.evidence.rows))}</p></section>"
+        )
+    return _PAGE.format(
+        introduction=_escape(_INTRODUCTION),
+        summary=summary,
+        sections="\n".join(sections),
+        studies=_html_table(studies.map(_number)),
+    )
+
+
+def _html_table(table: pd.DataFrame) -> str:
+    head = "".join(f"<th>{_escape(name)}</th>" for name in table.columns)
+    body = "".join("<tr>" + "".join(f"<td>{_escape(c)}</td>" for c in row) + "</tr>\n" for row in table.values.tolist())
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+
+
+def _escape(text: Any) -> str:
+    return html.escape(str(text))
+
+
+def _class(judged: Judged) -> str:
+    return judged.verdict.word.split()[-1]  # holds, fails, where, size
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Theorem report</title>
+<link rel="icon" href="data:,">
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #111; }}
+h1, h2 {{ line-height: 1.2; }} section {{ border-top: 1px solid #ccc; margin-top: 2rem; }}
+table {{ border-collapse: collapse; font-size: 13px; }} .wide {{ overflow-x: auto; }}
+th, td {{ text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #ddd; }}
+dt {{ font-weight: 600; }} dd {{ margin: 0 0 .4rem 0; }} img {{ max-width: 100%; width: 36rem; }}
+.holds {{ color: #00614a; font-weight: 600; }} .fails {{ color: #a33d00; font-weight: 600; }}
+.where {{ color: #004b7a; font-weight: 600; }} .size {{ color: #555; font-weight: 600; }}
+@media print {{
+  body {{ max-width: none; margin: 0; font-size: 10pt; }} table {{ font-size: 7.5pt; }} .wide {{ overflow: visible; }}
+  td {{ overflow-wrap: anywhere; }} img, tr, dl {{ break-inside: avoid; }} h2 {{ break-after: avoid; }}
+}}
+</style>
+</head>
+<body>
+<h1>Theorem report</h1>
+<p>{introduction}</p>
+<div class="wide"><table><thead><tr><th>claim</th><th>setting</th><th>verdict</th><th>why</th></tr></thead>
+<tbody>{summary}</tbody></table></div>
+{sections}
+<section id="runs"><h2>What was run</h2>
+{studies}
+</section>
+</body>
+</html>
+"""

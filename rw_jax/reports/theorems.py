@@ -1,0 +1,172 @@
+"""Figures of the theorem report: each draws the numbers that a claim was measured by (`evidence.Evidence.points`)."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, STYLE, legend_below
+
+_LEVELS = (0.5, 0.8, 0.95)
+"""Contour lines of a map of success."""
+
+
+@mpl.rc_context(STYLE)
+def courses(points: pd.DataFrame) -> Figure:
+    """A positive quantity against the step, by training (points) and by the recursion (lines), for each p.
+
+    Args:
+      points: columns p, source ("training" or "recursion"), quantity (what it is), step, value.
+    """
+    figure, axes = _panel()
+    for (p, group), style in zip(points.groupby("p"), _styles(), strict=False):
+        trained, recursion = (group[group["source"] == name] for name in ("training", "recursion"))
+        axes.plot(trained["step"], trained["value"], **style)
+        axes.plot(recursion["step"], recursion["value"], color=style["color"], linewidth=1, label=f"p = {p:g}")
+    axes.set(xlabel="T, gradient descent steps (points: training; lines: recursion)", xscale="log", yscale="log")
+    axes.set_ylabel(points["quantity"].iloc[0])
+    _slope_mark(axes, points)
+    legend_below(figure, axes, columns=4)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def decay(points: pd.DataFrame) -> Figure:
+    """log(1 - parent weight) against N with its interval and the fitted line, for each p.
+
+    Args:
+      points: columns p, N, estimate, low, high.
+    """
+    figure, axes = _panel()
+    for (p, group), style in zip(points.groupby("p"), _styles(), strict=False):
+        _with_intervals(axes, group["N"], group, style, f"p = {p:g}")
+        slope, intercept = np.polyfit(group["N"], group["estimate"], 1)
+        axes.plot(group["N"], intercept + slope * group["N"], color=style["color"], linewidth=0.8)
+    axes.set(xlabel="N, walk length", ylabel="log(1 − parent weight), worst walk")
+    legend_below(figure, axes, columns=4)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def errors_against_walks(points: pd.DataFrame) -> Figure:
+    """A relative error against the number of training walks, for each p.
+
+    Args:
+      points: columns p, walks, estimate, low, high.
+    """
+    figure, axes = _panel()
+    for (p, group), style in zip(points.groupby("p"), _styles(), strict=False):
+        _with_intervals(axes, group["walks"], group, {**style, "linestyle": "-", "linewidth": 1}, f"p = {p:g}")
+    axes.set(xlabel="training walks", ylabel="relative error of V(1)", xscale="log", yscale="log")
+    legend_below(figure, axes, columns=4)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def rates_against_walks(points: pd.DataFrame) -> Figure:
+    """The share of seeds that succeed against the number of walks, for each p; args as errors_against_walks."""
+    return _rates(points, "walks", "training walks", "log")
+
+
+@mpl.rc_context(STYLE)
+def success_lines(points: pd.DataFrame) -> Figure:
+    """The share of seeds that succeed against the number of nodes, for each p.
+
+    Args:
+      points: columns p, K, estimate, low, high.
+    """
+    return _rates(points, "K", "K, nodes", "linear")
+
+
+def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
+    figure, axes = _panel()
+    groups = list(points.groupby("p"))
+    for place, ((p, group), style) in enumerate(zip(groups, _styles(), strict=False)):
+        # Points that coincide are moved apart.
+        shift = (place - (len(groups) - 1) / 2) * 0.02
+        x = group[column] * math.exp(shift) if scale == "log" else group[column] + 10 * shift
+        _with_intervals(axes, x, group, {**style, "linestyle": "-", "linewidth": 0.8}, f"p = {p:g}")
+    axes.set(xlabel=label, ylabel="share of seeds", xscale=scale, ylim=(-0.03, 1.03))
+    if scale == "linear":
+        axes.set_xticks(sorted(set(points[column])))
+    legend_below(figure, axes, columns=4)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def success_map(points: pd.DataFrame) -> Figure:
+    """The share of seeds that succeed over p, as its logit, and one other label, with contour lines.
+
+    Args:
+      points: columns p, estimate, and N, K or walks.
+    """
+    names = {"walks": "training walks", "N": "N, walk length", "K": "K, nodes"}
+    column, label = next((column, label) for column, label in names.items() if column in points)
+    return _map(points, column, label, (0, 1), "share of seeds on the parent", _LEVELS)
+
+
+@mpl.rc_context(STYLE)
+def gap_map(points: pd.DataFrame) -> Figure:
+    """The gap of Lemma E.4 over p and K, with the line where it is 0.
+
+    Args:
+      points: columns p, K, estimate.
+    """
+    return _map(points, "K", "K, nodes", (-0.2, 0.2), "gap of Lemma E.4", (0,), "PuOr", ("black",))
+
+
+def _map(
+    points: pd.DataFrame,
+    column: str,
+    label: str,
+    limits: tuple[float, float],
+    name: str,
+    levels: tuple[float, ...],
+    cmap: str = "viridis",
+    colours: tuple[str, ...] = ("white", "#D55E00", "black"),
+) -> Figure:
+    """A map of `estimate` over p and another column, with contour lines at the levels."""
+    table = points.pivot(index=column, columns="p", values="estimate")
+    figure, axes = _panel(width=5.2)
+    # Places, not values, are the coordinates: the labels are closer to evenly spaced in a logarithm or logit.
+    image = axes.imshow(table, origin="lower", aspect="auto", vmin=limits[0], vmax=limits[1], cmap=cmap)
+    figure.colorbar(image, ax=axes, label=name)
+    if min(table.shape) > 1 and any(table.min(axis=None) < level < table.max(axis=None) for level in levels):
+        lines = axes.contour(table, levels=levels, colors=colours, linewidths=1.2)
+        axes.clabel(lines, fmt="%g", fontsize=7)
+    axes.grid(False)
+    axes.set_xticks(range(table.shape[1]), [f"{p:g}" for p in table.columns], rotation=60)
+    axes.set_yticks(range(table.shape[0]), [f"{place:g}" for place in table.index])
+    axes.set(xlabel="p, probability of a clockwise step", ylabel=label)
+    return figure
+
+
+def _panel(width: float = 4.8) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, 3.3), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _styles() -> Iterator[dict[str, Any]]:
+    for colour, marker in zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False):
+        yield {"color": colour, "marker": marker, "linestyle": "none"}
+
+
+def _with_intervals(axes: Axes, x: pd.Series, group: pd.DataFrame, style: dict[str, Any], label: str) -> None:
+    axes.vlines(x, group["low"], group["high"], color=style["color"], linewidth=1)
+    axes.plot(x, group["estimate"], label=label, **style)
+
+
+def _slope_mark(axes: Axes, points: pd.DataFrame) -> None:
+    """A dashed line of slope -1/2 or 1/2, whichever way the quantity goes, over the last factor of 100."""
+    recursion = points[points["source"] == "recursion"].sort_values("step")
+    ends = recursion.groupby("p")["value"].agg(["first", "last"])
+    falls = np.log(ends["last"] / ends["first"]).sum() < 0
+    x = np.array([recursion["step"].max() / 100, recursion["step"].max()])
+    y = 0.8 * ends["last"].min() * np.array([10, 1]) if falls else 1.25 * ends["last"].max() * np.array([0.1, 1])
+    axes.plot(x, y, color="black", linestyle="--", linewidth=0.8, label="slope −1/2" if falls else "slope 1/2")

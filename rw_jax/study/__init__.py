@@ -1,0 +1,1 @@
+"""What is asked: the configuration of a study and the grid of its runs. Plain Python."""

@@ -1,0 +1,1 @@
+"""A whole grid on all devices."""

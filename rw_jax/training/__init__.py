@@ -1,0 +1,1 @@
+"""How it learns: one run as a pure function."""

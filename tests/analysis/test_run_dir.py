@@ -1,0 +1,348 @@
+"""A run directory by label: what a run is asked for is what its chunks hold, and what is not there is said so."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+import rw_jax
+from rw_jax.analysis.run_dir import RunDir, RunError, cut, write_atomically
+from rw_jax.store import checkpoint
+from rw_jax.training.metrics import METRICS
+from tests import oracle
+from tests.studies import assert_sentence, chunk_of, contents, tiny_study
+
+
+@pytest.fixture(scope="module")
+def run(values_run):
+    return rw_jax.load_run(values_run)
+
+
+@pytest.fixture(scope="module")
+def structures(structures_run):
+    return rw_jax.load_run(structures_run)
+
+
+@pytest.fixture
+def unfinished(values_run, tmp_path):
+    """A copy of the run of six cells without its second chunk, the cells (1.0, 0) and (1.0, 1)."""
+    folder = tmp_path / "unfinished"
+    shutil.copytree(values_run, folder)
+    shutil.rmtree(chunk_of(folder, p=1.0, seed=0))
+    (folder / "metrics.nc").unlink()
+    (folder / "summary.csv").unlink()
+    return rw_jax.load_run(folder)
+
+
+def tree_and_row(folder, p, seed):
+    """The tree of the chunk that holds a cell, and the cell's row there."""
+    ((path, metadata, i),) = (
+        (path, metadata, i)
+        for path in (folder / "chunks").iterdir()
+        for metadata in [checkpoint.load_metadata(path)]
+        for i, labels in enumerate(zip(metadata["cells"]["p"], metadata["cells"]["seed"], strict=True))
+        if labels == (p, seed)
+    )
+    return checkpoint.load(path), metadata["rows"][i]
+
+
+def refused(call, *args, **labels):
+    with pytest.raises(RunError) as error:
+        call(*args, **labels)
+    assert_sentence(str(error.value))
+    return str(error.value)
+
+
+def test_the_metrics_lie_on_the_axes_of_the_grid_and_the_recorded_steps(run):
+    assert set(run.metrics.data_vars) == {*METRICS, "diverged_at"}
+    for name in METRICS:
+        variable = run.metrics[name]
+        assert variable.dims == ("p", "seed", "step")
+        assert variable.shape == (3, 2, 6)
+        assert variable.dtype == np.float64
+        assert (variable.attrs["long_name"], variable.attrs["units"]) == METRICS[name]
+    assert run.metrics["p"].values.tolist() == [0.5, 0.7, 1.0]
+    assert run.metrics["seed"].values.tolist() == [0, 1]
+    assert run.metrics["step"].values.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_structure_axes_and_zipped_axes_are_dimensions_and_coordinates_of_one_dataset(structures):
+    # A ConfigDict hands out its fields in alphabetical order.
+    metrics = structures.metrics
+    assert metrics["accuracy"].dims == ("form", "num_nodes", "p", "seed", "step")
+    assert metrics["form"].values.tolist() == ["reduced", "full"]
+    for axis in ("num_nodes", "walk_length", "steps"):
+        assert metrics[axis].dims == ("num_nodes",)
+    assert metrics["num_nodes"].values.tolist() == [4, 5]
+    assert metrics["walk_length"].values.tolist() == [6, 7]
+    assert metrics["steps"].values.tolist() == [4, 5]
+    assert metrics["step"].values.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_step_after_the_last_of_a_cell_is_nan_and_every_other_is_a_number(structures):
+    optimum = structures.metrics["optimal_accuracy"]
+    assert np.isnan(optimum.isel(num_nodes=0).sel(step=5)).all()
+    assert not np.isnan(optimum.isel(num_nodes=0).sel(step=slice(0, 4))).any()
+    assert not np.isnan(optimum.isel(num_nodes=1)).any()
+
+
+def test_metrics_nc_holds_the_numbers_of_the_chunks_to_the_bit(run, values_run):
+    with xr.open_dataset(values_run / "metrics.nc", engine="h5netcdf") as stored:
+        for p, seed in itertools.product((0.5, 0.7, 1.0), (0, 1)):
+            tree, row = tree_and_row(values_run, p, seed)
+            for name in METRICS:
+                expected = tree["metrics"][name][row].astype(np.float64)
+                np.testing.assert_array_equal(stored[name].sel(p=p, seed=seed).values, expected)
+                np.testing.assert_array_equal(run.metrics[name].sel(p=p, seed=seed).values, expected)
+
+
+def test_parameters_of_a_label_are_the_rows_of_its_chunk(run, values_run):
+    for p, seed in itertools.product((0.5, 0.7, 1.0), (0, 1)):
+        tree, row = tree_and_row(values_run, p, seed)
+        for place, step in enumerate((0, 2, 5)):
+            params = run.params(step=step, p=p, seed=seed)
+            assert {name: array.shape for name, array in params.items()} == {
+                "value": (4, 4),
+                "state_scores": (4,),
+                "position_scores": (6,),
+            }
+            for name, array in params.items():
+                np.testing.assert_array_equal(array, tree["params"][name][row, place])
+            np.testing.assert_array_equal(run.value_matrix(step=step, p=p, seed=seed), params["value"])
+            np.testing.assert_array_equal(
+                run.mean_attention(step=step, p=p, seed=seed), tree["mean_attention"][row, place]
+            )
+    assert run.steps == (0, 2, 5)
+
+
+def test_different_cells_have_different_parameters(run):
+    values = {run.value_matrix(step=5, p=p, seed=seed).tobytes() for p in (0.5, 0.7, 1.0) for seed in (0, 1)}
+    assert len(values) == 6
+
+
+def test_walks_are_drawn_again_as_they_were_trained_on(run):
+    for p, seed in itertools.product((0.5, 0.7, 1.0), (0, 1)):
+        train_tokens, train_targets = run.walks("train", p=p, seed=seed)
+        assert (train_tokens.shape, train_targets.shape) == ((16, 5), (16,))
+        tokens, targets = run.walks("test", p=p, seed=seed)
+        assert (tokens.shape, targets.shape) == ((24, 5), (24,))
+        states = np.concatenate([tokens, targets[:, None]], axis=1)
+        clockwise = np.diff(states, axis=1) % 4 == 1
+        assert np.isin(np.diff(states, axis=1) % 4, (1, 3)).all()
+        if p == 1:
+            assert clockwise.all()
+        # What the model predicts for the regenerated walks gives the accuracy that the program recorded.
+        attention = run.attention(step=5, p=p, seed=seed)
+        averaged = np.einsum("bl,blk->bk", attention[:, :-1], np.eye(4)[tokens])
+        predicted = np.argmax(averaged @ run.value_matrix(step=5, p=p, seed=seed).T, axis=1)
+        accuracy = float(run.metrics["accuracy"].sel(p=p, seed=seed, step=5))
+        assert np.mean(predicted == targets) == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_the_mean_of_the_regenerated_attention_is_the_one_that_was_recorded(run, structures):
+    for step, p in itertools.product((0, 2, 5), (0.5, 0.7, 1.0)):
+        attention = run.attention(step=step, p=p, seed=1)
+        assert attention.shape == (24, 6)
+        np.testing.assert_allclose(attention.sum(axis=1), 1, rtol=1e-6)
+        np.testing.assert_allclose(
+            attention.mean(axis=0), run.mean_attention(step=step, p=p, seed=1), rtol=1e-5, atol=1e-7
+        )
+    for form in ("reduced", "full"):
+        labels = dict(step=5, num_nodes=5, form=form, seed=0)
+        attention = structures.attention(**labels)
+        assert attention.shape == (24, 7)
+        assert attention.dtype == np.float64
+        np.testing.assert_allclose(attention.mean(axis=0), structures.mean_attention(**labels), atol=1e-10)
+
+
+def test_attention_on_walks_of_the_caller_is_that_of_each_walk(run):
+    labels = dict(step=5, p=0.7, seed=0)
+    tokens, _ = run.walks("test", p=0.7, seed=0)
+    whole = run.attention(**labels)
+    np.testing.assert_allclose(run.attention(tokens[3:5], **labels), whole[3:5], rtol=1e-6)
+
+
+def test_tokens_that_are_no_walks_of_the_model_are_refused(run):
+    labels = dict(step=5, p=0.7, seed=0)
+    tokens, _ = run.walks("test", p=0.7, seed=0)
+    for bad, words in (
+        (tokens[:, :-1], ["[24, 4]", "[B, 5]"]),
+        (tokens[0], ["[5]", "[B, 5]"]),
+        (tokens[:0], ["[0, 5]", "[B, 5]", "at least 1"]),
+        (tokens.astype(float), ["float64", "integers"]),
+        (tokens + 1, ["1 to 4", "0..3"]),
+        (tokens - 1, ["-1 to 2", "0..3"]),
+    ):
+        sentence = refused(run.attention, bad, **labels)
+        for word in words:
+            assert word in sentence
+    assert "'train' or 'test'" in refused(run.walks, "training", p=0.7, seed=0)
+
+
+def test_the_rebuilt_matrix_of_a_reduced_run_is_that_of_the_full_run_to_rounding(structures):
+    assert not jax.config.jax_enable_x64  # that the run is in float64 is known to the reader from its config
+    for num_nodes, seed, last in ((4, 0, 4), (4, 1, 4), (5, 0, 5), (5, 1, 5)):
+        start, *_, end = matrices = [
+            structures.key_query_matrix(form="full", step=step, num_nodes=num_nodes, seed=seed) for step in (0, 2, last)
+        ]
+        assert np.abs(end - start).max() > 1e-3
+        for step, full in zip((0, 2, last), matrices, strict=True):
+            labels = dict(step=step, num_nodes=num_nodes, seed=seed)
+            rebuilt = structures.key_query_matrix(form="reduced", **labels)
+            assert full.shape == rebuilt.shape == (num_nodes + 8, num_nodes + 8)
+            assert full.dtype == rebuilt.dtype == np.float64
+            np.testing.assert_allclose(rebuilt, full, atol=1e-10)
+            np.testing.assert_allclose(
+                structures.value_matrix(form="reduced", **labels),
+                structures.value_matrix(form="full", **labels),
+                atol=1e-10,
+            )
+
+
+def test_an_axis_of_one_label_and_fields_that_are_no_axes_may_be_given_or_left_out(structures):
+    labels = dict(form="reduced", num_nodes=4, seed=0, step=2)
+    expected = structures.params(**labels)
+    for more in ({"p": 0.7}, {"position_width": 8}, {"p": 0.7, "init": "gaussian", "learning_rate": 0.5}):
+        params = structures.params(**labels, **more)
+        for name, array in expected.items():
+            np.testing.assert_array_equal(params[name], array)
+    assert "the run has p = 0.7" in refused(structures.params, **labels, p=0.6)
+
+
+def test_a_zipped_cell_is_named_by_any_of_its_axes_or_all(structures):
+    for labels in ({"num_nodes": 5}, {"walk_length": 7}, {"steps": 5}, {"num_nodes": 5, "walk_length": 7, "steps": 5}):
+        assert structures.cell(form="full", seed=1, **labels).index == (1, 1, 0, 1)
+    sentence = refused(structures.cell, form="full", seed=1, num_nodes=5, walk_length=6)
+    assert "no cell has num_nodes = 5, walk_length = 6" in sentence
+    assert "(4, 6, 4), (5, 7, 5)" in sentence
+
+
+def test_labels_are_found_but_for_the_rounding_of_fractions_and_seeds_exactly(run):
+    assert run.cell(p=0.1 * 7, seed=1).labels == {"p": 0.7, "seed": 1}
+    assert run.cell(p=1, seed=np.int64(1)).labels == {"p": 1.0, "seed": 1}
+    for label in (0.7001, "0.7", None, float("nan")):
+        assert "0.5, 0.7, 1.0" in refused(run.cell, p=label, seed=1)
+    near = rw_jax.Run(RunDir(run.run_dir.path), tiny_study(p=(0.3, 0.1 + 0.2), seed=(2**31 - 2, 2**31 - 1)), {})
+    assert near.cell(p=0.3, seed=2**31 - 2).index == (0, 0)
+    assert near.cell(p=0.1 + 0.2, seed=2**31 - 1).index == (1, 1)
+
+
+def test_what_is_not_there_is_refused_in_a_sentence_that_lists_what_there_is(run):
+    for call in (run.params, run.value_matrix, run.key_query_matrix, run.mean_attention, run.attention):
+        sentence = refused(call, step=5, p=0.6, seed=0)
+        assert "p = 0.6" in sentence
+        assert "0.5, 0.7, 1.0" in sentence
+        sentence = refused(call, step=3, p=0.5, seed=0)
+        assert "step is 3" in sentence
+        assert "0, 2, 5" in sentence
+    assert "0, 1" in refused(run.params, step=5, p=0.5)
+    assert "p, seed" in refused(run.params, step=5, p=0.5, seed=0, probability=0.5)
+    assert "num_nodes is 6, but this run has 4" in refused(run.params, step=5, p=0.5, seed=0, num_nodes=6)
+    assert "p, seed" in refused(run.walks, "test", p=0.5, seed=0, eta=1)
+
+
+def test_the_steps_of_a_cell_are_its_own_where_steps_is_an_axis(structures):
+    assert structures.steps == (0, 2, 4, 5)
+    assert "0, 2, 4" in refused(structures.params, step=5, steps=4, form="full", seed=0)
+    assert "0, 2, 5" in refused(structures.params, step=4, steps=5, form="full", seed=0)
+
+
+def test_a_long_list_of_labels_is_cut_in_the_middle():
+    run = rw_jax.Run(RunDir(Path("nowhere")), tiny_study(seed=tuple(range(1000))), {})
+    sentence = refused(run.cell, seed=1000)
+    assert "0, 1, 2" in sentence
+    assert "..." in sentence
+    assert "998, 999" in sentence
+    assert len(sentence) < 200
+
+
+def test_an_unfinished_run_opens_with_nan_where_it_is_not_finished(unfinished, run):
+    for name in METRICS:
+        assert np.isnan(unfinished.metrics[name].sel(p=1.0)).all()
+        xr.testing.assert_identical(unfinished.metrics[name].sel(p=[0.5, 0.7]), run.metrics[name].sel(p=[0.5, 0.7]))
+    np.testing.assert_array_equal(
+        unfinished.value_matrix(step=5, p=0.7, seed=1), run.value_matrix(step=5, p=0.7, seed=1)
+    )
+    sentence = refused(unfinished.params, step=5, p=1.0, seed=0)
+    assert "not finished" in sentence
+    assert "4 of its 6 cells" in sentence
+    unfinished.walks("test", p=1.0, seed=0)  # walks need no chunk
+
+
+def test_a_run_directory_of_which_only_the_config_is_written_opens(tmp_path):
+    study = tiny_study(p=(0.5, 0.7))
+    write_atomically(tmp_path / "config.json", study.to_json())
+    run = rw_jax.load_run(tmp_path)
+    assert run.config == study
+    assert run.environment == {}
+    assert np.isnan(run.metrics["accuracy"]).all()
+
+
+def test_a_run_directory_can_be_moved_and_reading_it_changes_nothing(values_run, run, tmp_path):
+    shutil.copytree(values_run, tmp_path / "moved")
+    before = contents(tmp_path / "moved")
+    moved = rw_jax.load_run(str(tmp_path / "moved"))
+    xr.testing.assert_identical(moved.metrics, run.metrics)
+    np.testing.assert_array_equal(
+        moved.key_query_matrix(step=5, p=0.7, seed=1), run.key_query_matrix(step=5, p=0.7, seed=1)
+    )
+    moved.attention(step=5, p=0.7, seed=1)
+    assert contents(tmp_path / "moved") == before
+
+
+def test_what_is_no_run_directory_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text(json.dumps({"name": "x"}))
+    assert "has no config.json" in refused(rw_jax.load_run, tmp_path)
+    assert "has no config.json" in refused(rw_jax.load_run, tmp_path / "nowhere")
+    assert "has no config.json" in refused(rw_jax.load_run, tmp_path / "file")
+    assert "task is missing" in refused(rw_jax.load_run, tmp_path / "broken")
+
+
+def test_chunks_hold_the_cells_of_each_structure_in_order():
+    study = tiny_study(form=("full", "reduced"), seed=tuple(range(5)), fields={"execution.cells_per_chunk": 2})
+    chunks = cut(rw_jax.Run(RunDir(Path("nowhere")), study, {}).grid, 2)
+    assert [[cell.labels["seed"] for cell in chunk.cells] for chunk in chunks] == [[0, 1], [2, 3], [4]] * 2
+    assert [chunk.structure.config.model.form for chunk in chunks] == ["full"] * 3 + ["reduced"] * 3
+
+
+@pytest.fixture(scope="module")
+def population(sweep_once):
+    """A run on all 128 walks of 6 states on 4 nodes."""
+    return rw_jax.load_run(sweep_once(tiny_study(p=(0.3, 1.0), fields={"task.walks": "all", "task.test_walks": "all"})))
+
+
+def test_averaged_tokens_are_the_attention_on_each_state(run):
+    labels = {"step": 5, "p": 0.7, "seed": 1}
+    tokens, _ = run.walks("test", p=0.7, seed=1)
+    attention = run.attention(**labels)
+    expected = [oracle.average_token(weights, walk, 4) for weights, walk in zip(attention, tokens, strict=True)]
+    np.testing.assert_allclose(run.averaged_tokens(**labels), expected, rtol=1e-6)
+    np.testing.assert_array_equal(run.averaged_tokens(tokens[:3], **labels), run.averaged_tokens(**labels)[:3])
+
+
+def test_walks_that_were_sampled_weigh_alike_and_those_of_the_population_their_probability(run, population):
+    assert (run.walk_weights("train", p=0.5, seed=0) == np.ones(16)).all()
+    for split in ("train", "test"):
+        walks = np.column_stack(population.walks(split, p=0.3))
+        assert len(np.unique(walks, axis=0)) == 4 * 2**5
+        expected = oracle.probabilities(walks, 4, 0.3)
+        np.testing.assert_allclose(population.walk_weights(split, p=0.3), expected, rtol=1e-6)
+
+
+def test_metrics_on_the_population_are_means_over_all_walks_by_their_probability(population):
+    tokens, targets = population.walks("test", p=0.3)
+    walks, labels = np.column_stack([tokens, targets]), {"step": 5, "p": 0.3}
+    weights = oracle.probabilities(walks, 4, 0.3)
+    outputs = population.averaged_tokens(**labels) @ population.value_matrix(**labels).T
+    final = population.metrics.sel(step=5, p=0.3)
+    assert float(final["accuracy"]) == pytest.approx(np.sum(weights * (outputs.argmax(axis=1) == targets)), rel=1e-5)
+    loss = oracle.mean_loss(outputs, targets, weights, 0.1)
+    assert float(final["train_loss"]) == pytest.approx(loss, rel=1e-5)
+    assert float(final["optimal_accuracy"]) == pytest.approx(0.7, rel=1e-6)

@@ -1,0 +1,294 @@
+"""The rules, and every claim on measurements that satisfy or violate it by construction: each can say yes and no."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from configs import verify as verify_config
+from rw_jax import verify
+from rw_jax.reports import claims, evidence
+from rw_jax.reports.claims import CLAIMS, FAILS, HOLDS, PARTLY, UNTESTABLE
+from rw_jax.study.config import Config, from_config_dict
+from rw_jax.study.grid import Cell, Grid, expand, recorded_steps
+from rw_jax.training.metrics import METRICS
+from tests import oracle
+
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+STUDIES = verify.studies(from_config_dict(verify_config.get_config()), quick=True)
+
+
+def row(estimate: float, low: float = math.nan, high: float = math.nan, **labels: Any) -> dict[str, Any]:
+    return {**labels, "estimate": estimate, "low": low, "high": high, "seeds": 5}
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (row(0.5), True),
+        (row(1.5), False),
+        (row(math.nan), None),
+        (row(0.5, 0.1, 0.9), True),
+        (row(0.5, 0.1, 1.2), None),
+        (row(1.5, 1.1, 1.9), False),
+        (row(-1.0, -2.0, -0.1), False),
+        (row(math.inf), False),
+    ],
+)
+def test_a_setting_agrees_if_its_interval_lies_inside_and_disagrees_if_it_lies_outside(measured, expected):
+    assert claims.agreement(pd.DataFrame([measured]), (0, 1)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("agrees", "word"),
+    [
+        ([True, True], HOLDS),
+        ([True, None], PARTLY),
+        ([False, False], FAILS),
+        ([False, None], FAILS),
+        ([True, False], PARTLY),
+        ([None, None], UNTESTABLE),
+    ],
+)
+def test_a_claim_holds_if_every_setting_agrees_and_fails_if_none_does(agrees, word):
+    rows = pd.DataFrame({"p": [0.5, 0.7], "agrees": pd.Series(agrees, dtype=object)})
+    found = claims.verdict(rows, ("p",))
+    assert found.word == word
+    assert ("1 undecided" in found.reason) == (agrees.count(None) == 1)
+
+
+def test_where_a_claim_holds_is_told_by_one_label_or_by_two():
+    rows = pd.DataFrame([{"p": p, "K": K, "agrees": K < 12} for p in (0.5, 0.7) for K in (5, 6, 8, 12)])
+    assert claims.where(rows, ("p", "K")) == "K = 5 to 8"
+    rows["agrees"] = [True, True, True, True, True, False, True, False]
+    assert claims.where(rows, ("p", "K")) == "p = 0.5: any K; p = 0.7: K = 5, 8"
+    rows["agrees"] = pd.Series([True, None, True, True, True, False, True, False], dtype=object)
+    assert claims.where(rows, ("p", "K")) == "p = 0.5: K = 5, 8, 12; p = 0.7: K = 5, 8"  # what is undecided is not told
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_the_rule_of_every_claim_says_yes_no_and_not_testable(claim):
+    least, largest = claim.allowed
+    inside = (max(least, -10) + min(largest, 10)) / 2
+    outside = largest + 1 if math.isfinite(largest) else least - 1
+
+    def word(*estimates):
+        rows = [row(estimate, **dict.fromkeys(claim.labels, place)) for place, estimate in enumerate(estimates)]
+        synthetic = dataclasses.replace(
+            claim, measure=lambda runs: evidence.Evidence(pd.DataFrame(rows), pd.DataFrame())
+        )
+        return claims.judge(synthetic, {}).verdict.word
+
+    assert word(inside, inside) == HOLDS
+    assert word(outside, outside) == FAILS
+    assert word(inside, outside) == PARTLY
+    assert word(math.nan) == UNTESTABLE
+
+
+def test_every_claim_has_a_name_of_its_own_and_studies_that_there_are():
+    assert len(BY_NAME) == len(CLAIMS)
+    assert {name for claim in CLAIMS for name in claim.studies} == set(STUDIES)
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeUpRun:
+    """A run whose metrics and parameters are given by functions of the cell."""
+
+    config: Config
+    metric: Callable[[str, Cell], float] = lambda name, cell: math.nan
+    parameters: Callable[[Cell, int], dict[str, np.ndarray]] = lambda cell, step: {}
+
+    @property
+    def grid(self) -> Grid:
+        return expand(self.config)
+
+    @property
+    def metrics(self) -> xr.Dataset:
+        steps = sorted({step for structure in self.grid.structures for step in recorded_steps(structure.config)})
+        dims = (*(dimension.name for dimension in self.grid.dimensions), "step")
+        arrays = {name: np.zeros((*self.grid.shape, len(steps))) for name in METRICS}
+        for structure in self.grid.structures:
+            for cell in structure.cells:
+                for name, array in arrays.items():
+                    array[cell.index] = self.metric(name, cell)
+        return xr.Dataset({name: (dims, array) for name, array in arrays.items()}, {"step": steps})
+
+    def cell(self, **labels: Any) -> Cell:
+        cells = (cell for structure in self.grid.structures for cell in structure.cells)
+        return next(cell for cell in cells if cell.labels == labels)
+
+    def params(self, *, step: int, **labels: Any) -> dict[str, np.ndarray]:
+        return self.parameters(self.cell(**labels), step)
+
+    def value_matrix(self, *, step: int, **labels: Any) -> np.ndarray:
+        return self.params(step=step, **labels)["value"]
+
+    def key_query_matrix(self, *, step: int, **labels: Any) -> np.ndarray:
+        return self.params(step=step, **labels)["key_query"]
+
+    def walks(self, split: str, **labels: Any) -> tuple[np.ndarray, np.ndarray]:
+        task = self.cell(**labels).config.task
+        walks = np.cumsum(np.ones((4, task.walk_length), int), axis=1) % task.num_nodes
+        return walks[:, :-1], walks[:, -1]
+
+    def mean_attention(self, *, step: int, **labels: Any) -> np.ndarray:
+        return np.eye(self.cell(**labels).config.task.walk_length)[-2]
+
+
+def word_of(name: str, metric=None, parameters=None) -> str:
+    """The verdict on a claim with one study, of which this is made up."""
+    (study,) = BY_NAME[name].studies
+    functions = {"metric": metric, "parameters": parameters}
+    run = MadeUpRun(STUDIES[study], **{field: function for field, function in functions.items() if function})
+    runs: Any = {study: run}
+    return claims.judge(BY_NAME[name], runs).verdict.word
+
+
+@pytest.mark.parametrize("name", ["attention", "attention-length", "C5"])
+def test_attention_must_come_closer_to_the_parent_as_walks_grow(name):
+    def scores(gap):
+        def parameters(cell, step):
+            scores_N = np.zeros(cell.config.task.walk_length)
+            scores_N[-2] = gap(cell.config.task.walk_length)
+            return {"state_scores": np.zeros(cell.config.task.num_nodes), "position_scores": scores_N}
+
+        return parameters
+
+    assert word_of(name, parameters=scores(lambda length: 5 * length)) == HOLDS
+    assert word_of(name, parameters=scores(lambda length: 40.0)) == FAILS
+
+
+@pytest.mark.parametrize("name", ["C1-samples", "C2-samples"])
+def test_errors_of_samples_must_fall_as_the_square_root_of_their_number(name):
+    def noisy(exponent):
+        def parameters(cell, step):
+            noise = np.random.default_rng(0).normal(size=(cell.config.task.num_nodes,) * 2)
+            return {"value": evidence._first_value(cell) + 0.01 * cell.config.task.walks**exponent * noise}
+
+        return parameters
+
+    assert word_of(name, parameters=noisy(-0.5)) == HOLDS
+    assert word_of(name, parameters=noisy(0.0)) == FAILS
+
+
+@pytest.mark.parametrize("name", ["C1", "C2"])
+def test_the_first_value_matrix_must_be_the_closed_form_and_circulant(name):
+    def changed(by):
+        def parameters(cell, step):
+            value = evidence._first_value(cell)
+            value[0, 0] += by
+            zeros = np.zeros(3)
+            return {"value": value, "state_scores": zeros, "position_scores": zeros}
+
+        return parameters
+
+    assert word_of(name, parameters=changed(0)) == HOLDS
+    assert word_of(name, parameters=changed(1e-6)) == FAILS
+
+
+def test_the_largest_entry_must_be_where_the_transition_is_largest():
+    def value(cell, step):
+        return {"value": oracle.transition_matrix(cell.config.task.num_nodes, cell.config.task.p).T}
+
+    assert word_of("C3-samples", parameters=value) != FAILS  # three seeds do not decide
+    assert word_of("C3-samples", parameters=lambda cell, step: {"value": -value(cell, step)["value"]}) == FAILS
+
+
+@pytest.mark.parametrize("name", ["accuracy-samples", "success-length", "success-nodes", "success-walks", "many-nodes"])
+def test_seeds_that_fail_are_counted(name):
+    def metric(succeeds):
+        return lambda name, cell: {"optimal_accuracy": 0.9, "expected_accuracy": 0.9 if succeeds else 0.3}.get(
+            name, float(succeeds)
+        )
+
+    assert word_of(name, metric=metric(True)) == UNTESTABLE  # three of three seeds are not many
+    assert word_of(name, metric=metric(False)) == FAILS
+
+
+def test_the_accuracy_of_a_population_must_be_optimal():
+    assert word_of("accuracy", metric=lambda name, cell: 0.7) == HOLDS
+    assert word_of("accuracy", metric=lambda name, cell: 0.7 if name == "optimal_accuracy" else 0.5) == FAILS
+
+
+@pytest.mark.parametrize("name", ["deterministic-value", "D1", "D2", "D3"])
+def test_deterministic_walks_must_leave_everything_equal(name):
+    def parameters(change):
+        def made_up(cell, step):
+            task, training = cell.config.task, cell.config.training
+            r = (task.walk_length - 1) / task.num_nodes
+            entry = training.learning_rate * r / (training.epsilon * task.walk_length * task.num_nodes)
+            value = np.full((task.num_nodes,) * 2, entry)
+            value[0, 0] *= 1 + change
+            return {
+                "value": value,
+                "state_scores": np.zeros(task.num_nodes),
+                "position_scores": np.append(np.zeros(task.walk_length - 1), -1.0 * (step > 1)),
+            }
+
+        return made_up
+
+    assert word_of(name, parameters=parameters(0)) == HOLDS
+    assert word_of(name, parameters=parameters(0.01)) == FAILS
+    assert word_of(name, parameters=parameters(math.nan)) == UNTESTABLE
+
+
+def test_deterministic_walks_must_have_equal_weights_and_the_accuracy_of_a_guess():
+    def metric(accuracy, spread):
+        return lambda name, cell: {"accuracy": accuracy, "attention_spread": spread}.get(name, 0.0)
+
+    assert word_of("deterministic-attention", metric=metric(0.2, 0.0)) == HOLDS
+    assert word_of("deterministic-attention", metric=metric(0.2, 1e-9)) == FAILS
+    assert word_of("deterministic-accuracy", metric=metric(0.2, 0.0)) == HOLDS  # K = 5
+    assert word_of("deterministic-accuracy", metric=metric(1.0, 0.0)) == FAILS
+    assert word_of("deterministic-lengths", metric=metric(1 / 6, 0.0)) == HOLDS
+    assert word_of("deterministic-lengths", metric=metric(1.0, 0.0)) == FAILS
+    assert word_of("deterministic-full", metric=metric(1 / 6, 0.0)) == HOLDS
+    assert word_of("deterministic-full", metric=metric(1.0, 0.0)) == FAILS
+
+
+def test_the_blocks_that_meet_the_states_of_the_query_must_be_zero():
+    def key_query(entry):
+        W = np.ones((56, 56))
+        W[:, :6] = entry
+        return lambda cell, step: {"key_query": W}
+
+    assert word_of("zero-blocks", parameters=key_query(0)) == HOLDS
+    assert word_of("zero-blocks", parameters=key_query(1e-20)) == FAILS
+
+
+@pytest.mark.parametrize(
+    ("name", "to_transition", "to_square_root"),
+    [
+        ("output", HOLDS, FAILS),
+        ("value", HOLDS, FAILS),
+        ("value-root", FAILS, HOLDS),
+        ("C7-growth", HOLDS, HOLDS),
+        ("C7-residual", HOLDS, FAILS),
+    ],
+)
+def test_what_v_tends_to_decides_the_claims_on_its_limit(name, to_transition, to_square_root, monkeypatch):
+    steps = np.unique(np.geomspace(1, 100_000, 30).astype(int))
+
+    def word(limit, growth=0.5):
+        def courses(path):
+            result = []
+            for p in (0.7, 0.9):
+                transition = oracle.transition_matrix(5, p)
+                values = np.stack([limit(transition.T) * step**growth + 0.3 for step in steps])
+                result.append(evidence._Course(p, transition, steps, values, steps, values))
+            return result
+
+        monkeypatch.setattr(evidence, "_courses", courses)
+        runs: Any = {"long": SimpleNamespace(run_dir=SimpleNamespace(path=None))}
+        return claims.judge(BY_NAME[name], runs).verdict.word
+
+    assert word(lambda transposed: transposed) == to_transition
+    assert word(np.sqrt) == to_square_root
+    if name == "C7-growth":
+        assert word(np.sqrt, growth=0.25) == FAILS

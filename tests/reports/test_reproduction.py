@@ -1,0 +1,284 @@
+"""Verdicts and figures of the paper on made-up measurements, so that it is known what they must say."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from ml_collections import config_dict
+
+from configs import fig2, fig4, fig5_losses, fig6, fig6_readings, fig7, fig9
+from rw_jax.analysis.plots import drawing
+from rw_jax.analysis.run_dir import Run, RunDir, gather_metrics, load_run
+from rw_jax.reports import reproduction
+from rw_jax.reports.reproduction import FIGURES, Claim, judge
+from rw_jax.study.config import Config, from_config_dict
+from rw_jax.study.grid import recorded_steps
+from rw_jax.sweeps import sweep
+from tests.analysis.test_plots import made_up_record
+
+PROJECT = Path(__file__).parents[2]
+
+
+class MadeUpRun(Run):
+    """A run whose metrics are given, and whose arrays come from functions of the step."""
+
+    arrays: dict[str, Callable[[int], np.ndarray]]
+
+    def value_matrix(self, *, step, **labels):
+        return self.arrays["value"](step)
+
+    def averaged_tokens(self, tokens=None, *, step, **labels):
+        return self.arrays["averaged"](step)
+
+    def walks(self, split, **labels):
+        return self.arrays["walks"](0)[:, :-1], self.arrays["walks"](0)[:, -1]
+
+
+def made_up(config: config_dict.ConfigDict, metrics: dict[str, Any], **arrays: Callable[[int], np.ndarray]) -> Run:
+    """A run of a config with these metrics: numbers, or arrays with some of its dimensions."""
+    run = MadeUpRun(RunDir(Path("nowhere")), from_config_dict(config), {})
+    empty = gather_metrics(run.run_dir, run.config)
+    known = {"optimal_accuracy": 1.0, "train_loss": 0.0, **metrics}
+    run.__dict__["metrics"] = empty.assign(
+        {name: xr.zeros_like(empty[name]).fillna(0) + x for name, x in known.items()}
+    )
+    run.__dict__["arrays"] = arrays
+    return run
+
+
+def by_step(run_config: config_dict.ConfigDict, value: Callable[[int], float]) -> xr.DataArray:
+    """A metric that is a function of the step."""
+    steps = list(recorded_steps(from_config_dict(run_config)))
+    return xr.DataArray([value(step) for step in steps], {"step": steps}, "step")
+
+
+def by_p(half: Any, one: Any) -> xr.DataArray:
+    """A metric that differs between p = 1/2 and p = 1."""
+    return xr.concat([xr.DataArray(half), xr.DataArray(one)], pd.Index([0.5, 1.0], name="p"))
+
+
+def learned_at(config: config_dict.ConfigDict, step: int) -> xr.DataArray:
+    """Expected accuracy 1 from a step on."""
+    return by_step(config, lambda now: float(now >= step))
+
+
+def reported_and_contrary(name: str) -> tuple[Run, Run]:
+    """A run that shows everything as the paper reports it, and one that shows nothing of it."""
+    ones, eye = np.ones((6, 6)), np.eye(6)
+    match name:
+        case "fig2":
+            clockwise, back = (np.cumsum(np.full((6, 97), step), axis=1) % 6 for step in (1, -1))
+            config = fig2.get_config()
+            config.grid.p = (1.0,)
+            return tuple(made_up(config, {}, walks=lambda _, walks=walks: walks) for walks in (clockwise, back))
+        case "fig4":
+            names = ("expected_accuracy", "value_direction_error", "parent_attention", "parent_is_highest")
+            values = ((0.5, 0.1, 0.99, 1), (0.17, 0.9, 0.01, 0))
+            return tuple(made_up(fig4.get_config(), dict(zip(names, row, strict=True))) for row in values)
+        case "fig9":
+            names = ("accuracy", "value_uniform_direction_error", "attention_spread")
+            once = by_step(fig9.get_config(), lambda step: 1e-8 * (step == 7))
+            values = ((0.06, 0.1, 0.0), (0.9, 1.2, once))
+            return tuple(made_up(fig9.get_config(), dict(zip(names, row, strict=True))) for row in values)
+        case "fig5_losses":
+            rate = xr.DataArray([0, 0, 0, 1.0], {"learning_rate": [0.01, 0.1, 1.0, 10.0]}, "learning_rate")
+            shown = made_up(fig5_losses.get_config(), {"accuracy": 0.17, "attention_spread": 0.0}, value=lambda _: ones)
+            # One learning rate is enough against it.
+            return shown, made_up(
+                fig5_losses.get_config(), {"accuracy": rate, "attention_spread": rate}, value=lambda _: eye
+            )
+        case "fig6":
+            config = fig6.get_config()
+            late, early = learned_at(config, 2000), learned_at(config, 20)
+            shown = by_p(learned_at(config, 400), by_step(config, lambda step: 0.95 * (step == 1000)))
+            accuracy = by_p(0.5, by_step(config, lambda step: 0.9))
+            contrary = made_up(config, {"expected_accuracy": by_p(early + 0 * late, early), "accuracy": 1.0})
+            return made_up(config, {"expected_accuracy": shown, "accuracy": accuracy}), contrary
+        case "fig7":
+            task = {"task": ["majority", "preference"]}
+            values = ([1.0, 0.5], [0.5, 1.0])
+            return tuple(made_up(fig7.get_config(), {"accuracy": xr.DataArray(row, task, "task")}) for row in values)
+        case "fig11":
+            names = ("value_direction_error", "parent_attention")
+            values = ((0.1, 0.95), (0.9, 0.1))
+            return tuple(made_up(fig6.get_config(), dict(zip(names, row, strict=True))) for row in values)
+        case "fig12":
+            config = fig6.get_config()
+            metrics = [by_step(config, lambda step, s=sign: s * (step - 850) > 0) * 1.0 for sign in (1, -1)]
+            return tuple(made_up(config, {"value_uniform_direction_error": metric}) for metric in metrics)
+        case "fig13":
+            one_token, equal = np.eye(6)[:3], np.ones((3, 6)) / 6
+
+            def run(dominated: Callable[[int], bool]) -> Run:
+                return made_up(fig6.get_config(), {}, averaged=lambda step: one_token if dominated(step) else equal)
+
+            return run(lambda step: step == 1000), run(lambda step: step == 700)
+    raise ValueError(name)
+
+
+@pytest.mark.parametrize("name", ["fig2", "fig4", "fig5_losses", "fig6", "fig7", "fig9", "fig11", "fig12", "fig13"])
+def test_what_the_paper_reports_is_reproduced_and_the_contrary_is_not(name):
+    claims_of = {figure.name: figure.claims for figure in FIGURES}[name]
+    for run, outcome in zip(reported_and_contrary(name), ("reproduced", "not reproduced"), strict=True):
+        assert {claim.words: judge(claim).outcome for claim in claims_of(run)} == dict.fromkeys(
+            (claim.words for claim in claims_of(run)), outcome
+        )
+
+
+def test_a_reading_shows_figure_6_if_a_seed_shows_all_of_its_claims():
+    config = fig6_readings.get_config()
+    config.grid.unit_length, config.grid.learning_rate, config.grid.init_scale = ("none", "keys"), (0.01,), (0.1,)
+    reported, contrary = (run.metrics for run in reported_and_contrary("fig6"))
+    lengths = pd.Index(["none", "keys"], name="unit_length")
+    metrics = {
+        name: xr.concat([reported[name], contrary[name]], lengths).isel(seed=0, drop=True)
+        for name in ("expected_accuracy", "accuracy")
+    }
+    run = made_up(config, metrics)
+    outcomes = {claim.words: judge(claim).outcome for claim in reproduction.readings_claims(run)}
+    assert outcomes["unit length none, start 0.1, η = 0.01: figure 6 as reported"] == "reproduced"
+    assert outcomes["unit length keys, start 0.1, η = 0.01: figure 6 as reported"] == "not reproduced"
+    assert sum("later" in words for words in outcomes) == 2
+
+
+@pytest.mark.parametrize(
+    ("inside", "outcome"),
+    # The lower end of Wilson's interval of n of n is n / (n + 1.96^2): 0.806 for 16, 0.796 for 15.
+    [((16, 16), "reproduced"), ((15, 15), "differs"), ((25, 50), "differs"), ((17, 50), "not reproduced")],
+)
+def test_the_verdict_is_that_of_the_interval_of_the_share_of_seeds(inside, outcome):
+    shown, seeds = inside
+    values = np.where(np.arange(seeds) < shown, 0.5, 0.0)
+    assert judge(Claim("near one half", values, 0.4, 0.6)).outcome == outcome
+
+
+def test_seeds_that_do_not_show_a_claim_are_counted_by_where_they_lie():
+    verdict = judge(Claim("near one half", np.array([0.4, 0.6, 0.1, 0.9, np.inf, np.nan]), 0.4, 0.6))
+    assert (verdict.below, verdict.above, verdict.undefined) == (1, 2, 1)
+    assert verdict.share.mean == pytest.approx(2 / 6)
+    assert verdict.share.seeds == 6
+
+
+def test_a_run_that_learns_neither_p_is_no_evidence_that_one_is_learned_later():
+    never = made_up(fig6.get_config(), {"expected_accuracy": 0.0, "accuracy": 0.0})
+    later = reproduction.gaussian_start_claims(never)[-1]
+    assert judge(later).undefined == 50
+
+
+def small(path: Path) -> Config:
+    """A config of the paper with two seeds, short walks and few recorded steps."""
+    config: Any = {}
+    exec(compile(path.read_text(), str(path), "exec"), config)
+    config = config["get_config"]()
+    config.grid.seed = (0, 1)
+    config.record.every = 50
+    if config.task.name == "circle" and config.grid.task is None:
+        config.task.walk_length, config.task.walks, config.task.test_walks = 13, 20, 20
+    return from_config_dict(config)
+
+
+def made_up_parameters(program, chunk, *machine):
+    """The record of made-up runs, with parameters that give an attention."""
+    record, config = made_up_record(program, chunk, *machine), chunk.structure.config
+    shape = record.mean_attention.shape[:2]
+    return record._replace(
+        params={
+            **record.params,
+            "state_scores": np.zeros((*shape, config.task.num_nodes), np.float32),
+            "position_scores": np.ones((*shape, config.task.walk_length), np.float32),
+        }
+    )
+
+
+DRAWN = tuple(
+    figure
+    for figure in {figure.claims: figure for figure in FIGURES}.values()
+    if figure.claims is not reproduction.every_gaussian_claim
+)
+"""One figure for each kind of claims, but for those whose pictures are others' pictures."""
+
+
+OVERVIEW = {"learned": (("fig8", {}, 0.5, "p = 0.5"),), "not learned": (("fig9", {}, 1.0, "p = 1"),)}
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory) -> Path:
+    """A folder with figures that were drawn and judged from made-up runs."""
+    folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(drawing.STYLE, "savefig.dpi", 40)
+        patch.setattr(sweep, "make_program", lambda *structure: None)
+        patch.setattr(sweep, "fitted", lambda *program: (None, 64))
+        patch.setattr(sweep, "run_chunk", made_up_parameters)
+        patch.setattr(sweep.summary, "show", lambda rows: None)
+        patch.setattr(reproduction, "OVERVIEW", OVERVIEW)
+        for name in {figure.config for figure in DRAWN}:
+            sweep.sweep(small(PROJECT / "configs" / f"{name}.py"), folder / "runs" / name)
+        for figure in DRAWN:
+            reproduction.write(figure, folder / "runs", folder / "reproduction")
+        reproduction.write_page(folder / "runs", folder / "reproduction")
+        reproduction.write_overview(folder / "runs", folder / "reproduction")
+    return folder / "reproduction"
+
+
+def test_every_figure_has_its_pictures_and_their_numbers(reproduced):
+    for figure in DRAWN:
+        names = {path.name for path in (reproduced / figure.name).iterdir()}
+        pictures = {f"{name}.{kind}" for name in figure.pictures for kind in ("png", "svg", "csv")}
+        assert names == {*pictures, "claims.csv"}
+        assert all(len(pd.read_csv(reproduced / figure.name / f"{name}.csv")) > 1 for name in figure.pictures)
+
+
+def test_the_page_has_a_row_for_each_claim_with_its_numbers_and_links_that_lead_somewhere(reproduced):
+    page = (reproduced / "reproduction.md").read_text()
+    rows = pd.concat([pd.read_csv(reproduced / figure.name / "claims.csv") for figure in FIGURES if figure in DRAWN])
+    table = re.findall(r"^\| (fig\w+) \| (.*?) \| (.*?) \| (.*?) \| \*\*(.*?)\*\*.* \|$", page, re.MULTILINE)
+    assert len(table) == len(rows)
+    for (figure, _, measured, share, verdict), (_, row) in zip(table, rows.iterrows(), strict=True):
+        assert figure == row["figure"]
+        assert verdict == row["verdict"]
+        assert share.endswith("of 2")
+        assert "[" in measured
+    for target in re.findall(r"\]\(([^)]+)\)", page):
+        assert (reproduced / target).exists(), target
+
+
+def test_the_overview_shows_the_mean_accuracy_of_its_runs(reproduced):
+    numbers = pd.read_csv(reproduced / "overview.csv").groupby("figure")
+    assert set(numbers.groups) == set(OVERVIEW)
+    accuracy = load_run(reproduced.parent / "runs" / "fig8").metrics["accuracy"].mean("seed")
+    np.testing.assert_allclose(numbers.get_group("learned")["mean"], accuracy, rtol=1e-6)
+
+
+def test_the_overview_names_runs_that_figures_have():
+    for curves in reproduction.OVERVIEW.values():
+        assert {config for config, *_ in curves} <= {figure.config for figure in FIGURES}
+
+
+def test_a_page_holds_the_figures_that_are_there(reproduced, tmp_path):
+    (tmp_path / "fig8").mkdir()
+    (tmp_path / "fig8" / "claims.csv").write_text((reproduced / "fig8" / "claims.csv").read_text())
+    reproduction.write_page(reproduced.parent / "runs", tmp_path)
+    assert re.findall(r"^## (\w+)", (tmp_path / "reproduction.md").read_text(), re.MULTILINE) == ["fig8"]
+
+
+def test_a_figure_that_is_not_there_is_refused_in_a_sentence(tmp_path):
+    command = [sys.executable, str(PROJECT / "scripts" / "reproduce.py"), "fig3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("reproduce: the figure is 'fig3', but must be all or one of fig2, fig4, ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_curves_have_at_least_fifty_seeds():
+    for name in {figure.config for figure in FIGURES} - {"fig6_readings"}:
+        namespace: Any = {}
+        exec(compile((PROJECT / "configs" / f"{name}.py").read_text(), name, "exec"), namespace)
+        assert len(namespace["get_config"]().grid.seed) >= 50, name

@@ -1,0 +1,195 @@
+"""The quick report from end to end, its pages, and what a command line is refused for."""
+
+import functools
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import jax
+import matplotlib.image
+import pytest
+from absl import flags
+
+from rw_jax import verify
+from rw_jax.reports import claims, report
+from rw_jax.study.config import Config, ConfigError
+from rw_jax.study.grid import expand
+from rw_jax.sweeps import sweep
+from tests.studies import assert_sentence
+
+CONFIG = "--config=configs/verify.py"
+
+
+def parse(*words: str) -> tuple[Config, Path, bool]:
+    return verify.parse(["verify", *words], flags.FlagValues())
+
+
+@pytest.fixture(scope="module")
+def quick_report(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
+    """A quick report, its studies without figures."""
+    config, _, quick = parse(CONFIG, "--quick")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "make_program", functools.cache(sweep.make_program))
+        written = verify.run(config, tmp_path_factory.mktemp("verify"), quick)
+    jax.config.update("jax_enable_x64", False)
+    return written
+
+
+SMALL = ("population", "deterministic")
+"""Studies that take seconds."""
+
+
+def keep_only(names: tuple[str, ...], patch: pytest.MonkeyPatch) -> None:
+    """Leaves a report these studies, and the claims that need no other."""
+    studies = verify.studies
+    patch.setattr(
+        verify, "studies", lambda *setting: {name: study for name, study in studies(*setting).items() if name in names}
+    )
+    patch.setattr(claims, "CLAIMS", tuple(claim for claim in claims.CLAIMS if set(claim.studies) <= set(names)))
+
+
+@pytest.fixture(scope="module")
+def small_report(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
+    """A quick report of the claims that two small studies decide."""
+    config, _, quick = parse(CONFIG, "--quick")
+    with pytest.MonkeyPatch.context() as patch:
+        keep_only(SMALL, patch)
+        written = verify.run(config, tmp_path_factory.mktemp("verify"), quick)
+    jax.config.update("jax_enable_x64", False)
+    return written
+
+
+@pytest.mark.slow
+def test_the_report_gives_a_verdict_on_every_claim(quick_report):
+    assert [judged.claim for judged in quick_report.judged] == list(claims.CLAIMS)
+    words = {judged.claim.name: judged.verdict.word for judged in quick_report.judged}
+    assert set(words.values()) <= {claims.HOLDS, claims.FAILS, claims.PARTLY, claims.UNTESTABLE}
+    # What does not hang on size is true in the smallest populations.
+    for name in ("accuracy", "value-root", "recursion", "C1", "C2", "C7-growth", "D1", "D2", "D3", "zero-blocks", "E5"):
+        assert words[name] == claims.HOLDS, name
+    for name in ("output", "value", "C7-residual"):
+        (verdict,) = (judged.verdict for judged in quick_report.judged if judged.claim.name == name)
+        assert verdict.word == claims.PARTLY
+        assert verdict.reason.startswith("p = 0.5 (")
+    assert words["deterministic-attention"] == claims.HOLDS
+    assert words["deterministic-lengths"] == claims.PARTLY
+
+
+def test_the_json_holds_what_the_page_tells(small_report):
+    record = json.loads(small_report.path.with_name("report.json").read_text())
+    assert [claim["verdict"] for claim in record["claims"]] == [j.verdict.word for j in small_report.judged]
+    for claim, judged in zip(record["claims"], small_report.judged, strict=True):
+        assert len(claim["rows"]) == len(judged.evidence.rows)
+    assert {study["study"] for study in record["studies"]} == {
+        name for judged in small_report.judged for name in judged.claim.studies
+    }
+
+
+def test_the_pages_open_with_the_verdicts_and_have_a_section_for_every_claim(small_report):
+    page = small_report.path.read_text()
+    markdown = small_report.path.with_suffix(".md").read_text()
+    for judged in small_report.judged:
+        name = judged.claim.name
+        assert page.index(f'href="#{name}"') < page.index("<section")
+        assert page.count(f'<section id="{name}">') == 1
+        assert f"](#{name})" in markdown
+        assert (small_report.path.parent / "tables" / f"{name}.csv").is_file()
+    for target in re.findall(r"!\[.*?\]\((.*?)\)", markdown):
+        assert matplotlib.image.imread(small_report.path.parent / target).std() > 0.05  # not an empty picture
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing_outside_itself(small_report):
+    class Links(html.parser.HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.open, self.targets = [], []
+
+        def handle_starttag(self, tag, attrs):
+            self.targets += [value for name, value in attrs if name in ("src", "href")]
+            if tag not in ("meta", "link", "img"):
+                self.open.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open.pop() == tag
+
+    links = Links()
+    links.feed(small_report.path.read_text())
+    assert not links.open
+    assert all(target.startswith(("#", "data:")) for target in links.targets)
+
+
+def test_a_browser_shows_the_page_without_an_error_or_a_request(small_report, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed")
+    log = tmp_path / "net.json"
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", f"--user-data-dir={tmp_path}")
+    offline = "--host-resolver-rules=MAP * ~NOTFOUND"
+    command = [browser, *options, offline, f"--log-net-log={log}", "--dump-dom", small_report.path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.count("<section") == len(small_report.judged) + 1
+    assert "CONSOLE" not in done.stderr
+    # The browser's own requests have no origin.
+    assert not re.findall(r'"initiator":"(?!not an origin)[^"]*"[^}]*', log.read_text())
+
+
+def test_a_finished_report_is_judged_again_without_training(small_report, monkeypatch):
+    monkeypatch.setattr(sweep, "run_chunk", lambda *_: pytest.fail("something was trained"))
+    keep_only(SMALL, monkeypatch)
+    before = small_report.path.read_text()
+    config, _, quick = parse(CONFIG, "--quick")
+    again = verify.run(config, small_report.path.parent, quick)
+    assert again.judged[0].verdict == small_report.judged[0].verdict
+    assert small_report.path.read_text() == before
+
+
+def test_a_folder_with_another_report_is_refused(small_report):
+    config, _, _ = parse(CONFIG)
+    with pytest.raises(ConfigError, match="holds a run of another config"):
+        verify.run(config, small_report.path.parent, quick=False)
+
+
+def test_quick_has_a_folder_of_its_own_and_fields_can_be_changed():
+    config, workdir, quick = parse(CONFIG, "--quick", "--config.training.epsilon=0.2")
+    assert (str(workdir), quick, config.training.epsilon) == ("runs/verify_quick", True, 0.2)
+    assert parse(CONFIG)[1:] == (Path("runs/verify"), False)
+    assert parse(CONFIG, "--quick", "--workdir=mine")[1] == Path("mine")
+
+
+def test_a_field_that_does_not_fit_is_one_sentence_and_exit_code_2(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse(CONFIG, "--config.task.p=7")
+    assert "task.p is 7.0, but must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--dry_run", "--strict", "--distributed"])
+def test_a_flag_of_sweeps_that_a_report_does_not_know_is_refused(flag, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse(CONFIG, flag)
+    assert_sentence(capsys.readouterr().err.strip())
+
+
+@pytest.mark.parametrize(
+    ("field", "right"),
+    [("model.unit_length=keys", "none"), ("model.form=full", "reduced"), ("training.loss=hinge", "log")],
+)
+def test_another_model_or_loss_than_that_of_the_claims_is_refused(field, right):
+    config, _, _ = parse(CONFIG, f"--config.{field}")
+    with pytest.raises(ConfigError, match=f"but must be '{right}', as the claims assume it") as refused:
+        verify.studies(config, quick=True)
+    assert_sentence(str(refused.value))
+
+
+def test_the_full_studies_are_as_large_as_promised():
+    config, _, _ = parse(CONFIG)
+    studies = verify.studies(config, quick=False)
+    for name in ("success_by_length", "success_by_nodes", "success_by_walks"):
+        grid = dict(studies[name].grid)
+        assert len(grid["seed"]) == 100
+        assert min(grid["p"]) == pytest.approx(1 - max(grid["p"])) == pytest.approx(0.001)
+    assert len(dict(studies["length"].grid)["walk_length"]) >= 6
+    assert dict(studies["walks"].grid)["walks"] == (1000, 3000, 10_000, 30_000, 100_000)
+    assert sum(expand(study).num_cells for study in studies.values()) > 20_000

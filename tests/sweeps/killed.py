@@ -1,0 +1,60 @@
+"""The processes that test_interruption.py ends: its fork server has this imported, so that they start at once."""
+
+import os
+import time
+from pathlib import Path
+
+import jax
+
+from rw_jax.sweeps import interruption, sweep
+from tests.studies import tiny_study
+
+STUDY = tiny_study(
+    p=(0.5, 0.7, 1.0),
+    seed=(0, 1, 2, 3),
+    fields={
+        "training.steps": 40,
+        "record.parameters": (7, 20),
+        "execution.cells_per_chunk": 2,
+        "execution.checkpoint_steps": 9,
+    },
+)
+"""Six chunks of two cells, each saved four times in the midst of its training."""
+
+LONG_STUDY = tiny_study(
+    fields={
+        "training.steps": 10**9,
+        "record.every": 10**9,
+        "record.parameters": (),
+        "execution.checkpoint_steps": 10**9,
+    }
+)
+"""One run in a single call of its program, for hours."""
+
+
+def train(workdir: Path) -> None:
+    """The sweep of STUDY, but for the figures."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    sweep.sweep(STUDY, workdir)
+
+
+def train_long(workdir: Path) -> None:
+    """The sweep of LONG_STUDY, as the command runs it; what it prints goes to a file."""
+    os.dup2(os.open(workdir / "stderr", os.O_WRONLY | os.O_CREAT), 2)
+    interruption.leave_when_told("go on.")
+    jax.config.update("jax_disable_most_optimizations", True)
+    (workdir / "listening").touch()
+    sweep.sweep(LONG_STUDY, workdir / "run")
+
+
+def save_slowly(workdir: Path, seconds: float) -> None:
+    """A save that takes so long; it leaves a file when it is finished."""
+    os.dup2(os.open(workdir / "stderr", os.O_WRONLY | os.O_CREAT), 2)
+    interruption.leave_when_told("go on.")
+    with interruption.finished_first():
+        (workdir / "listening").touch()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.01)
+        (workdir / "saved").touch()
+    time.sleep(60)

@@ -1,0 +1,274 @@
+"""What can be wrong with a run directory: each fault is made here, and is repaired, or refused in a sentence."""
+
+import contextlib
+import gc
+import json
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rw_jax import load_run, main
+from rw_jax.analysis.run_dir import RunError
+from rw_jax.store import checkpoint
+from rw_jax.sweeps import lock, sweep
+from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
+
+# Of a tree Orbax reads and writes many parts at once, and leaves the others behind when the first fails.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind_for_other_tests() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def copied(values_run, tmp_path):
+    """A copy of the finished run of six cells, which is as good as the run itself."""
+    return Path(shutil.copytree(values_run, tmp_path / "copy"))
+
+
+def refusal(capsys, study, workdir, exit_code=2):
+    with pytest.raises(SystemExit) as refused:
+        main.main(main.Command(study, workdir))
+    assert refused.value.code == exit_code
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    assert_sentence(sentence)
+    return sentence
+
+
+def damaged(whole: bytes, rng: random.Random) -> list[bytes | None]:
+    """What may become of a file: None if it is gone."""
+    flipped = bytearray(whole)
+    flipped[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+    return [None, whole[: len(whole) // 2], bytes(flipped)]
+
+
+def test_a_file_that_is_missing_cut_short_or_changed_is_found_unless_what_is_read_is_what_was_saved(tmp_path):
+    rng, noise = random.Random(0), np.random.default_rng(0)
+    tree = {"metrics": {"loss": noise.random((4, 500))}, "params": {"value": noise.random((4, 9, 9), np.float32)}}
+    metadata = {"cells": {"p": [0.5, 0.7]}}
+    folder, found = tmp_path / "chunk", 0
+    checkpoint.save(folder, tree, metadata)
+    for file in [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]:
+        whole = file.read_bytes()
+        for content in [*damaged(whole, rng), *(damaged(whole, rng)[2] for _ in range(4))]:
+            file.unlink()
+            if content is not None:
+                file.write_bytes(content)
+            try:
+                again = checkpoint.load(folder)
+                assert checkpoint.load_metadata(folder) == metadata
+                for name, part in tree.items():
+                    for leaf, array in part.items():
+                        np.testing.assert_array_equal(again[name][leaf], array)
+            except checkpoint.DamagedError as error:
+                assert_sentence(str(error))
+                found += str(folder) in str(error)
+            file.write_bytes(whole)
+    assert found >= 25
+
+
+@pytest.mark.parametrize("part", ["state/_METADATA", "_CHECKPOINT_METADATA"])
+def test_the_sweep_trains_a_damaged_chunk_again_and_analysis_names_it(
+    part, copied, values_run, values_study, sweep_once, caplog
+):
+    damaged = chunk_of(copied, p=0.5, seed=0)
+    (damaged / part).write_bytes((damaged / part).read_bytes()[:100])
+    for ask in (
+        lambda: load_run(copied).params(step=5, p=0.5, seed=0),
+        lambda: (copied / "metrics.nc").unlink() or load_run(copied).metrics,
+    ):
+        with pytest.raises(RunError) as refused:
+            ask()
+        assert_sentence(str(refused.value))
+        assert str(damaged) in str(refused.value)
+    sweep_once(values_study, copied)
+    assert stored_records(copied) == stored_records(values_run)
+    assert (copied / "metrics.nc").read_bytes() == (values_run / "metrics.nc").read_bytes()
+    assert any(str(damaged) in record.getMessage() for record in caplog.records)
+
+
+def test_a_finished_directory_with_a_damaged_chunk_is_not_finished(
+    copied, values_run, values_study, sweep_once, capsys
+):
+    damaged = chunk_of(copied, p=1.0, seed=1)
+    shutil.rmtree(damaged / "state")
+    sweep_once(values_study, copied)
+    assert "2 of 6 runs trained" in capsys.readouterr().out
+    assert stored_records(copied) == stored_records(values_run)
+
+
+def test_damaged_metrics_are_named(copied):
+    file = copied / "metrics.nc"
+    content = bytearray(file.read_bytes())
+    place = content.index(load_run(copied).metrics["accuracy"].values.tobytes())
+    content[place + 10] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(RunError, match=r"metrics\.nc is damaged") as refused:
+        _ = load_run(copied).metrics
+    assert_sentence(str(refused.value))
+
+
+def test_a_half_written_chunk_is_nothing_and_is_cleared_away(copied, values_run, values_study, sweep_once):
+    lost = chunk_of(copied, p=1.0, seed=0)
+    lost.rename(lost.with_name(f"{lost.name}.orbax-checkpoint-tmp"))
+    (copied / "summary.csv").unlink()
+    (copied / "metrics.nc").unlink()
+    assert np.isnan(load_run(copied).metrics["accuracy"].sel(p=1.0)).all()
+    sweep_once(values_study, copied)
+    assert stored_records(copied) == stored_records(values_run)
+    assert not list(copied.rglob("*tmp*"))
+
+
+@contextlib.contextmanager
+def files_at_most(size):
+    """Writing more than this into a file fails, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_file_that_cannot_grow_in_a_save_ends_the_sweep_in_a_sentence_and_the_same_command_goes_on(
+    values_run, values_study, sweep_once, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / "run"
+    save = sweep.save_cells
+
+    def save_the_second_on_a_full_disk(path, *rest):
+        with files_at_most(300) if list(path.glob("*")) else contextlib.nullcontext():
+            return save(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "save_cells", save_the_second_on_a_full_disk)
+        sentence = refusal(capsys, values_study, folder, exit_code=1)
+    assert "cannot be written (File too large); what is finished is kept" in sentence
+    sweep_once(values_study, folder)
+    assert "2 of 6 runs trained" in capsys.readouterr().out
+    assert stored_records(folder) == stored_records(values_run)
+
+
+def test_a_full_disk_ends_the_sweep_in_a_sentence(values_study, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device", str(tmp_path / "run" / "chunks"))
+
+    monkeypatch.setattr(sweep, "_train", full)
+    sentence = refusal(capsys, values_study, tmp_path / "run", exit_code=1)
+    assert "cannot be written (No space left on device); what is finished is kept" in sentence
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a user who may become another")
+def test_a_read_only_directory_can_be_analysed_and_a_sweep_into_it_is_refused(copied, values_study, capsys):
+    shutil.rmtree(chunk_of(copied, p=1.0, seed=0))
+    for path in [copied, *copied.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    for parent in copied.parents:
+        if not parent.stat().st_mode & 0o001:  # pytest's own, which only its user may enter
+            parent.chmod(0o755)
+    before = contents(copied)
+    os.seteuid(65534)
+    try:
+        sentence = refusal(capsys, values_study, copied)
+        assert load_run(copied).metrics["accuracy"].notnull().all()
+    finally:
+        os.seteuid(0)
+    assert "cannot be written (Permission denied)" in sentence
+    assert contents(copied) == before
+
+
+HOLD = """
+import pathlib, sys, time
+from rw_jax.sweeps import lock
+with lock.hold(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_refused_at_once_with_the_first_by_name_and_a_dead_one_holds_nothing(
+    copied, values_study, sweep_once, capsys
+):
+    (copied / "summary.csv").unlink()
+    command = [sys.executable, "-c", HOLD, str(copied / "lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        before = contents(copied)
+        sentence = refusal(capsys, values_study, copied)
+        assert f"is in use by process {first.pid} on {os.uname().nodename}" in sentence
+        assert contents(copied) == before
+        first.kill()
+    assert f"process {first.pid}" in (copied / "lock").read_text()
+    sweep_once(values_study, copied)
+    assert (copied / "summary.csv").is_file()
+
+
+def test_a_lock_is_free_again_after_its_holder(tmp_path):
+    file = tmp_path / "lock"
+    for _ in range(2):
+        with lock.hold(file), pytest.raises(lock.LockedError, match=f"process {os.getpid()}"), lock.hold(file):
+            pass
+
+
+def test_a_directory_of_an_older_format_is_refused_in_a_sentence_that_names_the_commit(copied, values_study, capsys):
+    file = copied / "environment.json"
+    environment = json.loads(file.read_text())
+    del environment["format"]
+    file.write_text(json.dumps(environment | {"commit": "c0ffee"}))
+    sentence = refusal(capsys, values_study, copied)
+    assert "has format 1, but this rw_jax reads format 2; commit c0ffee wrote it" in sentence
+    with pytest.raises(RunError, match="has format 1"):
+        load_run(copied)
+
+
+def test_clocks_that_change_change_nothing(copied, values_run, values_study, sweep_once):
+    shutil.rmtree(chunk_of(copied, p=1.0, seed=0))
+    for i, path in enumerate(sorted(copied.rglob("*"))):
+        os.utime(path, (i, 4e9 - i))
+    sweep_once(values_study, copied)
+    assert stored_records(copied) == stored_records(values_run)
+
+
+def test_nothing_in_a_run_directory_is_executed_when_it_is_read():
+    for module in ("run_dir", "checkpoint", "config", "grid", "summary"):
+        text = Path(f"{Path(main.__file__).parent}/{module}.py").read_text()
+        for word in ("pickle", "eval(", "exec(", "allow_pickle=True", "dill"):
+            assert word not in text
+
+
+def test_a_run_that_diverges_is_told_and_its_neighbours_are_untouched(sweep_once, tmp_path, caplog):
+    fields = {"execution.cells_per_batch": 3, "training.loss": "squared_error"}
+    calm = sweep_once(tiny_study(learning_rate=(0.1, 0.2, 0.3), fields=fields), tmp_path / "calm")
+    study = tiny_study(learning_rate=(0.1, 1e30, 0.3), fields=fields)
+    wild = sweep_once(study, tmp_path / "wild")
+    run = load_run(wild)
+    (step,) = run.metrics["diverged_at"].sel(learning_rate=[1e30]).values
+    assert 1 <= step <= 5
+    loss = run.metrics["train_loss"].sel(learning_rate=1e30)
+    assert np.isfinite(loss.sel(step=slice(0, step - 1))).all()
+    assert not np.isfinite(loss.sel(step=step))
+    assert np.isnan(run.metrics["diverged_at"].sel(learning_rate=[0.1, 0.3])).all()
+    one, other = stored_records(calm), stored_records(wild)
+    assert len(set(one) & set(other)) == 2
+    assert all(one[key] == other[key] for key in set(one) & set(other))
+    assert f"1 runs diverged, their training loss NaN or infinite: learning_rate=1e+30 from step {step:g} on." in (
+        caplog.text
+    )
+    main.main(main.Command(study, wild))
+    with pytest.raises(SystemExit) as strict:
+        main.main(main.Command(study, wild, strict=True))
+    assert strict.value.code == 3

@@ -1,0 +1,443 @@
+"""A whole grid: a run's numbers are its own, an interrupted sweep ends with the same, and what is said on the way."""
+
+import dataclasses
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from absl import logging as absl_logging
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rw_jax import load_run, main
+from rw_jax.analysis.run_dir import cut
+from rw_jax.store.environment import commit_of
+from rw_jax.study.config import ConfigError
+from rw_jax.study.grid import expand, kept_steps, recorded_steps
+from rw_jax.sweeps import progress_bar, sweep
+from rw_jax.training import train
+from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    return sweep.set_up_devices(tiny_study())
+
+
+@pytest.fixture(scope="module")
+def programs(mesh):
+    """A compiled program for each structure and batch: the tests that compare bits share them."""
+    made = {}
+
+    def program(structure, cells_per_batch):
+        if (structure, cells_per_batch) not in made:
+            made[structure, cells_per_batch] = sweep.make_program(structure, mesh, cells_per_batch)
+        return made[structure, cells_per_batch]
+
+    return program
+
+
+@pytest.fixture(scope="module")
+def records_of(mesh, programs):
+    """The bytes of the records of every cell of a study with one structure, by its p and seed."""
+
+    def records(study, cells_per_batch=1):
+        ((structure,), size) = expand(study).structures, study.execution.cells_per_chunk
+        program = programs(structure.config, cells_per_batch)
+        found = {}
+        for chunk in cut(expand(study), size):
+            record = jax.tree.map(np.asarray, sweep.run_chunk(program, chunk, mesh, cells_per_batch, size))
+            rows = sweep.deal(len(chunk.cells), mesh, cells_per_batch, size).rows
+            for row, cell in zip(rows, chunk.cells, strict=True):
+                leaves = [leaf[row].tobytes() for leaf in jax.tree.leaves(record)]
+                found[cell.config.task.p, cell.config.seed] = leaves
+        return found
+
+    return records
+
+
+@pytest.fixture(scope="module")
+def six(records_of, values_study):
+    return records_of(values_study)
+
+
+def test_every_cell_of_a_batch_equals_the_same_run_alone_bit_for_bit(six, records_of):
+    assert len({leaf for leaves in six.values() for leaf in leaves if len(leaf) > 8}) > 6
+    for (p, seed), leaves in six.items():
+        assert records_of(tiny_study(p=(p,), seed=(seed,))) == {(p, seed): leaves}
+
+
+def test_a_run_of_the_grid_is_the_plain_single_run_of_train_py(six, mesh):
+    study = tiny_study(fields={"task.p": 0.7, "seed": 1})
+    values, sizes = train.run_values(study), (len(recorded_steps(study)), len(kept_steps(study)))
+    schedule = sweep.make_schedule(study, 0, sizes[0])
+    run = jax.jit(lambda values: train.train(study, values, train.begin(study, values, *sizes), schedule).record)
+    record = run(values)
+    for ours, theirs in zip(jax.tree.leaves(record), six[0.7, 1], strict=True):
+        # The same numbers to rounding; only one compiled program gives them to the bit.
+        np.testing.assert_allclose(np.frombuffer(theirs, np.float32), np.ravel(ours), rtol=1e-3, atol=1e-4)
+
+
+def test_changing_one_cell_changes_no_other(six, records_of):
+    changed = records_of(tiny_study(p=(0.5, 0.6, 1.0), seed=(0, 1)))
+    for label in ((0.5, 0), (0.5, 1), (1.0, 0), (1.0, 1)):
+        assert changed[label] == six[label]
+    assert changed[0.6, 0] != six[0.7, 0]
+
+
+def test_a_grid_with_added_values_keeps_every_old_run_bit_for_bit(six, records_of):
+    larger = records_of(tiny_study(p=(0.0, 0.5, 0.6, 0.7, 1.0), seed=(2, 0, 1)))
+    assert len(larger) == 15
+    for label, leaves in six.items():
+        assert larger[label] == leaves
+
+
+def test_another_chunk_size_gives_the_same_bits(six, records_of):
+    assert records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.cells_per_chunk": 5})) == six
+
+
+@pytest.mark.parametrize("form", ["reduced", "full"])
+def test_a_cell_does_not_depend_on_its_neighbours_in_a_vmapped_batch(form, records_of):
+    fields = {"execution.cells_per_batch": 3, "model.form": form}
+    some = records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields=fields), cells_per_batch=3)
+    others = records_of(tiny_study(p=(0.9, 0.7), seed=(1, 4), fields=fields), cells_per_batch=3)
+    alone = records_of(tiny_study(p=(1.0,), seed=(1,), fields=fields), cells_per_batch=3)
+    assert others[0.7, 1] == some[0.7, 1]
+    assert alone[1.0, 1] == some[1.0, 1]
+
+
+def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_study, sweep_once, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(values_run, folder)
+    finished = contents(folder)
+    lost, kept = chunk_of(folder, p=0.5, seed=0), chunk_of(folder, p=1.0, seed=0)
+    shutil.rmtree(lost)
+    (folder / "metrics.nc").unlink()
+    (folder / "summary.csv").unlink()
+    written = kept.stat().st_mtime_ns
+    sweep_once(values_study, folder)
+    assert "4 of 6 runs trained in" in capsys.readouterr().out
+    assert kept.stat().st_mtime_ns == written  # only what was missing was trained
+    assert stored_records(folder) == stored_records(values_run)
+    again = contents(folder)
+    for name in ("config.json", "metrics.nc", "summary.csv"):
+        assert again[name] == finished[name]
+
+
+def test_a_finished_directory_of_the_same_config_says_so_and_changes_nothing(values_run, values_study, capsys):
+    before = contents(values_run)
+    sweep.sweep(values_study, values_run)
+    out, err = capsys.readouterr()
+    assert out == f"{values_run} is finished: all 6 runs of this config are there. Nothing to do.\n"
+    assert err == ""
+    assert contents(values_run) == before
+
+
+def test_a_larger_grid_trains_only_what_it_adds_and_says_so(values_run, sweep_once, tmp_path, capsys, caplog):
+    folder = shutil.copytree(values_run, tmp_path / "run")
+    before = stored_records(folder)
+    larger = tiny_study(p=(0.3, 0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"execution.cells_per_chunk": 3})
+    caplog.set_level(logging.INFO)
+    sweep_once(larger, folder)
+    assert "6 of 12 runs to train" in caplog.text
+    assert "6 of 12 runs trained in" in capsys.readouterr().out
+    there = stored_records(folder)
+    assert {key: there[key] for key in before} == before
+    assert there == stored_records(sweep_once(larger))
+    assert load_run(folder).config == larger
+    sweep_once(larger, folder)
+    assert "all 12 runs of this config are there" in capsys.readouterr().out
+
+
+def test_more_steps_go_on_from_the_last_one_to_the_bits_of_a_training_in_one_go(
+    values_run, sweep_once, tmp_path, capsys, caplog
+):
+    folder = shutil.copytree(values_run, tmp_path / "run")
+    longer = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"training.steps": 9})
+    caplog.set_level(logging.INFO)
+    sweep_once(longer, folder)
+    assert "9 of 9 runs to train, 6 of them from where they are" in caplog.text
+    assert "9 of 9 runs trained in" in capsys.readouterr().out
+    assert stored_records(folder) == stored_records(sweep_once(longer))
+    assert load_run(folder).steps == (0, 2, 9)  # and no longer the last step of the shorter runs
+    sweep_once(longer, folder)
+    assert "all 9 runs of this config are there" in capsys.readouterr().out
+
+
+def test_more_steps_go_on_from_the_progress_of_shorter_runs_in_their_midst(values_study, sweep_once, tmp_path, caplog):
+    folder, save = tmp_path / "run", sweep.save_cells
+
+    def save_no_chunk(where, *what):
+        if where.name == "chunks":
+            raise KeyboardInterrupt
+        return save(where, *what)
+
+    shorter = dataclasses.replace(
+        values_study, execution=dataclasses.replace(values_study.execution, checkpoint_steps=2)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "save_cells", save_no_chunk)
+        with pytest.raises(KeyboardInterrupt):
+            sweep_once(shorter, folder)
+    caplog.set_level(logging.INFO)
+    longer = shorter.replace(steps=9)
+    sweep_once(longer, folder)
+    assert "6 of 6 runs to train, 4 of them from where they are" in caplog.text
+    assert stored_records(folder) == stored_records(sweep_once(longer))
+
+
+def test_the_shorter_command_still_runs_after_a_longer_one_that_finished_nothing(
+    values_run, values_study, sweep_once, tmp_path, capsys
+):
+    folder = shutil.copytree(values_run, tmp_path / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "_train_chunk", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sweep.sweep(values_study.replace(steps=9), folder)
+    sweep_once(values_study, folder)
+    assert "0 of 6 runs trained in" in capsys.readouterr().out
+    assert stored_records(folder) == stored_records(values_run)
+    assert load_run(folder).config == values_study
+
+
+def test_a_label_of_steps_is_a_run_of_its_own_and_not_the_beginning_of_another(sweep_once):
+    workdir = sweep_once(tiny_study(steps=(3, 5)))
+    before = contents(workdir)
+    for study in (tiny_study(steps=(5,)), tiny_study(fields={"training.steps": 5}), tiny_study(steps=(5, 9))):
+        with pytest.raises(ConfigError, match=r"grid\.steps: \(3, 5\)"):
+            sweep.sweep(study, workdir)
+    assert contents(workdir) == before
+
+
+def test_more_steps_are_refused_where_the_shorter_runs_record_other_steps(sweep_once):
+    workdir = sweep_once(tiny_study(p=(0.5,), fields={"record.every": 2}))
+    before = contents(workdir)
+    with pytest.raises(ConfigError, match=r"training\.steps: 5, 9"):  # 5 is recorded as the last step only
+        sweep.sweep(tiny_study(p=(0.5,), fields={"record.every": 2, "training.steps": 9}), workdir)
+    assert contents(workdir) == before
+
+
+def test_a_grid_that_leaves_out_a_run_or_changes_one_is_refused(values_run):
+    before = contents(values_run)
+    for study, words in (
+        (tiny_study(p=(0.5, 0.7), seed=(0, 1, 2)), r"grid.p: \(0.5, 0.7, 1.0\), \(0.5, 0.7\)"),
+        (tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"training.epsilon": 0.2}), "training.epsilon: 0.1, 0.2"),
+        (tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"study_seed": 1}), "study_seed: 0, 1"),
+        (tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"record.every": 5}), "record.every: 1, 5"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            sweep.sweep(study, values_run)
+    assert contents(values_run) == before
+
+
+def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_run, values_study, tmp_path, capsys):
+    main.main(main.Command(values_study, tmp_path / "new", dry_run=True))
+    main.main(main.Command(values_study, values_run, dry_run=True))
+    new, finished = capsys.readouterr().out.splitlines()
+    # 6 runs of 14 metrics x 6 steps, 3 x (16 + 4 + 6) parameters and 3 x 6 weights, 4 bytes each
+    assert new.startswith("6 of 6 runs to train: 1 programs, 2 chunks of at most 4 runs, 0.0 MB on disk")
+    assert finished.startswith("0 of 6 runs to train: 0 programs, 0 chunks")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_training_in_segments_has_the_bits_of_one_in_a_single_call(values_run, sweep_once, tmp_path):
+    study = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.checkpoint_steps": 2})
+    saved = []
+    save = sweep.save_cells
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "save_cells", lambda *what: saved.append(what[0].name) or save(*what))
+        folder = sweep_once(study, tmp_path / "run")
+    assert saved == ["unfinished", "unfinished", "chunks"] * 2
+    assert stored_records(folder) == stored_records(values_run)
+    assert not (folder / "unfinished").exists()
+
+
+def test_chunks_are_as_small_as_the_memory_that_is_free_and_halved_where_it_does_not_do(
+    values_run, values_study, sweep_once, tmp_path, monkeypatch, caplog
+):
+    structure, mesh = expand(values_study).structures[0].config, sweep.set_up_devices(values_study)
+    program = sweep.make_program(structure, mesh, 1)
+    assert sweep.fitted(program, structure, mesh, 1, 64)[1] == 64
+    bytes_per_cell = sum(leaf.size * 4 for leaf in jax.tree.leaves(sweep.progress_shape(structure)))
+    monkeypatch.setattr(sweep, "free_memory", lambda mesh: 64 * bytes_per_cell // mesh.size)
+    assert mesh.size <= sweep.fitted(program, structure, mesh, 1, 64)[1] < 64
+    monkeypatch.setattr(sweep, "free_memory", lambda mesh: 1)
+    assert sweep.fitted(program, structure, mesh, 1, 64)[1] == mesh.size
+    monkeypatch.undo()
+    run_chunk, sizes = sweep.run_chunk, []
+
+    def run_chunk_in_little_memory(program, chunk, *rest):
+        sizes.append(len(chunk.cells))
+        if len(chunk.cells) > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return run_chunk(program, chunk, *rest)
+
+    monkeypatch.setattr(sweep, "run_chunk", run_chunk_in_little_memory)
+    assert stored_records(sweep_once(values_study, tmp_path / "run")) == stored_records(values_run)
+    assert sizes == [4, 2, 2, 2]
+    assert "Memory is short: going on in chunks of 2 runs." in caplog.text
+
+
+RARE = st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 1e30, -1.0, float("nan"), None, "one"])
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "task.num_nodes": st.sampled_from([2, 3, 5, 130]),
+            "task.walk_length": st.sampled_from([2, 3, 9]),
+            "task.p": RARE,
+            "task.walks": st.sampled_from([0, 1, 7]),
+            "model.form": st.sampled_from(["reduced", "full", "half"]),
+            "model.unit_length": st.sampled_from(["none", "keys", "both"]),
+            "model.init": st.sampled_from(["zero", "gaussian"]),
+            "model.init_scale": RARE,
+            "training.loss": st.sampled_from(["log", "cross_entropy", "squared_error", "hinge"]),
+            "training.epsilon": RARE,
+            "training.learning_rate": RARE,
+            "training.steps": st.sampled_from([-1, 0, 1, 4]),
+            "record.every": st.sampled_from([1, 3, 100]),
+            "record.parameters": st.sampled_from([(), (0, 2, 9), (1, 1), (-1,)]),
+            "execution.cells_per_chunk": st.sampled_from([1, 3]),
+            "execution.cells_per_batch": st.sampled_from([None, 1, 2]),
+            "execution.checkpoint_steps": st.sampled_from([0, 1, 2]),
+        },
+    )
+)
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_any_config_is_refused_in_a_sentence_or_runs(sweep_once, fields):
+    try:
+        config = tiny_study(seed=(0, 1, 2), fields=fields)
+    except (ConfigError, TypeError, ValueError) as error:  # ml_collections refuses values of another type by itself
+        if isinstance(error, ConfigError):
+            assert_sentence(str(error))
+        return
+    metrics = load_run(sweep_once(config)).metrics
+    assert metrics["optimal_accuracy"].notnull().all()
+    assert (metrics["diverged_at"].notnull() == ~np.isfinite(metrics["train_loss"]).all("step")).all()
+
+
+def test_a_directory_of_another_config_is_refused_with_the_fields_that_differ(values_run):
+    before = contents(values_run)
+    with pytest.raises(ConfigError, match=r"seed: \(0, 1\), \(0, 2\); there, here"):
+        sweep.sweep(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 2)), values_run)
+    assert contents(values_run) == before
+
+
+def test_a_start_that_was_killed_while_it_wrote_the_config_can_be_repeated(tmp_path, values_study, monkeypatch):
+    class StartedError(Exception):
+        pass
+
+    def start(*_):
+        raise StartedError
+
+    (tmp_path / "config.json.tmp").write_text('{"name":')
+    monkeypatch.setattr(sweep, "make_program", start)
+    with pytest.raises(StartedError):
+        sweep.sweep(values_study, tmp_path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "environment.json", "lock"]
+
+
+def test_the_environment_names_what_the_numbers_depend_on(values_run):
+    environment = json.loads((values_run / "environment.json").read_text())
+    assert environment["versions"]["jax"] == jax.__version__
+    assert environment["devices"]
+    assert environment["cells_per_batch"] == 1
+    assert environment["command"]
+    assert set(environment["seconds"]) == {"training", "total"}
+    assert environment["commit"] is None or len(environment["commit"]) == 40
+
+
+def git(folder, *words):
+    identity = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        ["git", *words], cwd=folder, env=os.environ | identity, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_commit_is_that_of_the_checkout_that_tracks_the_file_or_none(tmp_path, monkeypatch):
+    file = tmp_path / "code.py"
+    file.write_text("x = 1\n")
+    assert commit_of(file) is None  # no checkout
+    git(tmp_path, "init")
+    assert commit_of(file) is None
+    git(tmp_path, "add", "code.py")
+    assert commit_of(file) is None  # no commit yet, where plain rev-parse prints "HEAD"
+    git(tmp_path, "commit", "-m", "first")
+    assert commit_of(file) == git(tmp_path, "rev-parse", "HEAD")
+    (tmp_path / "installed.py").write_text("x = 1\n")
+    assert commit_of(tmp_path / "installed.py") is None  # not tracked, as an installed copy in another checkout
+    monkeypatch.setenv("PATH", "")
+    assert commit_of(file) is None  # no git
+
+
+def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal(
+    values_run, values_study, tmp_path, monkeypatch
+):
+    lines = []
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            lines.append(record.getMessage())
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    logger, listener, verbosity = absl_logging.get_absl_logger(), Listener(), absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.INFO)
+    logger.addHandler(listener)
+    try:
+        with progress_bar.shown(total=6, missing=4) as advance:
+            advance(3)
+            advance(1)
+    finally:
+        logger.removeHandler(listener)
+        absl_logging.set_verbosity(verbosity)
+    assert [line.split(",")[0] for line in lines] == ["5 of 6 runs", "6 of 6 runs"]
+    assert lines[-1].endswith(" 0.0 s left")
+    assert max(map(len, lines)) < 60
+
+
+@pytest.fixture(scope="module")
+def train_in_batches(mesh):
+    """(p, learning_rates) -> Record: 2000 steps of a run for each pair of labels, in vmapped batches of three."""
+    fields = {"task.num_nodes": 7, "task.walk_length": 15, "task.walks": 101, "model.position_width": 1000}
+    fields |= {"training.steps": 2000, "record.every": 50, "record.parameters": (1, 2, 5, 1000)}
+    program = sweep.make_program(tiny_study(fields=fields), mesh, 3)
+
+    def train_all(p, learning_rates):
+        study = tiny_study(p=p, learning_rate=learning_rates, fields={**fields, "execution.cells_per_chunk": 6})
+        (chunk,) = cut(expand(study), 6)
+        return jax.tree.map(np.asarray, sweep.run_chunk(program, chunk, mesh, 3, 6))
+
+    return train_all
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optimized")
+def test_batches_of_deterministic_walks_keep_equal_weights_to_the_last_bit_for_2000_steps(train_in_batches):
+    record = train_in_batches((0.0, 1.0), (0.01, 1.0, 10.0))
+    assert record.metrics["attention_spread"].shape == (6, 44)
+    np.testing.assert_array_equal(record.metrics["attention_spread"], 0)
+    np.testing.assert_array_equal(np.ptp(record.params["value"], axis=-1), 0)
+    assert (record.params["value"][:, 1:] != 0).all()
+
+
+@pytest.mark.usefixtures("optimized")
+def test_a_run_whose_factors_underflow_changes_no_bit_of_the_others_in_its_batch(train_in_batches):
+    def records(learning_rates):
+        record = train_in_batches((0.7,), learning_rates)
+        return [[leaf[row].tobytes() for leaf in jax.tree.leaves(record)] for row in range(3)], record
+
+    calm, _ = records((0.4, 0.5, 0.6))
+    beside, record = records((0.4, 1e9, 0.6))
+    spread = np.ptp(record.params["state_scores"][1, -1])
+    assert not spread < 60  # beyond what the factors of float32 hold
+    assert beside[0] == calm[0]
+    assert beside[2] == calm[2]

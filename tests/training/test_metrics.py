@@ -1,0 +1,156 @@
+"""Each metric against NumPy by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rw_jax.models.model import Output
+from rw_jax.tasks import Walks
+from rw_jax.training import metrics
+from tests import oracle
+
+K, N, P = 4, 5, 0.7
+TRANSITION_KxK = oracle.transition_matrix(K, P)
+
+measure_compiled = jax.jit(metrics.measure)
+
+
+def measure(output_BxK, attention_BxN, tokens_B, targets_B, weights_B, value_KxK):
+    """The metrics as NumPy scalars; tokens_B are the last tokens."""
+    walks = Walks(jnp.zeros((len(targets_B), N - 1), jnp.int32), jnp.asarray(targets_B), jnp.asarray(weights_B))
+    output = Output(jnp.asarray(output_BxK).T, jnp.asarray(attention_BxN[:, :-1]).T, jnp.asarray(attention_BxN[:, -1]))
+    law_KxB = jnp.asarray(TRANSITION_KxK[tokens_B].T)
+    measured = measure_compiled(output, walks, law_KxB, jnp.asarray(TRANSITION_KxK), jnp.asarray(value_KxK))
+    return {name: float(value) for name, value in measured.items()}
+
+
+def some_batch():
+    generator = np.random.default_rng(3)
+    attention_BxN = generator.uniform(size=(6, N))
+    return dict(
+        output_BxK=generator.uniform(0.1, 1, size=(6, K)),
+        attention_BxN=attention_BxN / attention_BxN.sum(axis=1, keepdims=True),
+        tokens_B=np.array([0, 1, 2, 3, 0, 1]),
+        targets_B=np.array([1, 2, 1, 0, 3, 2]),
+        weights_B=np.array([1.0, 2.0, 0.5, 1.0, 3.0, 0.25]),
+        value_KxK=generator.normal(size=(K, K)),
+    )
+
+
+def by_hand(output_BxK, attention_BxN, tokens_B, targets_B, weights_B, value_KxK):
+    """The same metrics, one walk after another."""
+    total = weights_B.sum()
+    sums = dict.fromkeys(
+        ("accuracy", "expected_accuracy", "optimal_accuracy", "kl_divergence", "output_direction_error"), 0.0
+    )
+    spreads = []
+    for output, attention, token, target, weight in zip(
+        output_BxK, attention_BxN, tokens_B, targets_B, weights_B, strict=True
+    ):
+        law = TRANSITION_KxK[token]
+        predicted = list(output).index(max(output))
+        share = output / sum(output)
+        possible = [k for k in range(K) if law[k] > 0]
+        sums["accuracy"] += weight * (predicted == target)
+        sums["expected_accuracy"] += weight * law[predicted]
+        sums["optimal_accuracy"] += weight * max(law)
+        sums["kl_divergence"] += weight * sum(law[k] * np.log(law[k] / share[k]) for k in possible)
+        sums["output_direction_error"] += weight * np.linalg.norm(
+            output / np.linalg.norm(output) - law / np.linalg.norm(law)
+        )
+        spreads.append(max(attention[:-1]) - min(attention[:-1]))
+    mean_attention = weights_B @ attention_BxN / total
+
+    def distance(reference):
+        return np.linalg.norm(value_KxK / np.linalg.norm(value_KxK) - reference / np.linalg.norm(reference))
+
+    return {
+        **{name: value / total for name, value in sums.items()},
+        "parent_attention": mean_attention[N - 2],
+        "empty_attention": mean_attention[N - 1],
+        "parent_is_highest": float(list(mean_attention).index(max(mean_attention)) == N - 2),
+        "attention_spread": max(spreads),
+        "value_direction_error": distance(TRANSITION_KxK.T),
+        "value_sqrt_direction_error": distance(np.sqrt(TRANSITION_KxK.T)),
+        "value_uniform_direction_error": distance(np.ones((K, K))),
+    }
+
+
+def test_metrics_are_those_computed_by_hand(float64):
+    batch = some_batch()
+    expected = by_hand(**batch)
+    assert 0 < expected["accuracy"] < 1
+    assert measure(**batch) == pytest.approx(expected, rel=1e-13)
+
+
+def test_there_is_one_metric_for_each_name_of_the_table_but_the_training_loss(float64):
+    assert measure(**some_batch()).keys() | {"train_loss"} == metrics.METRICS.keys()
+
+
+def test_every_metric_of_a_perfect_predictor_is_at_its_best(float64):
+    batch = some_batch()
+    batch["output_BxK"] = 3 * TRANSITION_KxK[batch["tokens_B"]]
+    batch["attention_BxN"] = np.eye(N)[[N - 2] * 6]
+    batch["value_KxK"] = 5 * TRANSITION_KxK.T
+    measured = measure(**batch)
+    assert measured["expected_accuracy"] == measured["optimal_accuracy"] == pytest.approx(P, rel=1e-14)
+    assert measured["parent_attention"] == measured["parent_is_highest"] == 1
+    assert measured["kl_divergence"] == pytest.approx(0, abs=1e-15)
+    assert measured["output_direction_error"] == pytest.approx(0, abs=1e-15)
+    assert measured["value_direction_error"] == pytest.approx(0, abs=1e-15)
+
+
+def test_walks_of_weight_zero_count_for_nothing_whatever_the_model_makes_of_them(float64):
+    batch = some_batch()
+    batch["weights_B"][[1, 4]] = 0
+    kept = {name: array if name == "value_KxK" else np.delete(array, [1, 4], axis=0) for name, array in batch.items()}
+    expected = by_hand(**kept)
+    batch["attention_BxN"][1] = np.eye(N)[0]  # the largest spread there can be
+    batch["output_BxK"][1] = 0  # no direction, no share
+    batch["output_BxK"][4] = np.eye(K)[0]  # no share for a state that is possible
+    assert measure(**batch) == pytest.approx(expected, rel=1e-13)
+
+
+def test_ties_go_to_the_smallest_label(float64):
+    batch = some_batch()
+    batch["output_BxK"] = np.tile([0.2, 0.5, 0.5, 0.5], (6, 1))
+    assert measure(**batch)["accuracy"] == pytest.approx(
+        batch["weights_B"] @ (batch["targets_B"] == 1) / batch["weights_B"].sum(), rel=1e-14
+    )
+
+
+def test_equal_attention_on_all_slots_is_not_highest_on_the_parent(float64):
+    batch = some_batch()
+    batch["attention_BxN"] = np.full((6, N), 1 / N)
+    measured = measure(**batch)
+    assert measured["parent_is_highest"] == 0
+    assert measured["attention_spread"] == 0
+
+
+def test_a_model_at_zero_has_no_direction_and_no_divergence_but_an_accuracy(float64):
+    batch = some_batch()
+    batch["output_BxK"], batch["value_KxK"] = np.zeros((6, K)), np.zeros((K, K))
+    measured = measure(**batch)
+    undefined = {name for name, value in measured.items() if np.isnan(value)}
+    assert undefined == {
+        "kl_divergence", "output_direction_error", "value_direction_error", "value_sqrt_direction_error",
+        "value_uniform_direction_error",
+    }  # fmt: skip
+    assert measured["accuracy"] == pytest.approx(1 / 7.75)  # label 0, the target of one walk of weight 1
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1])
+def test_divergence_is_infinite_where_a_possible_state_gets_no_share(share, float64):
+    output_KxB = jnp.asarray([[0.5, share, 0.3, 0.4]]).T
+    assert metrics.kl_divergence(jnp.asarray([[0.0, 0.7, 0.0, 0.3]]).T, output_KxB) == np.inf
+
+
+def test_divergence_is_finite_where_an_impossible_state_gets_no_share(float64):
+    divergence_B = metrics.kl_divergence(jnp.asarray([[0.0, 0.7, 0.0, 0.3]]).T, jnp.asarray([[0.0, 0.5, -0.5, 1.0]]).T)
+    np.testing.assert_allclose(divergence_B, [0.7 * np.log(0.7 / 0.5) + 0.3 * np.log(0.3)], rtol=1e-14)
+
+
+def test_mean_weights_walks_along_the_last_axis(float64):
+    values_2xB, weights_B = np.array([[1.0, 2.0, 6.0], [0.0, 4.0, 1.0]]), np.array([1.0, 1.0, 2.0], np.float32)
+    np.testing.assert_allclose(metrics.mean(jnp.asarray(values_2xB), jnp.asarray(weights_B)), [15 / 4, 6 / 4])
