@@ -18,7 +18,7 @@ from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import Scalar
 from rw_jax.study.flags import from_config_dict
 from rw_jax.sweeps import devices
-from rw_jax.sweeps.program import fitted, run_chunk
+from rw_jax.sweeps.program import compile_program, run_chunk
 from rw_jax.tasks import Task
 from rw_jax.training.experiment import Own, make_experiment, make_grid
 from rw_jax.training.losses import Loss
@@ -72,9 +72,7 @@ def train(
     placement = placement._replace(
         mesh=devices.make_mesh(jax.local_devices()[:1]), cells_per_chunk=placement.cells_per_batch
     )
-    program, placement = fitted(experiment, placement)
-    cells = [grid.cell(0)]
-    progress = run_chunk(program, experiment, cells, placement)
+    progress = run_chunk(compile_program(experiment, placement), [grid.cell(0)])
     record: Record = jax.tree.map(lambda stack: np.asarray(stack)[:1], progress.record)
     environment = describe_environment(placement.mesh, placement.cells_per_batch)
     return Run(InMemory(grid.config, own, np.arange(1), record, environment))

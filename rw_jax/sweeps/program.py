@@ -1,7 +1,7 @@
 """The compiled program of a structure: the only vmap over runs, jit and sharding."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,11 +17,27 @@ from rw_jax.training.precision import numbers_of
 from rw_jax.training.run import Progress, Record, Schedule, State
 from rw_jax.training.values import run_values
 
-Program = Callable[[Mapping[str, Any], Progress, jax.Array, Schedule], Progress]
-"""A compiled function (values, progress, num_batches, schedule) -> progress; see make_program."""
+Training = Callable[[Mapping[str, Any], Progress, jax.Array, Schedule], Progress]
+"""(values, progress, num_batches, schedule) -> progress, of the cells of a chunk; see make_training."""
 
 
-def make_program(experiment: Experiment, placement: Placement) -> jax.stages.Wrapped:
+class Program(NamedTuple):
+    """The compiled training of the cells of one structure.
+
+    Attributes:
+      experiment: their pieces.
+      placement: where they are trained, and how many together.
+      shape: the shapes of the progress of one cell.
+      train: the compiled training.
+    """
+
+    experiment: Experiment
+    placement: Placement
+    shape: Progress
+    train: Training
+
+
+def make_training(experiment: Experiment, placement: Placement) -> jax.stages.Wrapped:
     """The training of the cells of one structure, for any number of cells and any part of the training, to be compiled.
 
     The program takes the values of C cells, C a multiple of devices times cells_per_batch, their progress, which it may
@@ -77,13 +93,13 @@ def compiler_options() -> dict[str, Any]:
     return {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}
 
 
-def fitted(experiment: Experiment, placement: Placement) -> tuple[Program, Placement]:
-    """The compiled program of a structure, for chunks as large as the config has them, or as the free memory holds."""
-    program = make_program(experiment, placement)
-    compiled = _compiled(program, experiment, placement)
+def compile_program(experiment: Experiment, placement: Placement) -> Program:
+    """The program of a structure, for chunks as large as the config has them, or as the free memory holds."""
+    training, shape = make_training(experiment, placement), progress_shape(experiment)
+    compiled = _compiled(training, experiment, placement, shape)
     memory = compiled.memory_analysis()
     if memory is None:  # a backend that cannot tell
-        return compiled, placement
+        return Program(experiment, placement, shape, compiled)
     needed = (
         memory.argument_size_in_bytes
         + memory.output_size_in_bytes
@@ -93,16 +109,18 @@ def fitted(experiment: Experiment, placement: Placement) -> tuple[Program, Place
     fits = int(placement.cells_per_chunk * _SHARE_OF_FREE_MEMORY * free_memory(placement.mesh) / needed)
     fits = int(processes.gathered(np.array([fits])).min())
     if fits >= placement.cells_per_chunk:
-        return compiled, placement
+        return Program(experiment, placement, shape, compiled)
     smaller = placement._replace(cells_per_chunk=max(fits, placement.mesh.size * placement.cells_per_batch))
-    return _compiled(program, experiment, smaller), smaller
+    return Program(experiment, smaller, shape, _compiled(training, experiment, smaller, shape))
 
 
 _SHARE_OF_FREE_MEMORY = 0.6
 
 
-def _compiled(program: jax.stages.Wrapped, experiment: Experiment, placement: Placement) -> jax.stages.Compiled:
-    """The program compiled for full chunks."""
+def _compiled(
+    training: jax.stages.Wrapped, experiment: Experiment, placement: Placement, shape: Progress
+) -> jax.stages.Compiled:
+    """The training compiled for full chunks."""
     rows = placement.rows_of_one_device * placement.mesh.size
 
     def stack(leaf: Any, sharding: NamedSharding, *leading: int) -> jax.ShapeDtypeStruct:
@@ -111,11 +129,11 @@ def _compiled(program: jax.stages.Wrapped, experiment: Experiment, placement: Pl
     with numbers_of(experiment.config.precision):
         values, progress = jax.tree.map(
             lambda leaf: stack(leaf, placement.runs, rows),
-            (run_values(experiment.config, experiment.task), progress_shape(experiment)),
+            (run_values(experiment.config, experiment.task), shape),
         )
         num_batches = stack(np.empty((), np.int32), placement.runs, placement.mesh.size)
         schedule = jax.tree.map(lambda leaf: stack(leaf, placement.everywhere), make_schedule(experiment.config, 0, 1))
-        return program.lower(values, progress, num_batches, schedule).compile()
+        return training.lower(values, progress, num_batches, schedule).compile()
 
 
 def progress_shape(experiment: Experiment) -> Progress:
@@ -136,9 +154,7 @@ def make_schedule(structure: Config, first: int, last: int) -> Schedule:
 
 def run_chunk(
     program: Program,
-    experiment: Experiment,
     cells: Sequence[Cell],
-    placement: Placement,
     begun: tuple[int, Progress | None] = (0, None),
     keep: Callable[[int, Progress], None] = lambda recorded, progress: None,
 ) -> Progress:
@@ -146,27 +162,26 @@ def run_chunk(
 
     Args:
       program: the program of their structure.
-      experiment: the pieces of their structure.
       cells: the cells.
-      placement: where they are trained.
       begun: where training goes on: how many recorded steps are done, and the progress of this process's cells if any.
       keep: called after every `checkpoint_steps` steps, but not after the last, with how many recorded steps are done
         and the progress, as arrays of all devices that it must not keep itself.
     """
-    structure, dealt = experiment.config, placement.deal(len(cells))
+    task, structure = program.experiment.task, program.experiment.config
+    placement, dealt = program.placement, program.placement.deal(len(cells))
     with numbers_of(structure.precision):
-        values = [run_values(cell.config, experiment.task) for cell in cells]
+        values = [run_values(cell.config, task) for cell in cells]
         values = jax.tree.map(lambda *leaves: np.stack(leaves), *values)
         # Rows of padding repeat the first cell.
         values = jax.tree.map(lambda stack: _global(stack[np.maximum(dealt.cells, 0)], placement.runs), values)
         num_batches = _known_to_all(dealt.num_batches, placement.runs)
         first, progress = begun
-        progress = _on_devices(progress, experiment, dealt, placement.runs)
+        progress = _on_devices(progress, program.shape, dealt, placement.runs)
         for last in _ends(structure, first):
             schedule = jax.tree.map(
                 lambda array: _known_to_all(array, placement.everywhere), make_schedule(structure, first, last)
             )
-            progress = program(values, progress, num_batches, schedule)
+            progress = program.train(values, progress, num_batches, schedule)
             first = last
             if last < len(recorded_steps(structure)):
                 keep(last, progress)
@@ -183,18 +198,17 @@ def _ends(structure: Config, first: int) -> Iterator[int]:
     yield len(steps)
 
 
-def _on_devices(own: Progress | None, experiment: Experiment, dealt: Deal, runs: NamedSharding) -> Progress:
+def _on_devices(own: Progress | None, shape: Progress, dealt: Deal, runs: NamedSharding) -> Progress:
     """The progress of a chunk on its devices; zero, and in rows of padding in any case, if there is none."""
 
-    def put(shape: jax.ShapeDtypeStruct, leaf: np.ndarray | None) -> jax.Array:
-        rows = np.zeros((len(dealt.cells), *shape.shape), shape.dtype)
+    def put(of_cell: jax.ShapeDtypeStruct, leaf: np.ndarray | None) -> jax.Array:
+        rows = np.zeros((len(dealt.cells), *of_cell.shape), of_cell.dtype)
         if leaf is not None:
             rows[dealt.cells >= 0] = leaf
         return _global(rows, runs)
 
-    shapes = progress_shape(experiment)
-    leaves = jax.tree.leaves(own) if own is not None else [None] * len(jax.tree.leaves(shapes))
-    return jax.tree.unflatten(jax.tree.structure(shapes), map(put, jax.tree.leaves(shapes), leaves))
+    leaves = jax.tree.leaves(own) if own is not None else [None] * len(jax.tree.leaves(shape))
+    return jax.tree.unflatten(jax.tree.structure(shape), map(put, jax.tree.leaves(shape), leaves))
 
 
 def _global(rows: np.ndarray, runs: NamedSharding) -> jax.Array:

@@ -18,8 +18,8 @@ from rw_jax.study.config import AXES, Config, differences
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.fields import is_piece, shown
 from rw_jax.study.grid import Cell, Grid, Structure, kept_steps, recorded_steps
-from rw_jax.sweeps import lock, program
-from rw_jax.training.experiment import Experiment
+from rw_jax.sweeps import lock
+from rw_jax.sweeps.program import Program, from_tree
 from rw_jax.training.run import Progress, Record
 
 
@@ -213,15 +213,15 @@ def _beginnings(structure: Config, finished: Sequence[Chunk], unfinished: Sequen
     return found + [longer for chunk in finished if (longer := _as_beginning(chunk, structure)) is not None]
 
 
-def load_progress(part: Part, cells: Sequence[Cell], experiment: Experiment) -> Progress:
+def load_progress(part: Part, cells: Sequence[Cell], program: Program) -> Progress:
     """How far missing cells that have begun are, as NumPy arrays with a leading axis C.
 
     Args:
       part: what is told of them.
       cells: C of its cells, at least one.
-      experiment: the pieces of their structure.
+      program: the program of their structure.
     """
-    config, shape = experiment.config, program.progress_shape(experiment)
+    config, shape = program.experiment.config, program.shape
     done = recorded_steps(config)[: part.recorded]
     num_kept = len(set(done) & set(kept_steps(config)))
     blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape)
@@ -235,7 +235,7 @@ def load_progress(part: Part, cells: Sequence[Cell], experiment: Experiment) -> 
     def progress_of(number: int) -> Progress:
         row = part.begun.row[number]
         stored = jax.tree.map(lambda stack: stack[row], trees[int(part.begun.chunk[number])])
-        state, record = program.from_tree(stored, shape)
+        state, record = from_tree(stored, shape)
         metrics = jax.tree.map(as_far_as(part.recorded), record.metrics, blank.record.metrics)
         kept = jax.tree.map(as_far_as(num_kept), record.kept, blank.record.kept)
         return Progress(state, Record(metrics, kept))

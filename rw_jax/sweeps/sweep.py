@@ -22,8 +22,8 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.sweeps import devices, interruption, progress_bar, resume
 from rw_jax.sweeps.devices import Placement
-from rw_jax.sweeps.program import Program, as_tree, fitted, progress_shape, run_chunk
-from rw_jax.training.experiment import Experiment, Own, make_experiment, make_grid
+from rw_jax.sweeps.program import Program, as_tree, compile_program, progress_shape, run_chunk
+from rw_jax.training.experiment import Own, make_experiment, make_grid
 from rw_jax.training.pieces import pin
 from rw_jax.training.run import Progress
 
@@ -115,16 +115,14 @@ def _train(
     advance: Callable[[int], None],
 ) -> None:
     """Trains the missing cells, chunk by chunk; the program of a structure is compiled once."""
-    compiled: tuple[Config, Experiment, Program, Placement] | None = None
+    program: Program | None = None
     for part in parts:
-        if compiled is None or compiled[0] != part.structure.config:
-            experiment = make_experiment(part.structure.config, own)
-            compiled = part.structure.config, experiment, *fitted(experiment, placement)
-        _, experiment, program, fitting = compiled
-        size = fitting.cells_per_chunk
+        if program is None or program.experiment.config != part.structure.config:
+            program = compile_program(make_experiment(part.structure.config, own), placement)
+        size = program.placement.cells_per_chunk
         for start in range(0, len(part.cells), size):
             numbers = part.cells[start : start + size]
-            _train_chunk(run_dir, grid, part, numbers, experiment, program, fitting)
+            _train_chunk(run_dir, grid, part, numbers, program)
             advance(len(numbers))
 
 
@@ -133,12 +131,10 @@ def _train_chunk(
     grid: Grid,
     part: resume.Part,
     numbers: np.ndarray,
-    experiment: Experiment,
     program: Program,
-    placement: Placement,
 ) -> None:
     """Trains the cells of a chunk from the recorded step where they are, and stores them."""
-    cells, dealt = [grid.cell(number) for number in numbers], placement.deal(len(numbers))
+    cells, dealt = [grid.cell(number) for number in numbers], program.placement.deal(len(numbers))
     kept: list[Path] = []
 
     def remove(paths: Sequence[Path]) -> None:
@@ -153,10 +149,10 @@ def _train_chunk(
         del kept[:-1]
 
     here = [cells[i] for i in dealt.own]
-    progress = resume.load_progress(part, here, experiment) if part.recorded and here else None
-    progress = run_chunk(program, experiment, cells, placement, (part.recorded, progress), keep)
+    progress = resume.load_progress(part, here, program) if part.recorded and here else None
+    progress = run_chunk(program, cells, (part.recorded, progress), keep)
     with interruption.finished_first():
-        recorded = len(recorded_steps(experiment.config))
+        recorded = len(recorded_steps(program.experiment.config))
         chunks.save(run_dir.chunks, grid, cells, dealt.rows, recorded, as_tree(progress))
     remove(kept)
 
