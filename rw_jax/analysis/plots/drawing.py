@@ -18,7 +18,7 @@ from rw_jax.analysis.measures import direction
 from rw_jax.analysis.numbers import label
 from rw_jax.analysis.run import Group, Run, same_label
 from rw_jax.analysis.statistics import mean_interval
-from rw_jax.study.config import AXES, symbol
+from rw_jax.study.config import SYMBOLS, symbol
 from rw_jax.study.fields import Scalar
 
 Picture = tuple[Figure, pd.DataFrame]
@@ -174,7 +174,7 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 7) -> None:
 def setting(groups: Sequence[Group]) -> list[str]:
     """The fields in which groups agree, as a title tells them: those that have a symbol, and the axes of the grid."""
     config = groups[0].config
-    axes = dict.fromkeys([*(axis for axis in AXES if symbol(axis) != axis), *groups[0].labels])
+    axes: dict[str, None] = dict.fromkeys([*SYMBOLS, *groups[0].labels])
     for axis, matters in (
         ("init_scale", config.model.init != "zero"),
         ("unit_length", config.model.unit_length != "none"),
