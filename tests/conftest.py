@@ -12,7 +12,8 @@ import jax
 import pytest
 
 from rw_jax.study.config import Config
-from rw_jax.sweeps import sweep
+from rw_jax.sweeps import program, sweep
+from rw_jax.training.experiment import Experiment, Own, make_experiment
 from tests.studies import tiny_study
 
 # A program that one test has compiled is loaded by the others, in whatever process.
@@ -45,15 +46,22 @@ def float64() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Trains a study into a run directory, a new one if none is given, without figures; a program is compiled once."""
-    make_program = functools.cache(sweep.make_program)
+    """Trains a study into a run directory, a new one if none is given; a program is compiled once."""
+    make_training = functools.cache(program.make_training)
+    experiments: dict[Config, Experiment] = {}
+
+    def experiment_of(config: Config, own: Own) -> Experiment:
+        """The same pieces for the same structure, so that their program is found again."""
+        if own.texts:
+            return make_experiment(config, own)
+        return experiments.setdefault(config, make_experiment(config))
 
     def train(config: Config, workdir: Path | None = None) -> Path:
         workdir = workdir or tmp_path_factory.mktemp("runs") / config.name
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sweep, "make_program", make_program)
+            patch.setattr(program, "make_training", make_training)
+            patch.setattr(sweep, "make_experiment", experiment_of)
             sweep.sweep(config, workdir)
-        jax.config.update("jax_enable_x64", False)  # as a sweep of a float64 study leaves it on
         return workdir
 
     return train

@@ -5,12 +5,12 @@ from typing import Any
 
 import jax
 
-from configs import base
-from rw_jax import load_run
-from rw_jax.analysis.run_dir import stored_cells
-from rw_jax.store import checkpoint
-from rw_jax.study.config import AXES, Config, Scalar, from_config_dict
-from rw_jax.study.grid import CellKey
+import rw_jax
+from rw_jax.store import checkpoint, chunks
+from rw_jax.study.config import Config
+from rw_jax.study.fields import Scalar
+from rw_jax.study.flags import from_config_dict
+from rw_jax.study.grid import Grid
 
 
 def tiny_study(*, zipped: tuple = (), fields: dict[str, Any] | None = None, **axes: tuple[Scalar, ...]) -> Config:
@@ -21,26 +21,28 @@ def tiny_study(*, zipped: tuple = (), fields: dict[str, Any] | None = None, **ax
       fields: other fields to change, by their paths in the config.
       **axes: the axes of the grid.
     """
-    config = base.get_config()
-    config.update_from_flattened_dict(
-        {
-            "name": "tiny",
-            "task.num_nodes": 4,
-            "task.walk_length": 6,
-            "task.p": 0.7,
-            "task.walks": 16,
-            "task.test_walks": 24,
-            "model.position_width": 8,
-            "training.learning_rate": 0.5,
-            "training.steps": 5,
-            "record.parameters": (2,),
-            "execution.cells_per_chunk": 4,
-            "zipped": zipped,
-            **(fields or {}),
-            **{f"grid.{axis}": labels for axis, labels in axes.items()},
-        }
-    )
-    assert set(axes) <= set(AXES)
+    config = rw_jax.base_config()
+    changes = {
+        "name": "tiny",
+        "task.num_nodes": 4,
+        "task.walk_length": 6,
+        "task.p": 0.7,
+        "task.walks": 16,
+        "task.test_walks": 24,
+        "model.position_width": 8,
+        "training.learning_rate": 0.5,
+        "training.steps": 5,
+        "record.parameters": (2,),
+        "execution.cells_per_chunk": 4,
+        "zipped": zipped,
+        **(fields or {}),
+    }
+    options = {path: changes.pop(path) for path in list(changes) if ".options." in path}
+    config.update_from_flattened_dict(changes)
+    for path, value in options.items():
+        group, _, name = path.rpartition(".")
+        config[group.split(".")[0]].options[name] = value
+    config.grid.update(axes)
     return from_config_dict(config)
 
 
@@ -49,26 +51,29 @@ def contents(workdir: Path) -> dict[str, bytes]:
     return {str(path.relative_to(workdir)): path.read_bytes() if path.is_file() else b"" for path in workdir.rglob("*")}
 
 
-def stored_records(workdir: Path) -> dict[CellKey, list[bytes]]:
-    """The bytes of all that the chunks of a run hold of each cell."""
-    trees = {path: checkpoint.load(path) for path in checkpoint.saved(workdir / "chunks")}
-    places = stored_cells(workdir / "chunks")
+def stored_records(workdir: Path) -> dict[str, list[bytes]]:
+    """The bytes of all that the chunks of a run hold of each cell, by its key."""
+    grid = Grid(rw_jax.load_run(workdir).config)
+    found = chunks.locate(grid, chunks.read_all(workdir / "chunks"))
+    trees = [checkpoint.load(chunk.folder) for chunk in found.chunks]
     return {
-        key: [array[place.row].tobytes() for array in jax.tree.leaves(trees[place.folder])]
-        for key, place in places.items()
+        cell.key: [array[found.row[cell.number]].tobytes() for array in jax.tree.leaves(trees[i])]
+        for cell in grid.cells()
+        if (i := found.chunk[cell.number]) >= 0
     }
 
 
 def chunk_of(workdir: Path, **labels: Scalar) -> Path:
     """The folder of the chunk that holds the cell with these labels."""
-    key = load_run(workdir).cell(**labels).key
-    return stored_cells(workdir / "chunks")[key].folder
+    run = rw_jax.load_run(workdir)
+    found = chunks.locate(run.grid, chunks.read_all(workdir / "chunks"))
+    return found.chunks[found.chunk[run.cell(**labels).number]].folder
 
 
 def assert_sentence(text: str) -> None:
     """That a text is one sentence for people: one line that ends with a period and is no traceback."""
     assert text == text.strip()
     assert "\n" not in text
-    assert text.endswith(".")
+    assert text.endswith((".", "?"))
     assert "Traceback" not in text
     assert len(text) < 700

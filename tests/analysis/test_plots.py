@@ -2,71 +2,27 @@
 
 from collections.abc import Callable
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from configs import smoke
-from rw_jax import Run
 from rw_jax.analysis import plots
-from rw_jax.analysis.run_dir import Chunk, RunError
-from rw_jax.study.config import Config, from_config_dict
-from rw_jax.study.grid import kept_steps, recorded_steps
-from rw_jax.sweeps import sweep
-from rw_jax.training import train
-from rw_jax.training.metrics import METRICS
+from rw_jax.analysis.run import Run
+from rw_jax.study.config import Config
+from rw_jax.study.errors import RunError
+from tests.made_up import random_run, small
 
-FIGURES = (plots.accuracy_against_p, plots.curves, plots.value_matrices, plots.attention_against_position)
-
-
-def study(zipped: tuple[tuple[str, ...], ...] = (), **axes: tuple) -> Config:
-    """configs/smoke.py made tiny, with the axes that are given."""
-    config = smoke.get_config()
-    config.task.walks = config.task.test_walks = 30
-    config.training.steps = 4
-    config.grid.p = config.grid.seed = None
-    config.grid.update(axes)
-    config.zipped = zipped
-    return from_config_dict(config)
-
-
-def made_up_record(program, chunk: Chunk, mesh, cells_per_batch, cells_per_chunk, *rest) -> train.Record:
-    """What training would leave of a chunk, drawn at random; not finite where the learning rate is huge."""
-    config, cells = chunk.structure.config, len(chunk.cells)
-    shape = {"recorded": len(recorded_steps(config)), "kept": len(kept_steps(config))}
-    nodes, length = config.task.num_nodes, config.task.walk_length
-    rng = np.random.default_rng(0)
-    rows = config.model.feed_forward_width or nodes
-    value = rng.normal(0.3, 1, (cells, shape["kept"], rows, nodes))
-    value[[cell.config.training.learning_rate > 1e9 for cell in chunk.cells]] = np.inf
-    attention = rng.uniform(size=(cells, shape["kept"], length)) ** 4
-    rows = sweep.deal(cells, mesh, cells_per_batch, cells_per_chunk).rows
-    record = train.Record(
-        {name: rng.uniform(size=(cells, shape["recorded"])) ** 4 for name in METRICS},
-        {"value": value},
-        attention / attention.sum(axis=-1, keepdims=True),
-    )
-    return jax.tree.map(
-        lambda stack: np.stack(
-            [stack[list(rows).index(i)] if i in rows else 0 * stack[0] for i in range(rows[-1] + 1)]
-        ),
-        record,
-    )
+FIGURES = (plots.accuracy_against, plots.curves, plots.value_matrices, plots.attention_against_position)
 
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory) -> Callable[[Config], Run]:
-    """A finished run directory of a study, through all of the sweep but the training."""
+    """A made-up run of a study, with its figures."""
 
     def make(config):
         path = tmp_path_factory.mktemp("runs") / config.name
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sweep, "make_program", lambda *structure: None)
-            patch.setattr(sweep, "fitted", lambda *program: (None, 64))
-            patch.setattr(sweep, "run_chunk", made_up_record)
-            run = sweep.sweep(config, path)
+        run = random_run(config, path)
         plots.write_figures(run, path / "figures")
         return run
 
@@ -75,14 +31,14 @@ def make_run(tmp_path_factory) -> Callable[[Config], Run]:
 
 @pytest.fixture(scope="session")
 def run(make_run) -> Run:
-    return make_run(study(p=(0.5, 0.8, 1.0), seed=(0, 1, 2)))
+    return make_run(small(p=(0.5, 0.8, 1.0), seed=(0, 1, 2)))
 
 
 @pytest.fixture(scope="session")
 def structures_run(make_run) -> Run:
-    """Two numbers of nodes and lengths that advance together with p, and two learning rates, one of which diverges."""
+    """Two numbers of nodes and lengths that are paired with p, and two learning rates, one of which diverges."""
     axes = {"p": (0.3, 0.6), "num_nodes": (3, 8), "walk_length": (3, 12), "learning_rate": (1.0, 1e30)}
-    return make_run(study(**axes, zipped=(("p", "num_nodes", "walk_length"),)))
+    return make_run(small(**axes, zipped=(("p", "num_nodes", "walk_length"),)))
 
 
 def t_interval(three: np.ndarray) -> tuple[float, float]:
@@ -108,7 +64,7 @@ def test_a_sweep_writes_every_figure_as_png_svg_and_csv(run):
 
 
 def test_the_numbers_of_accuracy_against_p_are_means_and_t_intervals_of_the_last_step(run):
-    numbers = plots.accuracy_against_p(run)[1].set_index(["metric", "p"])
+    numbers = plots.accuracy_against(run)[1].set_index(["metric", "p"])
     assert len(numbers) == 3 * 3
     for (name, p), row in numbers.iterrows():
         values = run.metrics[name].sel(p=p).isel(step=-1).values
@@ -147,12 +103,13 @@ def test_the_value_matrix_of_a_question_answerer_stands_alone_and_that_before_a_
     make_run,
 ):
     sizes = {"task": ("preference",), "num_nodes": (19,), "walk_length": (19,), "feed_forward_width": (0, 5)}
-    run = make_run(study(**sizes, seed=(0, 1)))
+    run = make_run(small(**sizes, seed=(0, 1)))
     numbers = plots.value_matrices(run, feed_forward_width=0)[1]
     assert len(numbers) == 19 * 19
-    assert set(numbers.columns) == {"mean", "low", "high", "seeds", "p", "next", "now"}
-    drawn = {path.name.split("_feed")[0] for path in run.run_dir.figures.glob("*_feed_forward_width=5_*.png")}
-    assert drawn == {"curves", "attention"}
+    assert set(numbers.columns) == {"mean", "low", "high", "seeds", "next", "now"}
+    settings = "_num_nodes=19_task=preference_walk_length=19"
+    drawn = {path.stem.removesuffix(settings) for path in run.run_dir.figures.glob("*.png")}
+    assert drawn == {"accuracy_against_feed_forward_width", "curves", "attention"}
 
 
 def test_the_attention_of_every_slot_is_the_mean_over_seeds(run):
@@ -176,8 +133,8 @@ def test_every_panel_has_its_axes_labelled_and_the_title_tells_the_setting(run, 
     panels = figure.axes
     assert any(panel.get_xlabel() for panel in panels)
     assert any(panel.get_ylabel() for panel in panels)
-    title = figure.get_suptitle().replace("\N{NO-BREAK SPACE}", " ")
-    assert "K = 6, N = 13, M = 100, 30 training walks, η = 1, ε = 0.1" in title
+    title = " ".join(figure.get_suptitle().split())
+    assert "K = 6, N = 13, walks = 30, M = 100, start = zero, ε = 0.1, η = 1, steps = 4" in title
     assert "3 seeds" in title
 
 
@@ -205,7 +162,7 @@ def test_no_legend_covers_a_panel(run):
 
 def test_labels_choose_one_p_and_one_seed(run):
     figure, numbers = plots.curves(run, p=0.8, seed=1)
-    assert set(numbers["p"]) == {0.8}
+    assert "p = 0.8" in figure.get_suptitle().replace("\N{NO-BREAK SPACE}", " ")
     assert set(numbers["seeds"]) == {1}
     accuracy = numbers[numbers["metric"] == "accuracy"]["mean"]
     np.testing.assert_array_equal(accuracy, run.metrics["accuracy"].sel(p=0.8, seed=1))
@@ -220,11 +177,14 @@ def test_labels_that_no_run_has_are_refused_in_a_sentence_that_lists_what_there_
 
 
 def test_runs_of_different_settings_are_never_averaged(structures_run):
-    with pytest.raises(RunError, match="learning_rate is not given"):
-        plots.curves(structures_run)
+    _, numbers = plots.curves(structures_run)
+    for (name, p, rate), rows in numbers.groupby(["metric", "p", "learning_rate"]):
+        expected = structures_run.metrics[name].sel(p=p, learning_rate=rate).values
+        np.testing.assert_array_equal(rows["mean"], expected)
+        assert set(rows["seeds"]) == {1}
 
 
-def test_each_setting_has_its_own_figures_and_axes_that_advance_with_p_share_one(structures_run):
+def test_each_setting_has_its_own_figures_and_axes_paired_with_p_share_one(structures_run):
     assert plots.settings(structures_run) == [{"learning_rate": 1.0}, {"learning_rate": 1e30}]
     names = {path.stem for path in structures_run.run_dir.figures.glob("*.png")}
     assert {"accuracy_against_p_learning_rate=1", "curves_learning_rate=1e+30"} <= names
@@ -238,9 +198,33 @@ def test_each_setting_has_its_own_figures_and_axes_that_advance_with_p_share_one
 
 
 def test_a_single_run_is_drawn_without_axes_and_without_an_interval(make_run):
-    single = make_run(study())
+    single = make_run(small())
     assert {file.stem for file in single.run_dir.figures.glob("*.png")} == {"curves", "value_matrices", "attention"}
     figure, numbers = plots.curves(single)
     assert numbers["low"].isna().all()
     assert "one seed" in figure.get_suptitle()
-    assert "p = 0.5" in texts(figure)
+    assert "accuracy" in texts(figure)
+
+
+def test_figures_are_along_any_axis_and_lines_are_named_by_the_labels_that_differ(make_run):
+    run = make_run(small(num_nodes=(5, 6), learning_rate=(0.1, 1.0, 10.0), seed=(0, 1, 2)))
+    assert plots.main_axis(run) == "learning_rate"  # axes of a config file come in the order of their names
+    assert plots.settings(run) == [{"num_nodes": 5}, {"num_nodes": 6}]
+    figure, numbers = plots.accuracy_against(run, "learning_rate", num_nodes=6)
+    assert figure.axes[0].get_xlabel() == "η"
+    for (name, rate), rows in numbers.groupby(["metric", "learning_rate"]):
+        values = run.metrics[name].sel(num_nodes=6, learning_rate=rate).isel(step=-1).values
+        np.testing.assert_allclose(rows["mean"], [values.mean()], rtol=1e-12)
+        np.testing.assert_allclose(rows[["low", "high"]], [t_interval(values)], rtol=1e-7)
+    figure, numbers = plots.curves(run)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:2] == ["η = 0.1, K = 5", "η = 0.1, K = 6"]
+    assert set(numbers["num_nodes"]) == {5, 6}
+    assert "K = " not in figure.get_suptitle()
+    assert "N = 13" in figure.get_suptitle().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_figure_of_more_settings_than_it_can_show_draws_four_of_them_evenly_spaced(make_run):
+    run = make_run(small(learning_rate=tuple(0.1 * i for i in range(1, 11)), seed=(0, 1)))
+    drawn = plots.curves(run)[1]["learning_rate"].unique()
+    np.testing.assert_allclose(drawn, [0.1, 0.4, 0.7, 1.0])

@@ -4,25 +4,26 @@ import jax
 import numpy as np
 import pytest
 
-from configs import base
+import rw_jax
 from rw_jax.analysis.stability import step_multipliers
-from rw_jax.study.config import from_config_dict
-from rw_jax.training import train
+from rw_jax.study.flags import from_config_dict
+from rw_jax.training.experiment import make_experiment
+from rw_jax.training.run import init, prepare, train_step
+from rw_jax.training.values import run_values
 
 
 def test_multipliers_are_the_largest_eigenvalues_of_finite_differences_of_a_step(float64):
-    config = from_config_dict(base.get_config()).replace(
-        num_nodes=4, walk_length=5, position_width=40, walks=30, p=1.0, learning_rate=1.0
+    config = from_config_dict(rw_jax.base_config()).replace(
+        num_nodes=4, walk_length=5, position_width=40, walks=30, p=1.0, learning_rate=1.0, precision="float64"
     )
-    values = train.run_values(config)
-    start, (walks, _) = jax.jit(lambda values: (train.init(config, values), train.sample_walks(config, values)))(values)
-    gradient_descent = train.make_learner(config).gradient_descent(values.learning_rate)
+    experiment = make_experiment(config)
+    values = run_values(config, experiment.task)
+    start = jax.jit(lambda values: init(experiment, values))(values)
     flat, unravel = jax.flatten_util.ravel_pytree(start.params)
 
     @jax.jit
     def step(flat):
-        loss_of_params = train.mean_loss(config, walks, values.epsilon)
-        state, _ = train.train_step(loss_of_params, gradient_descent, start._replace(params=unravel(flat)))
+        state, _ = train_step(prepare(experiment, values), start._replace(params=unravel(flat)))
         return jax.flatten_util.ravel_pytree(state.params)[0]
 
     expected = []

@@ -11,6 +11,7 @@ import rw_jax
 from rw_jax.analysis import summary
 from rw_jax.analysis.statistics import mean_interval, rate_interval
 from rw_jax.training.metrics import METRICS
+from tests.made_up import run_of
 
 
 @pytest.fixture
@@ -18,14 +19,14 @@ def metrics():
     """At p = 0.5 seeds 0..3, at p = 1 seeds 0, 1; every metric is 0.1 seed at step 0, and 1 more at step 5."""
     values = np.zeros((2, 4, 2)) + 0.1 * np.arange(4)[None, :, None] + np.array([0.0, 1.0])
     values[1, 2:] = np.nan
-    variables = {name: (("p", "seed", "step"), values.copy()) for name in METRICS}
+    variables = {metric.name: (("p", "seed", "step"), values.copy()) for metric in METRICS}
     variables["parent_is_highest"][1][0, :, 1] = [1, 1, 0, 1]
     variables["diverged_at"] = (("p", "seed"), np.full((2, 4), np.nan))
     return xr.Dataset(variables, {"p": [0.5, 1.0], "seed": range(4), "step": [0, 5]})
 
 
 def test_a_row_is_the_mean_over_the_finished_seeds_at_the_last_step(metrics):
-    rows = summary.table(metrics)
+    rows = summary.table(run_of(metrics))
     assert rows["p"].tolist() == [0.5, 1.0]
     assert rows["seeds"].tolist() == [4, 2]
     np.testing.assert_allclose(rows["accuracy"], [1.15, 1.05])
@@ -36,23 +37,30 @@ def test_a_row_is_the_mean_over_the_finished_seeds_at_the_last_step(metrics):
 
 
 def test_the_share_of_seeds_comes_with_its_wilson_interval(metrics):
-    row = summary.table(metrics).iloc[0]
+    row = summary.table(run_of(metrics)).iloc[0]
     # Wilson for 3 of 4: centre (3 + z^2/2)/(4 + z^2), z = 1.96.
     assert row["parent_is_highest"] == 0.75
     assert (row["parent_is_highest_low"], row["parent_is_highest_high"]) == pytest.approx((0.3006, 0.9544), abs=1e-4)
 
 
-def test_a_combination_of_which_no_seed_is_finished_has_a_row_without_numbers(metrics):
-    metrics = metrics.where(metrics["p"] < 1)
-    rows = summary.table(metrics)
-    assert rows["seeds"].tolist() == [4, 0]
-    assert np.isnan(rows["accuracy"][1])
+def test_a_combination_of_which_no_seed_is_finished_has_no_row(metrics):
+    rows = summary.table(run_of(metrics.where(metrics["p"] < 1)))
+    assert rows["p"].tolist() == [0.5]
+    assert rows["seeds"].tolist() == [4]
+
+
+def test_a_metric_that_the_run_does_not_have_has_no_column(metrics, capsys):
+    rows = summary.table(run_of(metrics.drop_vars(["optimal_accuracy", "parent_is_highest"])))
+    assert "accuracy" in rows
+    assert not any(name.startswith(("optimal_accuracy", "parent_is_highest")) for name in rows)
+    summary.show(rows)
+    assert "parent highest" not in capsys.readouterr().out
 
 
 def test_a_run_that_diverged_shows_as_nan_and_is_counted(metrics):
     metrics["accuracy"][0, 0, 1] = np.nan
     metrics["diverged_at"][0, 0] = 5
-    row = summary.table(metrics).iloc[0]
+    row = summary.table(run_of(metrics)).iloc[0]
     assert (row["seeds"], row["diverged"]) == (4, 1)
     assert np.isnan(row["accuracy"])
     assert row["expected_accuracy"] == pytest.approx(1.15)
@@ -67,18 +75,18 @@ def test_runs_that_diverged_are_listed_by_their_labels_and_a_long_list_is_cut(me
     assert summary.diverged(xr.Dataset({"diverged_at": 3.0})) == ["from step 3 on"]
 
 
-def test_each_cell_is_taken_at_its_own_last_step_where_steps_is_an_axis(structures_run):
-    metrics = rw_jax.load_run(structures_run).metrics
-    final = summary.final_metrics(metrics)
-    for place, step in ((0, 4), (1, 5)):
-        for name in METRICS:
-            expected = metrics[name].isel(num_nodes=place).sel(step=step).values
-            np.testing.assert_array_equal(final[name].isel(num_nodes=place).values, expected)
+def test_each_run_is_taken_at_its_own_last_step_where_steps_is_an_axis(structures_run):
+    run = rw_jax.load_run(structures_run)
+    rows = summary.table(run)
+    for form, step in itertools.product(("reduced", "full"), (4, 5)):
+        row = rows[(rows["form"] == form) & (rows["steps"] == step)].iloc[0]
+        values = run.metrics["accuracy"].sel(form=form, step=step, p=0.7).isel(num_nodes=step - 4).values
+        assert row["accuracy"] == values.mean()
 
 
 def test_the_table_of_a_real_run_has_a_row_for_each_combination_of_labels_but_the_seed(structures_run):
     run = rw_jax.load_run(structures_run)
-    rows = summary.table(run.metrics)
+    rows = summary.table(run)
     there = list(zip(rows["form"], rows["num_nodes"], rows["walk_length"], rows["steps"], strict=True))
     assert there == [(form, *sizes) for form, sizes in itertools.product(("reduced", "full"), ((4, 6, 4), (5, 7, 5)))]
     assert rows["seeds"].tolist() == [2, 2, 2, 2]
@@ -91,18 +99,18 @@ def test_the_table_of_a_real_run_has_a_row_for_each_combination_of_labels_but_th
 
 
 def test_the_table_is_written_as_it_is_and_leaves_no_other_file(metrics, tmp_path):
-    rows = summary.table(metrics)
+    rows = summary.table(run_of(metrics))
     summary.write(rows, tmp_path / "summary.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "summary.csv"), rows)
     assert [entry.name for entry in tmp_path.iterdir()] == ["summary.csv"]
 
 
 def test_the_printed_table_keeps_each_row_on_one_line_also_with_many_axes(structures_run, metrics, capsys):
-    for dataset, words in (
-        (metrics, ["0.5", "4", "1.150 [0.945, 1.355]", "0.750 [0.301, 0.954]"]),
-        (rw_jax.load_run(structures_run).metrics, ["full", "5", "7", "0.7", "2"]),
+    for run, words in (
+        (run_of(metrics), ["0.5", "4", "1.150 [0.945, 1.355]", "0.750 [0.301, 0.954]"]),
+        (rw_jax.load_run(structures_run), ["full", "5", "7", "0.7", "2"]),
     ):
-        summary.show(summary.table(dataset))
+        summary.show(summary.table(run))
         out = capsys.readouterr().out
         assert "mean over seeds [95% interval]" in out
         assert any(all(word in line for word in words) for line in out.splitlines())
@@ -110,9 +118,13 @@ def test_the_printed_table_keeps_each_row_on_one_line_also_with_many_axes(struct
 
 def test_a_long_table_is_cut_and_says_where_the_rest_is(capsys):
     values = np.zeros((120, 1, 1))
+    names = [metric.name for metric in METRICS]
     metrics = xr.Dataset(
-        {**dict.fromkeys(METRICS, (("p", "seed", "step"), values)), "diverged_at": (("p", "seed"), values[..., 0])},
+        {
+            **dict.fromkeys(names, (("p", "seed", "step"), values)),
+            "diverged_at": (("p", "seed"), np.full((120, 1), np.nan)),
+        },
         {"p": np.linspace(0, 1, 120), "seed": [0], "step": [0]},
     )
-    summary.show(summary.table(metrics))
+    summary.show(summary.table(run_of(metrics)))
     assert "The other 20 rows are in summary.csv." in capsys.readouterr().out

@@ -174,7 +174,7 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 7) -> None:
 def setting(groups: Sequence[Group]) -> list[str]:
     """The fields in which groups agree, as a title tells them: those that have a symbol, and the axes of the grid."""
     config = groups[0].config
-    axes: dict[str, None] = dict.fromkeys([*SYMBOLS, *groups[0].labels])
+    axes: dict[Any, Any] = dict.fromkeys([*SYMBOLS, *groups[0].labels])
     for axis, matters in (
         ("init_scale", config.model.init != "zero"),
         ("unit_length", config.model.unit_length != "none"),

@@ -1,0 +1,91 @@
+"""Finished runs whose numbers are made up, so that each is known and none needs training."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+import rw_jax
+from rw_jax.analysis.run import Run
+from rw_jax.store import metrics_file
+from rw_jax.store.layout import RunDir
+from rw_jax.study.config import Config
+from rw_jax.study.flags import from_config_dict
+from rw_jax.study.grid import Grid, kept_steps, recorded_steps
+from rw_jax.training.experiment import NOTHING_OWN, Own
+from rw_jax.training.metrics import METRICS
+
+ROOT = Path(__file__).parent.parent
+
+
+def small(zipped: tuple[tuple[str, ...], ...] = (), **axes: tuple) -> Config:
+    """configs/smoke.py made tiny, with the axes that are given."""
+    config = rw_jax.read_config(ROOT / "configs" / "smoke.py")
+    config.task.walks = config.task.test_walks = 30
+    config.training.steps = 4
+    config.grid.p = config.grid.seed = None
+    config.grid.update(axes)
+    config.zipped = zipped
+    return from_config_dict(config)
+
+
+class MadeUp:
+    """A source of a run whose metrics and kept arrays are given."""
+
+    def __init__(self, config: Config, metrics: xr.Dataset, kept: Mapping[int, Any], workdir: Path | None) -> None:
+        """Args: the study; its metrics; of each cell what it keeps, by name; where figures of it go."""
+        self.config, self.environment = config, {"runs": 0, "seconds": 0.0, "earlier_calls": [], "devices": ["cpu"]}
+        self.environment |= {"commit": None, "command": "made up"}
+        self.run_dir = None if workdir is None else RunDir(workdir)
+        self._metrics, self._kept = metrics, kept
+
+    def own(self) -> Own:
+        return NOTHING_OWN
+
+    def metrics(self, grid: Grid) -> xr.Dataset:
+        return self._metrics
+
+    def finished(self, grid: Grid) -> np.ndarray:
+        return self._metrics["finished"].values.ravel()
+
+    def kept(self, grid: Grid, number: int, *names: str) -> Any:
+        part = self._kept[number]
+        for name in names:
+            part = part[name]
+        return part
+
+
+def random_run(config: Config, workdir: Path | None = None) -> Run:
+    """What training might leave of a study, drawn at random; not finite where the learning rate is huge."""
+    grid, parts, kept = Grid(config), [], {}
+    for structure in grid.structures:
+        cells, rng = len(structure.cells), np.random.default_rng(0)
+        recorded, num_kept = len(recorded_steps(structure.config)), len(kept_steps(structure.config))
+        nodes, length = structure.config.task.num_nodes, structure.config.task.walk_length
+        rows = structure.config.model.feed_forward_width or nodes
+        value = rng.normal(0.3, 1, (cells, num_kept, rows, nodes))
+        rates = [grid.cell(number).config.training.learning_rate for number in structure.cells]
+        value[np.array(rates) > 1e9] = np.inf
+        attention = rng.uniform(size=(cells, num_kept, length)) ** 4
+        attention /= attention.sum(axis=-1, keepdims=True)
+        parts.append((structure.cells, {metric.name: rng.uniform(size=(cells, recorded)) ** 4 for metric in METRICS}))
+        stacks = {"params": {"value": value}, "mean_attention": attention}
+        kept |= {
+            int(number): jax.tree.map(lambda stack, i=i: stack[i], stacks) for i, number in enumerate(structure.cells)
+        }
+    return Run(MadeUp(config, metrics_file.dataset(grid, parts), kept, workdir))
+
+
+def run_of(metrics: xr.Dataset) -> Run:
+    """A run of these metrics, NaN where it is not finished, whose axes are those of the dataset but for the step."""
+    axes = {str(name): tuple(metrics[name].values.tolist()) for name in metrics.dims if name != "step"}
+    finished = metrics["accuracy"].notnull().any("step") | metrics["diverged_at"].notnull()
+    steps = [int(step) for step in metrics["step"].values]
+    config = rw_jax.read_config(ROOT / "configs" / "smoke.py")
+    config.grid.p = config.grid.seed = None
+    config.grid.update(axes)
+    config.training.steps, config.record.every, config.record.parameters = max(steps), max(*steps, 1), ()
+    return Run(MadeUp(from_config_dict(config), metrics.assign(finished=finished), {}, None))
