@@ -254,6 +254,11 @@ def from_json(text: str) -> Config:
     return _from_mapping(fields)
 
 
+def checked(config: Config) -> Config:
+    """The config, if its fields are right; raises ConfigError otherwise."""
+    return from_json(config.to_json())
+
+
 def describe_field(path: str) -> str:
     """What the field at a path of the config, such as "task.p" or "grid.seed", can be set to, in words.
 

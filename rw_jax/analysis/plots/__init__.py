@@ -17,14 +17,11 @@ from rw_jax.analysis.plots.sweeps import (
     value_matrices,
     write_figures,
 )
-from rw_jax.reports.rounding_study import growth_of_spread, rounding
 
 __all__ = [
     "accuracy_against_p",
     "attention_against_position",
     "curves",
-    "growth_of_spread",
-    "rounding",
     "save",
     "settings",
     "value_matrices",

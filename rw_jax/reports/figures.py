@@ -1,4 +1,4 @@
-"""Figures of the theorem report: each draws the numbers that a claim was measured by (`evidence.Evidence.points`)."""
+"""General figures of a report: each draws the numbers that a claim was measured by (`Evidence.points`)."""
 
 import itertools
 import math
@@ -12,9 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, STYLE, legend_below
-
-_LEVELS = (0.5, 0.8, 0.95)
-"""Contour lines of a map of success."""
 
 
 @mpl.rc_context(STYLE)
@@ -75,7 +72,7 @@ def rates_against_walks(points: pd.DataFrame) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def success_lines(points: pd.DataFrame) -> Figure:
+def rates_against_nodes(points: pd.DataFrame) -> Figure:
     """The share of seeds that succeed against the number of nodes, for each p.
 
     Args:
@@ -100,28 +97,7 @@ def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def success_map(points: pd.DataFrame) -> Figure:
-    """The share of seeds that succeed over p, as its logit, and one other label, with contour lines.
-
-    Args:
-      points: columns p, estimate, and N, K or walks.
-    """
-    names = {"walks": "training walks", "N": "N, walk length", "K": "K, nodes"}
-    column, label = next((column, label) for column, label in names.items() if column in points)
-    return _map(points, column, label, (0, 1), "share of seeds on the parent", _LEVELS)
-
-
-@mpl.rc_context(STYLE)
-def gap_map(points: pd.DataFrame) -> Figure:
-    """The gap of Lemma E.4 over p and K, with the line where it is 0.
-
-    Args:
-      points: columns p, K, estimate.
-    """
-    return _map(points, "K", "K, nodes", (-0.2, 0.2), "gap of Lemma E.4", (0,), "PuOr", ("black",))
-
-
-def _map(
+def map_over_p(
     points: pd.DataFrame,
     column: str,
     label: str,
