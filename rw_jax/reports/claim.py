@@ -7,7 +7,7 @@ which rows agree and makes the verdict. No verdict is written by hand.
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -134,12 +134,10 @@ class ShareOfSeeds:
     least: float
     largest: float
 
-    @property
-    def tolerance(self) -> str:
-        return (
-            f"It is **{REPRODUCED}** if the 95% Wilson interval of the share of seeds in the range lies above "
-            f"{MOST_SEEDS}, **{NOT_REPRODUCED}** if it lies below {HALF_OF_SEEDS}, and **{DIFFERS}** otherwise."
-        )
+    tolerance: ClassVar[str] = (
+        f"It is **{REPRODUCED}** if the 95% Wilson interval of the share of seeds in the range lies above "
+        f"{MOST_SEEDS}, **{NOT_REPRODUCED}** if it lies below {HALF_OF_SEEDS}, and **{DIFFERS}** otherwise."
+    )
 
     def agrees(self, rows: pd.DataFrame) -> list[bool | None]:
         """Whether the number of each seed lies in the range; NaN is in no range."""

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rw_jax.analysis.plots import drawing
 from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, STYLE, legend_below
+from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.statistics import median_interval
+from rw_jax.study.config import Scalar
+
+STEPS = "gradient descent steps"
 
 
 @mpl.rc_context(STYLE)
@@ -146,3 +152,37 @@ def _slope_mark(axes: Axes, points: pd.DataFrame) -> None:
     x = np.array([recursion["step"].max() / 100, recursion["step"].max()])
     y = 0.8 * ends["last"].min() * np.array([10, 1]) if falls else 1.25 * ends["last"].max() * np.array([0.1, 1])
     axes.plot(x, y, color="black", linestyle="--", linewidth=0.8, label="slope −1/2" if falls else "slope 1/2")
+
+
+def by_p(run: Run, **labels: Scalar) -> dict[float, Group]:
+    """The finished runs that have these labels, a group of seeds for each p, in increasing order."""
+    groups = run.groups("seed", **labels)
+    return {group.config.task.p: group for group in sorted(groups, key=lambda group: group.config.task.p)}
+
+
+def one(run: Run, **labels: Scalar) -> Group:
+    """The finished runs that have these labels, which differ in their seed alone."""
+    (group,) = run.groups("seed", **labels)
+    return group
+
+
+def medians(samples: np.ndarray) -> pd.DataFrame:
+    """Median, interval and number of seeds of each column of float[seeds, columns]."""
+    return pd.DataFrame([median_interval(column) for column in samples.T])
+
+
+def median_line(axes: Axes, x: np.ndarray, table: pd.DataFrame, style: dict[str, Any]) -> None:
+    """A line of medians with its band, where they are finite."""
+    middle, low, high = (table[name].where(np.isfinite(table["high"])) for name in ("median", "low", "high"))
+    axes.plot(x, middle, **style)
+    axes.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def set_title(figure: Figure, groups: Sequence[Group], ending: str = "mean and 95% interval over {seeds}") -> None:
+    """The setting, as far as the runs drawn agree in it, and how many seeds there are."""
+    drawing.set_title(figure, groups[0].run, {i: list(group.cells) for i, group in enumerate(groups)}, ending)
+
+
+def unit_value_matrices(group: Group, step: int) -> pd.DataFrame:
+    """Estimates over seeds of each entry of V at unit norm, by next and now; all that failed to learn are included."""
+    return drawing.unit_value_matrices(group.run, group.cells, step)
