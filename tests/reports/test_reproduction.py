@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from configs import fig2, fig4, fig5_losses, fig6, fig6_readings, fig7, fig9
 from rw_jax.analysis.plots import drawing
 from rw_jax.analysis.run_dir import Run, RunDir, gather_metrics, load_run
 from rw_jax.reports import reproduction
-from rw_jax.reports.reproduction import FIGURES, Claim, judge
+from rw_jax.reports.claim import Claim, Judged, judge, of_seeds
+from rw_jax.reports.paper.figures import FIGURES, gaussian
+from rw_jax.reports.paper.figures.overview import PANELS, Curve, overview
 from rw_jax.study.config import Config, from_config_dict
 from rw_jax.study.grid import recorded_steps
 from rw_jax.sweeps import sweep
@@ -123,13 +125,17 @@ def reported_and_contrary(name: str) -> tuple[Run, Run]:
     raise ValueError(name)
 
 
+def outcomes(claims: Sequence[Claim], run: Run) -> dict[str, str]:
+    """The verdict on each claim, by its statement."""
+    return {claim.statement: judge(claim, [run]).verdict.word for claim in claims}
+
+
 @pytest.mark.parametrize("name", ["fig2", "fig4", "fig5_losses", "fig6", "fig7", "fig9", "fig11", "fig12", "fig13"])
 def test_what_the_paper_reports_is_reproduced_and_the_contrary_is_not(name):
     claims_of = {figure.name: figure.claims for figure in FIGURES}[name]
     for run, outcome in zip(reported_and_contrary(name), ("reproduced", "not reproduced"), strict=True):
-        assert {claim.words: judge(claim).outcome for claim in claims_of(run)} == dict.fromkeys(
-            (claim.words for claim in claims_of(run)), outcome
-        )
+        words = outcomes(claims_of(run.config), run)
+        assert words == dict.fromkeys(words, outcome)
 
 
 def test_a_reading_shows_figure_6_if_a_seed_shows_all_of_its_claims():
@@ -142,10 +148,16 @@ def test_a_reading_shows_figure_6_if_a_seed_shows_all_of_its_claims():
         for name in ("expected_accuracy", "accuracy")
     }
     run = made_up(config, metrics)
-    outcomes = {claim.words: judge(claim).outcome for claim in reproduction.readings_claims(run)}
-    assert outcomes["unit length none, start 0.1, η = 0.01: figure 6 as reported"] == "reproduced"
-    assert outcomes["unit length keys, start 0.1, η = 0.01: figure 6 as reported"] == "not reproduced"
-    assert sum("later" in words for words in outcomes) == 2
+    found = outcomes(gaussian.readings_claims(run.config), run)
+    assert found["unit length none, start 0.1, η = 0.01: figure 6 as reported"] == "reproduced"
+    assert found["unit length keys, start 0.1, η = 0.01: figure 6 as reported"] == "not reproduced"
+    assert sum("later" in words for words in found) == 2
+
+
+def near_one_half(values: np.ndarray) -> Judged:
+    """The claim that numbers of seeds lie from 0.4 to 0.6, judged."""
+    run: Any = None
+    return judge(of_seeds("near one half", lambda run: values, 0.4, 0.6), [run])
 
 
 @pytest.mark.parametrize(
@@ -156,20 +168,22 @@ def test_a_reading_shows_figure_6_if_a_seed_shows_all_of_its_claims():
 def test_the_verdict_is_that_of_the_interval_of_the_share_of_seeds(inside, outcome):
     shown, seeds = inside
     values = np.where(np.arange(seeds) < shown, 0.5, 0.0)
-    assert judge(Claim("near one half", values, 0.4, 0.6)).outcome == outcome
+    assert near_one_half(values).verdict.word == outcome
 
 
 def test_seeds_that_do_not_show_a_claim_are_counted_by_where_they_lie():
-    verdict = judge(Claim("near one half", np.array([0.4, 0.6, 0.1, 0.9, np.inf, np.nan]), 0.4, 0.6))
-    assert (verdict.below, verdict.above, verdict.undefined) == (1, 2, 1)
-    assert verdict.share.mean == pytest.approx(2 / 6)
-    assert verdict.share.seeds == 6
+    judged = near_one_half(np.array([0.4, 0.6, 0.1, 0.9, np.inf, np.nan]))
+    assert judged.verdict.reason == "1 below, 2 above, 1 without a number"
+    (figure,) = (figure for figure in FIGURES if figure.name == "fig4")
+    row = reproduction.row(figure, reported_and_contrary("fig4")[0], judged)
+    assert (row["below"], row["above"], row["undefined"], row["seeds"]) == (1, 2, 1, 6)
+    assert row["share"] == pytest.approx(2 / 6)
 
 
 def test_a_run_that_learns_neither_p_is_no_evidence_that_one_is_learned_later():
     never = made_up(fig6.get_config(), {"expected_accuracy": 0.0, "accuracy": 0.0})
-    later = reproduction.gaussian_start_claims(never)[-1]
-    assert judge(later).undefined == 50
+    later = gaussian.gaussian_start_claims(never.config)[-1]
+    assert judge(later, [never]).verdict.reason == "50 without a number"
 
 
 def small(path: Path) -> Config:
@@ -200,12 +214,12 @@ def made_up_parameters(program, chunk, *machine):
 DRAWN = tuple(
     figure
     for figure in {figure.claims: figure for figure in FIGURES}.values()
-    if figure.claims is not reproduction.every_gaussian_claim
+    if figure.claims is not gaussian.every_gaussian_claim
 )
 """One figure for each kind of claims, but for those whose pictures are others' pictures."""
 
 
-OVERVIEW = {"learned": (("fig8", {}, 0.5, "p = 0.5"),), "not learned": (("fig9", {}, 1.0, "p = 1"),)}
+OVERVIEW = {"learned": (Curve("fig8", {}, 0.5, "p = 0.5"),), "not learned": (Curve("fig9", {}, 1.0, "p = 1"),)}
 
 
 @pytest.fixture(scope="module")
@@ -217,14 +231,14 @@ def reproduced(tmp_path_factory) -> Path:
         patch.setattr(sweep, "make_program", lambda *structure: None)
         patch.setattr(sweep, "fitted", lambda *program: (None, 64))
         patch.setattr(sweep, "run_chunk", made_up_parameters)
-        patch.setattr(sweep.summary, "show", lambda rows: None)
-        patch.setattr(reproduction, "OVERVIEW", OVERVIEW)
-        for name in {figure.config for figure in DRAWN}:
-            sweep.sweep(small(PROJECT / "configs" / f"{name}.py"), folder / "runs" / name)
+        runs = {
+            name: sweep.sweep(small(PROJECT / "configs" / f"{name}.py"), folder / "runs" / name)
+            for name in {figure.config for figure in DRAWN}
+        }
         for figure in DRAWN:
-            reproduction.write(figure, folder / "runs", folder / "reproduction")
-        reproduction.write_page(folder / "runs", folder / "reproduction")
-        reproduction.write_overview(folder / "runs", folder / "reproduction")
+            reproduction.write(figure, runs[figure.config], folder / "reproduction")
+        reproduction.write_page(FIGURES, folder / "runs", folder / "reproduction")
+        drawing.save(*overview(runs, OVERVIEW), folder / "reproduction" / "overview")
     return folder / "reproduction"
 
 
@@ -258,14 +272,14 @@ def test_the_overview_shows_the_mean_accuracy_of_its_runs(reproduced):
 
 
 def test_the_overview_names_runs_that_figures_have():
-    for curves in reproduction.OVERVIEW.values():
-        assert {config for config, *_ in curves} <= {figure.config for figure in FIGURES}
+    for curves in PANELS.values():
+        assert {curve.config for curve in curves} <= {figure.config for figure in FIGURES}
 
 
 def test_a_page_holds_the_figures_that_are_there(reproduced, tmp_path):
     (tmp_path / "fig8").mkdir()
     (tmp_path / "fig8" / "claims.csv").write_text((reproduced / "fig8" / "claims.csv").read_text())
-    reproduction.write_page(reproduced.parent / "runs", tmp_path)
+    reproduction.write_page(FIGURES, reproduced.parent / "runs", tmp_path)
     assert re.findall(r"^## (\w+)", (tmp_path / "reproduction.md").read_text(), re.MULTILINE) == ["fig8"]
 
 
