@@ -17,7 +17,7 @@ from configs import fig2, fig4, fig5_losses, fig6, fig6_readings, fig7, fig9
 from rw_jax.analysis.plots import drawing
 from rw_jax.analysis.run_dir import Run, RunDir, gather_metrics, load_run
 from rw_jax.reports import reproduction
-from rw_jax.reports.claim import Claim, Judged, judge, of_seeds
+from rw_jax.reports.claim import Claim, judge, of_seeds
 from rw_jax.reports.paper.figures import FIGURES, gaussian
 from rw_jax.reports.paper.figures.overview import PANELS, Curve, overview
 from rw_jax.study.config import Config, from_config_dict
@@ -154,26 +154,10 @@ def test_a_reading_shows_figure_6_if_a_seed_shows_all_of_its_claims():
     assert sum("later" in words for words in found) == 2
 
 
-def near_one_half(values: np.ndarray) -> Judged:
-    """The claim that numbers of seeds lie from 0.4 to 0.6, judged."""
+def test_the_table_counts_seeds_that_do_not_show_a_claim_by_where_they_lie():
+    values = np.array([0.4, 0.6, 0.1, 0.9, np.inf, np.nan])
     run: Any = None
-    return judge(of_seeds("near one half", lambda run: values, 0.4, 0.6), [run])
-
-
-@pytest.mark.parametrize(
-    ("inside", "outcome"),
-    # The lower end of Wilson's interval of n of n is n / (n + 1.96^2): 0.806 for 16, 0.796 for 15.
-    [((16, 16), "reproduced"), ((15, 15), "differs"), ((25, 50), "differs"), ((17, 50), "not reproduced")],
-)
-def test_the_verdict_is_that_of_the_interval_of_the_share_of_seeds(inside, outcome):
-    shown, seeds = inside
-    values = np.where(np.arange(seeds) < shown, 0.5, 0.0)
-    assert near_one_half(values).verdict.word == outcome
-
-
-def test_seeds_that_do_not_show_a_claim_are_counted_by_where_they_lie():
-    judged = near_one_half(np.array([0.4, 0.6, 0.1, 0.9, np.inf, np.nan]))
-    assert judged.verdict.reason == "1 below, 2 above, 1 without a number"
+    judged = judge(of_seeds("near one half", lambda run: values, 0.4, 0.6), [run])
     (figure,) = (figure for figure in FIGURES if figure.name == "fig4")
     row = reproduction.row(figure, reported_and_contrary("fig4")[0], judged)
     assert (row["below"], row["above"], row["undefined"], row["seeds"]) == (1, 2, 1, 6)

@@ -15,7 +15,7 @@ import xarray as xr
 from configs import verify as verify_config
 from rw_jax import verify
 from rw_jax.analysis.run_dir import Run, RunDir
-from rw_jax.reports.claim import FAILS, HOLDS, PARTLY, UNTESTABLE, Evidence, Within, judge, judge_all, where
+from rw_jax.reports.claim import FAILS, HOLDS, PARTLY, UNTESTABLE, Evidence, judge
 from rw_jax.reports.evidence import Course
 from rw_jax.reports.paper import CLAIMS, THEOREMS
 from rw_jax.study.config import Config, from_config_dict
@@ -30,50 +30,6 @@ STUDIES = verify.studies(from_config_dict(verify_config.get_config()), quick=Tru
 
 def row(estimate: float, low: float = math.nan, high: float = math.nan, **labels: Any) -> dict[str, Any]:
     return {**labels, "estimate": estimate, "low": low, "high": high, "seeds": 5}
-
-
-@pytest.mark.parametrize(
-    ("measured", "expected"),
-    [
-        (row(0.5), True),
-        (row(1.5), False),
-        (row(math.nan), None),
-        (row(0.5, 0.1, 0.9), True),
-        (row(0.5, 0.1, 1.2), None),
-        (row(1.5, 1.1, 1.9), False),
-        (row(-1.0, -2.0, -0.1), False),
-        (row(math.inf), False),
-    ],
-)
-def test_a_setting_agrees_if_its_interval_lies_inside_and_disagrees_if_it_lies_outside(measured, expected):
-    assert Within(0, 1, "").agrees(pd.DataFrame([measured])) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("agrees", "word"),
-    [
-        ([True, True], HOLDS),
-        ([True, None], PARTLY),
-        ([False, False], FAILS),
-        ([False, None], FAILS),
-        ([True, False], PARTLY),
-        ([None, None], UNTESTABLE),
-    ],
-)
-def test_a_claim_holds_if_every_setting_agrees_and_fails_if_none_does(agrees, word):
-    rows = pd.DataFrame({"p": [0.5, 0.7], "agrees": pd.Series(agrees, dtype=object)})
-    found = Within(0, 1, "").verdict(rows, ("p",))
-    assert found.word == word
-    assert ("1 undecided" in found.reason) == (agrees.count(None) == 1)
-
-
-def test_where_a_claim_holds_is_told_by_one_label_or_by_two():
-    rows = pd.DataFrame([{"p": p, "K": K, "agrees": K < 12} for p in (0.5, 0.7) for K in (5, 6, 8, 12)])
-    assert where(rows, ("p", "K")) == "K = 5 to 8"
-    rows["agrees"] = [True, True, True, True, True, False, True, False]
-    assert where(rows, ("p", "K")) == "p = 0.5: any K; p = 0.7: K = 5, 8"
-    rows["agrees"] = pd.Series([True, None, True, True, True, False, True, False], dtype=object)
-    assert where(rows, ("p", "K")) == "p = 0.5: K = 5, 8, 12; p = 0.7: K = 5, 8"  # what is undecided is not told
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
@@ -96,27 +52,6 @@ def test_the_rule_of_every_claim_says_yes_no_and_not_testable(claim):
 def test_every_claim_and_every_study_has_a_name_of_its_own():
     assert len(BY_NAME) == len(CLAIMS)
     assert len({study.name for study in THEOREMS.studies}) == len(THEOREMS.studies)
-
-
-def test_what_claims_derive_from_the_same_studies_is_derived_once():
-    calls = []
-
-    def derive(run):
-        calls.append(run)
-        return len(calls)
-
-    (study,) = BY_NAME["value"].studies
-    claims = [
-        dataclasses.replace(
-            BY_NAME[name],
-            derive=derive,
-            measure=lambda number: Evidence(pd.DataFrame([row(number, p=0.5)]), pd.DataFrame()),
-        )
-        for name in ("value", "output")
-    ]
-    runs: Any = {study: "the run"}
-    assert [judged.evidence.rows["estimate"][0] for judged in judge_all(claims, runs)] == [1, 1]
-    assert calls == ["the run"]
 
 
 class MadeUpRun(Run):
