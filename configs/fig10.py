@@ -6,13 +6,15 @@ Time: ten seconds on 2 cores. Expect accuracy 1/2 in Task 2, and, against
 the paper, Task 1 to be learned by one seed in ten only.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig7
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig7.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig7.py"))
     config.name = "fig10"
     config.model.feed_forward_width = 19
     return config

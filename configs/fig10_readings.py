@@ -6,13 +6,15 @@ A loss that is the sum over n questions is gradient descent with n eta: eta = 10
 Time: two minutes on 2 cores. Expect no reading in which most seeds learn Task 1 within 100 steps.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig10
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig10.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig10.py"))
     config.name = "fig10_readings"
     config.record.every = 10
     config.grid.unit_length = ("none", "keys", "both")

@@ -5,13 +5,15 @@
 Time: half a minute on 2 cores. Expect what configs/fig10.py shows.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig10
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig10.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig10.py"))
     config.name = "fig10_sampled"
     config.task.walks = 1024
     config.task.test_walks = 1024

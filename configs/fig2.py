@@ -8,11 +8,11 @@ Time: a few seconds. Expect the shares of all transitions to be those of the mat
 
 import ml_collections
 
-from configs import base
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.name = "fig2"
     config.training.steps = 0
     config.grid.p = (0.5, 0.7, 1.0)

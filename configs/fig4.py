@@ -8,11 +8,11 @@ near 1 on the direct parent (Theorem 3.1), but for the seeds that lock on anothe
 
 import ml_collections
 
-from configs import base
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.name = "fig4"
     config.task.p = 0.5
     config.grid.seed = tuple(range(100))

@@ -6,13 +6,15 @@ Time: a few seconds on 2 cores. Expect accuracy near 1/6, a value matrix near al
 (Theorem 4.1).
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig4
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig4.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig4.py"))
     config.name = "fig5"
     config.task.p = 1.0
     return config

@@ -5,13 +5,15 @@
 Time: half a minute on 2 cores. Expect accuracy near 1/6 and equal weights of all tokens for each of them.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig5
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig5.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig5.py"))
     config.name = "fig5_losses"
     config.grid.loss = ("log", "cross_entropy", "squared_error", "hinge")
     config.grid.learning_rate = (0.01, 0.1, 1.0, 10.0)

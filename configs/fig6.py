@@ -8,11 +8,11 @@ Keys and query are scaled to unit length, eta = 0.01. Time: half a minute on 2 c
 
 import ml_collections
 
-from configs import base
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.name = "fig6"
     config.model.unit_length = "both"
     config.model.init = "gaussian"

@@ -7,13 +7,15 @@ A loss that is the sum over n walks, not their mean, is gradient descent with n 
 start is.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig6
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig6.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig6.py"))
     config.name = "fig6_readings"
     config.grid.unit_length = ("none", "keys", "both")
     config.grid.learning_rate = (0.01, 0.1, 1.0, 10.0)

@@ -6,13 +6,15 @@ The reading that comes closest to the paper. Time: half a minute on 2 cores. Exp
 450 steps, as from a larger start, and p = 1 later, as every factor of ten in the start delays it by some 200 steps.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig6_sum
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig6_sum.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig6_sum.py"))
     config.name = "fig6_small_start"
     config.model.init_scale = 1e-5
     return config

@@ -6,13 +6,15 @@ Gradient descent on the sum of the losses of n walks is that on their mean with 
 Expect p = 0.5 to be learned by more than half of the seeds, and p = 1 by all of them, after some 200 steps.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig6
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig6.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig6.py"))
     config.name = "fig6_sum"
     config.training.learning_rate = config.task.walks * config.training.learning_rate
     return config

@@ -8,11 +8,11 @@ cores. Expect Task 1 (majority) to be learned within 100 steps, and accuracy 1/2
 
 import ml_collections
 
-from configs import base
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.name = "fig7"
     config.task.num_nodes = 19
     config.task.walks = "all"

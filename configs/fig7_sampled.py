@@ -5,13 +5,15 @@
 Time: half a minute on 2 cores. Expect what configs/fig7.py shows.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig7
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig7.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig7.py"))
     config.name = "fig7_sampled"
     config.task.walks = 1000
     config.task.test_walks = 1000

@@ -5,13 +5,15 @@
 Time: half a minute on 2 cores. Expect what figure 4 shows.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig4
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig4.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig4.py"))
     config.name = "fig8"
     config.task.num_nodes = 20
     config.task.walk_length = 101

@@ -5,13 +5,15 @@
 Time: ten seconds on 2 cores. Expect what figure 5 shows, with accuracy near 1/20.
 """
 
+from pathlib import Path
+
 import ml_collections
 
-from configs import fig8
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = fig8.get_config()
+    config = rw_jax.read_config(Path(__file__).with_name("fig8.py"))
     config.name = "fig9"
     config.task.p = 1.0
     return config

@@ -13,11 +13,11 @@ the reduced form to stay in it for good.
 
 import ml_collections
 
-from configs import base
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.name = "precision"
     config.task.p = 1.0
     config.training.steps = 100

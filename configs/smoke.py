@@ -7,11 +7,11 @@ Time: a few seconds. Expect a table of three rows; nothing of the paper can be r
 
 import ml_collections
 
-from configs import base
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.name = "smoke"
     config.task.walk_length = 13
     config.task.walks = 200

@@ -8,11 +8,11 @@ Time: about 15 s on 2 cores. Expect accuracy near max(p, 1 - p) with the direct 
 
 import ml_collections
 
-from configs import base
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.name = "sweep"
     config.grid.p = tuple(round(0.05 * i, 2) for i in range(21))
     config.grid.seed = tuple(range(16))

@@ -12,10 +12,10 @@ to hold as worded; of Theorem 3.1 accuracy and attention, unless nodes are many,
 
 import ml_collections
 
-from configs import base
+import rw_jax
 
 
 def get_config() -> ml_collections.ConfigDict:
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.name = "verify"
     return config

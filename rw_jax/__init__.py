@@ -3,8 +3,8 @@
 Reproduces Shi and Cao, "Towards Understanding Transformers in Learning Random Walks"
 (NeurIPS 2025, arXiv:2511.23239).
 
-Shape alphabet, used as a suffix of array names everywhere (`tokens_BxL` is walks by tokens). Tasks and people
-have walks first; the model and the metrics have walks last.
+Shape alphabet, used as a suffix of array names everywhere (`tokens_BxL` is walks by tokens). Walks come
+last in every array of a program; a Run gives them to people first.
 
   C  cells of the grid (runs)
   B  walks
@@ -17,6 +17,37 @@ have walks first; the model and the metrics have walks last.
   S  recorded steps with parameters
 """
 
-from rw_jax.analysis.run_dir import Run, load_run
+import importlib
+from typing import Any
 
-__all__ = ["Run", "load_run"]
+__version__ = "0.2.0"
+
+_ROOMS = {
+    "ConfigError": "study.errors",
+    "RunError": "study.errors",
+    "base_config": "study.base",
+    "read_config": "study.flags",
+    "Task": "tasks",
+    "Walks": "tasks",
+    "Law": "tasks",
+    "Model": "models",
+    "Output": "models",
+    "Optimizer": "training.optimizers",
+    "Run": "analysis.run",
+    "load_run": "analysis.run",
+    "sweep": "sweeps.sweep",
+    "train": "sweeps.one",
+}
+"""Where each public name stands; it is loaded when it is first used, so that a config file needs no JAX."""
+
+__all__ = ["__version__", *_ROOMS]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"rw_jax has no {name}; it has {', '.join(_ROOMS)}.")
+    return getattr(importlib.import_module(f"rw_jax.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -18,10 +18,14 @@ from rw_jax.reports import pages
 from rw_jax.reports.claim import judge_all
 from rw_jax.reports.paper import THEOREMS
 from rw_jax.reports.study import Study
-from rw_jax.study.config import AXES, Config, ConfigError
-from rw_jax.sweeps import interruption, sweep
+from rw_jax.study.config import AXES, Config
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.flags import Command, read_command
+from rw_jax.sweeps import interruption
+from rw_jax.sweeps.sweep import sweep
 
-QUICK = "--quick"
+SWITCHES = {"quick": "Take grids so small that no verdict means anything, to see that everything works."}
+"""The flags without a value."""
 
 
 def studies(config: Config, quick: bool) -> dict[Study, Config]:
@@ -51,12 +55,12 @@ def run(config: Config, workdir: Path, quick: bool) -> pages.Written:
     configs, runs = studies(config, quick), {}
     for number, (study, of_study) in enumerate(configs.items(), 1):
         logging.info("study %d of %d: %s", number, len(configs), study.name)
-        runs[study] = sweep.sweep(of_study, workdir / study.name)
+        runs[study] = sweep(of_study, workdir / study.name)
     return pages.write(THEOREMS, judge_all(THEOREMS.claims, runs), runs, workdir)
 
 
-def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple[Config, Path, bool]:
-    """The config, the folder and whether to be quick; bad input is one sentence and exit code 2.
+def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:
+    """What a command line asks for; bad input is one sentence and exit code 2.
 
     Args:
       argv: the command line, the program first.
@@ -65,22 +69,20 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> tuple
     if {"--help", "--helpshort", "-h"} & set(argv[1:]):
         print(__doc__)
         sys.exit(0)
-    quick = QUICK in argv
-    words = [word for word in argv if word != QUICK]
-    if quick and not any(word.startswith(("--workdir", "-workdir")) for word in words):
-        words.append("--workdir=runs/verify_quick")
-    command = main.parse(words, flag_values)
-    for flag in ("dry_run", "strict", "distributed"):
-        if getattr(command, flag):
-            main.refuse(f"--{flag} is given, but a report knows --config, --config.FIELD, --workdir and --quick only.")
-    return command.config, command.workdir, quick
+    try:
+        command = read_command(argv, SWITCHES, flag_values)
+    except ConfigError as error:
+        main.refuse(error)
+    has_folder = any(word.startswith(("--workdir", "-workdir")) for word in argv)
+    if "quick" in command.switches and not has_folder:
+        return command._replace(workdir=Path(f"{command.workdir}_quick"))
+    return command
 
 
-def _main(arguments: tuple[Config, Path, bool]) -> None:
-    config, workdir, quick = arguments
+def _main(command: Command) -> None:
     main.log_plainly()
     try:
-        written = run(config, workdir, quick)
+        written = run(command.config, command.workdir, "quick" in command.switches)
     except ConfigError as error:
         main.refuse(error)
     for line in written.verdicts():

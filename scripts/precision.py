@@ -21,10 +21,11 @@ from rw_jax import Run
 from rw_jax.analysis import plots
 from rw_jax.analysis.stability import step_multipliers
 from rw_jax.analysis.statistics import mean_interval
-from rw_jax.main import _load, log_plainly
+from rw_jax.main import log_plainly
 from rw_jax.reports.rounding import rounding
-from rw_jax.study.config import from_config_dict
-from rw_jax.sweeps import interruption, sweep
+from rw_jax.study.flags import from_config_dict, read_config
+from rw_jax.sweeps import interruption
+from rw_jax.sweeps.sweep import sweep
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/precision", "Where the two runs and the picture go.")
 _STEPS = flags.DEFINE_integer("eigenvalue_steps", 40, "For how many steps the linearised dynamics are computed.")
@@ -35,9 +36,9 @@ def main(argv: list[str]) -> None:
     del argv
     log_plainly()
     workdir = Path(_WORKDIR.value)
-    config = from_config_dict(_load(str(Path(__file__).parents[1] / "configs" / "precision.py")))
+    config = from_config_dict(read_config(Path(__file__).parents[1] / "configs" / "precision.py"))
     runs = {
-        precision: sweep.sweep(dataclasses.replace(config, precision=precision), workdir / precision)
+        precision: sweep(dataclasses.replace(config, precision=precision), workdir / precision)
         for precision in ("float32", "float64")
     }
     with jax.enable_x64(True):

@@ -18,14 +18,16 @@ from absl import app, flags
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from rw_jax.analysis.plots import drawing
-from rw_jax.analysis.run_dir import Run
-from rw_jax.main import _load, log_plainly
+from rw_jax.analysis.run import Run
+from rw_jax.main import log_plainly
 from rw_jax.reports import reproduction
 from rw_jax.reports.paper.figures import FIGURES
 from rw_jax.reports.paper.figures.overview import PANELS, overview
 from rw_jax.reports.reproduction import PaperFigure
-from rw_jax.study.config import ConfigError, from_config_dict
-from rw_jax.sweeps import interruption, sweep
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.flags import from_config_dict, read_config
+from rw_jax.sweeps import interruption
+from rw_jax.sweeps.sweep import sweep
 
 _ROOT = Path(__file__).parent.parent
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs are.")
@@ -60,7 +62,7 @@ def trained(name: str, workdir: Path) -> Run:
     """The finished run of configs/NAME.py, trained as far as it is not there yet."""
     print(f"\nconfigs/{name}.py", flush=True)
     try:
-        return sweep.sweep(from_config_dict(_load(str(_ROOT / "configs" / f"{name}.py"))), workdir)
+        return sweep(from_config_dict(read_config(_ROOT / "configs" / f"{name}.py")), workdir)
     except ConfigError as error:
         refuse(str(error))
 

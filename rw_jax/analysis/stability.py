@@ -6,7 +6,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from rw_jax.study.config import Config
-from rw_jax.training import train
+from rw_jax.training.experiment import make_experiment
+from rw_jax.training.precision import numbers_of
+from rw_jax.training.run import init, prepare, train_step
+from rw_jax.training.values import run_values
 
 
 def step_multipliers(config: Config, num_steps: int) -> np.ndarray:
@@ -19,22 +22,21 @@ def step_multipliers(config: Config, num_steps: int) -> np.ndarray:
       config: one run in reduced form; a Jacobian has (K^2 + K + N)^2 entries.
       num_steps: how many steps.
     """
-    values = train.run_values(config)
-    train_walks, _ = train.sample_walks(config, values)
-    loss_of_params = train.mean_loss(config, train_walks, values.epsilon)
-    gradient_descent = train.make_learner(config).gradient_descent(jnp.asarray(values.learning_rate))
-    state = train.init(config, values)
-    start, unravel = ravel_pytree(state.params)
+    with numbers_of(config.precision):
+        experiment = make_experiment(config)
+        values = run_values(config, experiment.task)
+        run, state = prepare(experiment, values), init(experiment, values)
+        start, unravel = ravel_pytree(state.params)
 
-    def step(flat):
-        after, _ = train.train_step(loss_of_params, gradient_descent, state._replace(params=unravel(flat)))
-        return ravel_pytree(after.params)[0]
+        def step(flat):
+            after, _ = train_step(run, state._replace(params=unravel(flat)))
+            return ravel_pytree(after.params)[0]
 
-    def jacobian_and_step(flat, _):
-        # Column by column: next to that, the walks under a batch of directions would need gigabytes.
-        columns = jax.lax.map(lambda direction: jax.jvp(step, (flat,), (direction,))[1], jnp.eye(flat.size))
-        return step(flat), columns.T
+        def jacobian_and_step(flat, _):
+            # Column by column: next to that, the walks under a batch of directions would need gigabytes.
+            columns = jax.lax.map(lambda direction: jax.jvp(step, (flat,), (direction,))[1], jnp.eye(flat.size))
+            return step(flat), columns.T
 
-    # A scan is compiled as one program, whoever calls it.
-    _, jacobians = jax.lax.scan(jacobian_and_step, start, length=num_steps)
+        # A scan is compiled as one program, whoever calls it.
+        _, jacobians = jax.lax.scan(jacobian_and_step, start, length=num_steps)
     return np.max(np.abs(np.linalg.eigvals(np.asarray(jacobians))), axis=1)

@@ -1,1 +1,55 @@
-"""What learns."""
+"""What learns: a model as functions of its parameters. Knows nothing of tasks, losses or optimizers."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+Params = dict[str, jax.Array]
+"""Parameters by name. Of the paper's model: value; readout, if there is a feed-forward layer; and key_query (full form)
+or state_scores and position_scores (reduced form)."""
+
+
+class Output(NamedTuple):
+    """What the model makes of a batch of walks, which come last in every array.
+
+    Attributes:
+      output_KxB: f(X), float, not normalised; the prediction is its argmax.
+      token_attention_LxB: float, softmax weights of the L = N - 1 tokens; None for a model without attention.
+      empty_attention_B: float, softmax weight of the empty query slot; None as before.
+    """
+
+    output_KxB: jax.Array
+    token_attention_LxB: jax.Array | None = None
+    empty_attention_B: jax.Array | None = None
+
+    @property
+    def attention_NxB(self) -> jax.Array | None:
+        """Softmax weights of every slot, the last for the empty slot; None for a model without attention."""
+        if self.token_attention_LxB is None or self.empty_attention_B is None:
+            return None
+        return jnp.concatenate([self.token_attention_LxB, self.empty_attention_B[None]])
+
+
+class Model(NamedTuple):
+    """A model and where it starts, as functions of one run.
+
+    Attributes:
+      init: (key, values) -> params at step 0. The key is consumed.
+      apply: (params, tokens_LxB) -> Output.
+      value: (params) -> V, float[H, K], what the averaged token is multiplied by; None if there is no such matrix.
+      value_is_output: whether f = V X S, so that V can be compared with Pi^T.
+      precondition: of a reduced form, the linear map that makes of the gradients by its parameters those by which
+        gradient descent on the paper's own parameters moves it; None if the parameters are the paper's own.
+      to_full: (params, key, values) -> the paper's own parameters, of a run with these params that was initialised with
+        this key; None if there are none.
+    """
+
+    init: Callable[[jax.Array, Mapping[str, ArrayLike]], Params]
+    apply: Callable[[Params, jax.Array], Output]
+    value: Callable[[Params], jax.Array] | None = None
+    value_is_output: bool = False
+    precondition: Callable[[Params], Params] | None = None
+    to_full: Callable[[Params, jax.Array, Mapping[str, ArrayLike]], Params] | None = None

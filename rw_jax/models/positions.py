@@ -1,6 +1,9 @@
-"""Positional embeddings and their Gram matrix."""
+"""Positional embeddings, their norms, and what scores are scaled by."""
 
 import numpy as np
+
+UNIT_LENGTH = ("none", "keys", "both")
+"""Which of the vectors x~_i are scaled to unit length inside the softmax: none, the keys, or the keys and the query."""
 
 
 def sine_positions(walk_length: int, width: int) -> np.ndarray:
@@ -23,3 +26,19 @@ def sine_positions(walk_length: int, width: int) -> np.ndarray:
 def squared_norm(width: int) -> float:
     """The squared norm q = (M + 1) / 2 of every sine position of this width (Lemma E.5)."""
     return (width + 1) / 2
+
+
+def key_scales(unit_length: str, position_width: int) -> tuple[float, float]:
+    """What the raw scores x~_i^T W x~_N of a token and of the empty slot are multiplied by.
+
+    A token x~_i = (x_i, p_i) has squared length 1 + q, the empty slot and query x~_N = (0, p_N) has q.
+    """
+    q = squared_norm(position_width)
+    match unit_length:
+        case "none":
+            return 1.0, 1.0
+        case "keys":
+            return (1 + q) ** -0.5, q**-0.5
+        case "both":
+            return ((1 + q) * q) ** -0.5, 1 / q
+    raise ValueError(f"unit_length is {unit_length!r}, but must be one of {', '.join(UNIT_LENGTH)}.")

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from rw_jax.analysis.run_dir import Run
+from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import Estimate, rate_interval
 from rw_jax.reports.study import Study
-from rw_jax.study.config import Scalar
+from rw_jax.study.fields import Scalar
 
 HOLDS = "holds"
 FAILS = "fails"

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from rw_jax.analysis import interpret
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, bootstrap_interval, mean_interval, rate_interval, slopes
 from rw_jax.reports.claim import Evidence
-from rw_jax.study.fields import symbol
+from rw_jax.study.config import symbol
 from rw_jax.study.grid import kept_steps
-from rw_jax.theory import theory
+from rw_jax.theory import recursions
 
 Labels = dict[str, Any]
 
@@ -171,7 +171,7 @@ def courses(run: Run) -> list[Course]:
     transition = np.stack([transition_matrix(group) for group in groups])
     start = trained[:, list(steps).index(first)]
     taken = [int(step) - first for step in every]
-    recursion = theory.one_hot_training(start, transition, training.learning_rate, training.epsilon, taken)
+    recursion = recursions.one_hot_training(start, transition, training.learning_rate, training.epsilon, taken)
     return [
         Course(group.config.task.p, transition[i], steps, trained[i], every, recursion[:, i])
         for i, group in enumerate(groups)

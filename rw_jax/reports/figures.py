@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from rw_jax.analysis.plots import drawing
 from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, STYLE, legend_below
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import median_interval
-from rw_jax.study.config import Scalar
+from rw_jax.study.fields import Scalar
 
 STEPS = "gradient descent steps"
 

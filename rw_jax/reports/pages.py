@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from rw_jax.analysis import plots
-from rw_jax.analysis.run_dir import Run
+from rw_jax.analysis.run import Run
 from rw_jax.reports.claim import Claim, Judged, Report
 from rw_jax.reports.study import Study
 from rw_jax.store.layout import write_atomically
-from rw_jax.study.fields import symbol
+from rw_jax.study.config import symbol
 
 _LARGEST_TABLE = 30
 """Rows of a table that a page shows; all are in tables/."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rw_jax.analysis.plots import drawing
-from rw_jax.analysis.run_dir import Run
+from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import mean_interval, median_interval, rate_interval
 from rw_jax.reports.claim import DIFFERS, NOT_REPRODUCED, REPRODUCED, Claim, Judged, ShareOfSeeds, judge
 from rw_jax.store.layout import write_atomically
@@ -59,7 +59,7 @@ def row(figure: PaperFigure, run: Run, judged: Judged) -> dict[str, str | float]
     return {
         "figure": figure.name,
         "claim": judged.claim.statement,
-        "setting": ", ".join(drawing.setting(run, [cell.config for cell in run.grid.cells])),
+        "setting": ", ".join(drawing.setting(run, [group.config for group in run.groups()])),
         "estimate": "median" if infinite else "mean",
         "measured": estimate[0],
         "low": estimate.low,

@@ -17,7 +17,7 @@ from rw_jax.analysis.plots.drawing import (
     band,
     estimate_columns,
 )
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import mean_interval
 from rw_jax.reports.figures import one, set_title
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rw_jax.study.config import AXES, Config, Scalar, checked
+from rw_jax.study.config import AXES, Config, checked
+from rw_jax.study.fields import Scalar
 
 
 class Follows(NamedTuple):

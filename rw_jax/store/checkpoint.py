@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from rw_jax.store import distributed
+from rw_jax.store import processes
 
 Tree = Any
 
@@ -50,7 +50,7 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> None:
     """
     leaves = _leaves(tree)
     checksums = np.array([[_checksum(part) for part in _parts(leaf)] for leaf in leaves.values()], np.uint32)
-    checksums = distributed.gathered(checksums)
+    checksums = processes.gathered(checksums)
     content: dict[str, Any] = {"metadata": metadata, "checksums": dict(zip(leaves, checksums.tolist(), strict=True))}
     try:
         with _silent_threads():

@@ -1,1 +1,1 @@
-"""What is asked: the configuration of a study and the grid of its runs. Plain Python."""
+"""What is asked: fields, the frozen Config, the grid of its runs. Plain Python; imports nothing else of rw_jax."""

@@ -1,20 +1,194 @@
-"""The fields of a study."""
+"""How a field of the config is declared: what it is, what is right for it, and what a sweep does with it.
 
-_SYMBOLS = {
-    "num_nodes": "K",
-    "walk_length": "N",
-    "position_width": "M",
-    "p": "p",
-    "learning_rate": "η",
-    "epsilon": "ε",
-    "walks": "walks",
-    "init": "start",
-    "steps": "steps",
-    "form": "form",
-    "loss": "loss",
-}
+A field is declared once, where its dataclass stands (`config.py`); axes, checks, messages, titles and the keys of runs
+are derived from the declaration.
+"""
+
+import dataclasses
+import math
+import numbers
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Scalar = int | float | str
+"""A label of an axis."""
+
+STRUCTURE, VALUE, FIXED = "structure", "value", "fixed"
+"""Roles. A structure field changes a shape or a program: each of its labels compiles another. A value field is an
+argument of the compiled program. A fixed field belongs to the whole study and cannot be an axis."""
+
+LARGEST = 2**31 - 1
+"""Shapes, steps and seeds are 32-bit integers in the compiled program."""
+
+NO_NEUTRAL: Any = object()
+"""In place of a neutral value: the field is a part of every run's key."""
 
 
-def symbol(axis: str) -> str:
-    """What titles and tables call the field of an axis: its symbol in the paper, or its own name."""
-    return _SYMBOLS.get(axis, axis)
+class Right(NamedTuple):
+    """What is right for a field.
+
+    Attributes:
+      words: in words, for messages.
+      read: the value as the config keeps it; raises ValueError if it is not right.
+      each: of a tuple, what is right for each element.
+      is_text: whether a label may be a word, so that one on the command line is not read as a range of numbers.
+    """
+
+    words: str
+    read: Callable[[Any], Any]
+    each: "Right | None" = None
+    is_text: bool = False
+
+
+def integer(least: int) -> Right:
+    """An integer of 32 bits that is not below `least`; NumPy's integers become Python's."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= LARGEST:
+            raise ValueError
+        return int(value)
+
+    return Right(f"an integer from {least} to {LARGEST}", read)
+
+
+def number(least: float, largest: float) -> Right:
+    """A number in a closed interval, kept as a float."""
+
+    def read(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise ValueError
+        try:
+            value = float(value)
+        except OverflowError:  # an integer beyond the range of float
+            value = math.inf
+        if not least <= value <= largest:
+            raise ValueError
+        return value
+
+    return Right(f"a number from {least:g} to {largest:g}", read)
+
+
+def choice(*names: str) -> Right:
+    """One of several names."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or value not in names:
+            raise ValueError
+        return value
+
+    return Right(f"one of {', '.join(names)}", read, is_text=True)
+
+
+def choice_or_piece(*names: str) -> Right:
+    """One of several names, or a piece of the user's own, "file.py:attribute" or "module:attribute"."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not (value in names or is_piece(value)):
+            raise ValueError
+        return value
+
+    return Right(f"one of {', '.join(names)}, or 'file.py:attribute' or 'module:attribute'", read, is_text=True)
+
+
+_PIECE = re.compile(r"[^:@]+:[A-Za-z_]\w*(@[0-9a-f]{12})?")
+
+
+def is_piece(name: str) -> bool:
+    """Whether a name is that of a piece of the user's own; @ and the digest of its text may follow."""
+    return _PIECE.fullmatch(name) is not None
+
+
+def integer_or(least: int, *words: str) -> Right:
+    """An integer, or one of some words."""
+    whole = integer(least)
+
+    def read(value: Any) -> int | str:
+        return value if isinstance(value, str) and value in words else whole.read(value)
+
+    return Right(f"{whole.words}, or {', '.join(map(repr, words))}", read)
+
+
+def word() -> Right:
+    """A word that can name a folder."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._-]+", value) or set(value) == {"."}:
+            raise ValueError
+        return value
+
+    return Right("a word of letters, digits, '.', '_' and '-'", read, is_text=True)
+
+
+def optional(right: Right) -> Right:
+    """None, or what is right otherwise."""
+    return right._replace(
+        words=f"{right.words}, or None", read=lambda value: None if value is None else right.read(value)
+    )
+
+
+def several(right: Right) -> Right:
+    """A tuple, each element right."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, tuple | list):
+            raise ValueError
+        return tuple(right.read(element) for element in value)
+
+    return Right(f"a tuple, each element {right.words}", read, right)
+
+
+class Declaration(NamedTuple):
+    """What is said of a field where it is declared.
+
+    Attributes:
+      what: what it is, in words.
+      right: what is right for it.
+      role: STRUCTURE, VALUE or FIXED.
+      axis: its name as an axis of a grid, and among the labels of a run; None if it cannot be one.
+      symbol: what titles and tables call it; its name if it has no symbol of its own.
+      neutral: the value that says nothing. A run's key holds only the fields that are not at theirs, so that a field
+        added with a neutral value leaves the keys of all earlier runs as they are.
+    """
+
+    what: str
+    right: Right
+    role: str
+    axis: str | None
+    symbol: str | None
+    neutral: Any
+
+
+_DECLARATION = "rw_jax"
+
+
+def field(
+    what: str,
+    right: Right,
+    *,
+    role: str = FIXED,
+    axis: str | None = None,
+    symbol: str | None = None,
+    neutral: Any = NO_NEUTRAL,
+) -> Any:
+    """Declares a field of a config's dataclass. Args: as of Declaration; `axis` is the field's name if not given."""
+    return dataclasses.field(metadata={_DECLARATION: Declaration(what, right, role, axis, symbol, neutral)})
+
+
+def declarations(group: Any, prefix: str = "") -> dict[str, Declaration]:
+    """The declared fields of a dataclass and of the groups in it, by their paths."""
+    found: dict[str, Declaration] = {}
+    for each in dataclasses.fields(group):
+        path, declared = f"{prefix}{each.name}", each.metadata.get(_DECLARATION)
+        if declared is not None:
+            axis = None if declared.role == FIXED else declared.axis or each.name
+            found[path] = declared._replace(axis=axis)
+        elif dataclasses.is_dataclass(each.type):
+            found |= declarations(each.type, f"{path}.")
+    return found
+
+
+def shown(value: Any) -> str:
+    """A value in one line of a message, the middle of a long one left out."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 120 else f"{text[:80]} ... {text[-30:]}"

@@ -1,25 +1,30 @@
-"""The grid of a study: axes to a table of cells. Plain Python and NumPy, no JAX.
+"""The grid of a study, which is a product: its size, its structures and any of its cells cost nothing to compute.
 
-Every cell is one run. Cells that differ only in the values of VALUE_AXES share a *structure*, and with it a
-compiled program.
+A cell is one run. Cells that differ in values only share a *structure*, and with it a compiled program.
 """
 
 import dataclasses
+import functools
+import hashlib
 import itertools
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-from rw_jax.study.config import AXES, VALUE_AXES, Config, Scalar, axis_groups, group_labels
+import numpy as np
 
-CellKey = tuple[Scalar, ...]
-"""What a run is, whatever grid it is in: the values of all fields that can be axes, in the order of AXES."""
+from rw_jax.study.config import AXES, VALUE_AXES, Config, axis_groups, group_labels, key_values, neutral
+from rw_jax.study.fields import NO_NEUTRAL, Scalar
 
 
 @dataclasses.dataclass(frozen=True)
 class Dimension:
-    """One dimension of the grid: an axis, or several that advance together.
+    """One dimension of the grid: an axis, or several that are paired.
 
     Attributes:
       axes: the names of its axes; the first names the dimension.
-      labels: one tuple of labels, in the order of `axes`, for each place along the dimension.
+      labels: one tuple of labels, in the order of `axes`, for each index along the dimension.
     """
 
     axes: tuple[str, ...]
@@ -35,27 +40,26 @@ class Cell:
     """One run of the grid.
 
     Attributes:
-      index: its place along each dimension.
+      number: its place in the order of the grid.
+      index: its index along each dimension.
       labels: its label on every axis.
-      structure_config: the config that all cells of its structure share.
+      study: the config of the study.
     """
 
+    number: int
     index: tuple[int, ...]
     labels: dict[str, Scalar]
-    structure_config: Config
+    study: Config
 
-    @property
+    @functools.cached_property
     def config(self) -> Config:
-        """The cell's own config, with its labels set and no grid; made when asked for, as grids can be large."""
-        return self.structure_config.replace(
-            **{axis: label for axis, label in self.labels.items() if axis in VALUE_AXES}
-        )
+        """The cell's own config, with its labels set and no grid."""
+        return dataclasses.replace(self.study.replace(**self.labels), grid=(), zipped=())
 
     @property
-    def key(self) -> CellKey:
-        """The values of all fields that can be axes."""
-        labels = self.labels
-        return tuple(labels[axis] if axis in labels else self.structure_config.value(axis) for axis in AXES)
+    def key(self) -> str:
+        """The digest of what the run is, whatever grid it is in: of the fields that are not at their neutral value."""
+        return digest(key_values(self.config))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,52 +67,125 @@ class Structure:
     """The cells that one compiled program runs.
 
     Attributes:
-      config: their common config without a grid; its fields of VALUE_AXES are those of the study, not of any cell.
-      cells: in the order of the grid.
+      config: their common config without a grid; its values are those of the study, not of any cell.
+      cells: their numbers, in the order of the grid.
     """
 
     config: Config
-    cells: tuple[Cell, ...]
+    cells: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """All cells of a study, in C order of the dimensions, and the structures they fall into."""
+    """All cells of a study, in C order of the dimensions.
 
-    dimensions: tuple[Dimension, ...]
-    structures: tuple[Structure, ...]
+    Attributes:
+      config: the study.
+      value_axes: the axes whose labels are arguments of a compiled program.
+    """
+
+    config: Config
+    value_axes: Collection[str] = VALUE_AXES
+
+    @functools.cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The dimensions, in the order of the config's axes; a config without axes is a grid of one cell."""
+        return tuple(Dimension(group, group_labels(self.config, group)) for group in axis_groups(self.config))
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of all axes."""
+        return tuple(axis for dimension in self.dimensions for axis in dimension.axes)
 
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(len(dimension.labels) for dimension in self.dimensions)
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
-        """All cells in the order of the dimensions, whatever their structures."""
-        cells = itertools.chain.from_iterable(structure.cells for structure in self.structures)
-        return tuple(sorted(cells, key=lambda cell: cell.index))
-
-    @property
     def num_cells(self) -> int:
-        return sum(len(structure.cells) for structure in self.structures)
+        return math.prod(self.shape)
+
+    def cell(self, number: int) -> Cell:
+        """The cell at this place in the order of the grid."""
+        index = tuple(int(i) for i in np.unravel_index(number, self.shape))
+        labels = (
+            dict(zip(dimension.axes, dimension.labels[i], strict=True))
+            for dimension, i in zip(self.dimensions, index, strict=True)
+        )
+        return Cell(int(number), index, {axis: label for part in labels for axis, label in part.items()}, self.config)
+
+    def cells(self) -> Iterator[Cell]:
+        """All cells, one after another."""
+        return map(self.cell, range(self.num_cells))
+
+    @functools.cached_property
+    def structures(self) -> tuple[Structure, ...]:
+        """The structures, in the order of their first cells."""
+        single = dataclasses.replace(self.config, grid=(), zipped=())
+        by_dimension: list[dict[tuple[tuple[str, Scalar], ...], list[int]]] = []
+        for dimension in self.dimensions:
+            together: dict[tuple[tuple[str, Scalar], ...], list[int]] = {}
+            for i, labels in enumerate(dimension.labels):
+                pairs = zip(dimension.axes, labels, strict=True)
+                together.setdefault(tuple(pair for pair in pairs if pair[0] not in self.value_axes), []).append(i)
+            by_dimension.append(together)
+        structures = []
+        for parts in itertools.product(*(together.items() for together in by_dimension)):
+            changes = {axis: label for labels, _ in parts for axis, label in labels}
+            cells = np.zeros((), np.int64)
+            for (_, indices), size in zip(parts, self.shape, strict=True):
+                cells = cells[..., None] * size + np.array(indices)
+            structures.append(Structure(single.replace(**changes), cells.ravel()))
+        return tuple(sorted(structures, key=lambda structure: structure.cells[0]))
+
+    def structure_of(self, cell: Cell) -> Config:
+        """The config of the structure of a cell."""
+        labels = {axis: label for axis, label in cell.labels.items() if axis not in self.value_axes}
+        return dataclasses.replace(self.config.replace(**labels), grid=(), zipped=())
+
+    def columns(self, cells: Sequence[Cell]) -> dict[str, Any]:
+        """What tells these cells from all others: by axis one value, or a list with one for each cell.
+
+        An axis at whose neutral value all of them are is left out. `locate` finds them again, in any grid.
+        """
+        columns: dict[str, Any] = {}
+        every = [cell.config.values() for cell in cells]
+        for axis in (*AXES, *self.config.options):
+            values = [values[axis] for values in every]
+            if any(value != values[0] for value in values):
+                columns[axis] = values
+            elif values[0] != neutral(axis):
+                columns[axis] = values[0]
+        return columns
+
+    def locate(self, columns: Mapping[str, Any], count: int) -> np.ndarray:
+        """The numbers of cells given by `columns`, int64[count]; -1 for one that is not in this grid."""
+
+        def column(axis: str) -> Sequence[Any]:
+            values = columns.get(axis, neutral(axis))
+            values = values if isinstance(values, list) else [values] * count
+            return [tuple(value) if isinstance(value, list) else value for value in values]
+
+        numbers, here = np.zeros(count, np.int64), np.ones(count, bool)
+        for dimension in self.dimensions:
+            indices = {labels: i for i, labels in enumerate(dimension.labels)}
+            rows = zip(*(column(axis) for axis in dimension.axes), strict=True)
+            found = np.fromiter((indices.get(row, -1) for row in rows), np.int64, count)
+            numbers, here = numbers * len(indices) + found, here & (found >= 0)
+        others = {*AXES, *self.config.options, *columns} - set(self.axes)
+        known = self.config.values()
+        for axis in others:
+            wanted = known.get(axis, NO_NEUTRAL)
+            if isinstance(columns.get(axis), list):
+                here &= np.fromiter((value == wanted for value in column(axis)), bool, count)
+            else:
+                here &= column(axis)[:1] == [wanted]
+        return np.where(here, numbers, -1)
 
 
-def expand(config: Config) -> Grid:
-    """The cells of a config's grid; a config without axes is a grid of one cell."""
-    dimensions = tuple(Dimension(group, group_labels(config, group)) for group in axis_groups(config))
-    axes = [axis for dimension in dimensions for axis in dimension.axes]
-    single = dataclasses.replace(config, grid=(), zipped=())
-    # Configs are made once for each structure, and not for each cell: a study can have a million cells.
-    structures: dict[tuple[Scalar, ...], tuple[Config, list[Cell]]] = {}
-    for place in itertools.product(*(enumerate(dimension.labels) for dimension in dimensions)):
-        labels = dict(zip(axes, itertools.chain.from_iterable(group for _, group in place), strict=True))
-        key = tuple(label for axis, label in labels.items() if axis not in VALUE_AXES)
-        if key not in structures:
-            changed = {axis: label for axis, label in labels.items() if axis not in VALUE_AXES}
-            structures[key] = (single.replace(**changed), [])
-        structure_config, cells = structures[key]
-        cells.append(Cell(tuple(i for i, _ in place), labels, structure_config))
-    return Grid(dimensions, tuple(Structure(config, tuple(cells)) for config, cells in structures.values()))
+def digest(content: Any) -> str:
+    """A digest of what JSON can hold, the same whatever the order of its keys; 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def recorded_steps(config: Config) -> tuple[int, ...]:

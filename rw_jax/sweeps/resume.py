@@ -1,9 +1,9 @@
-"""Going on with a run directory: whether it can be used, what is damaged, which cells are missing, how far they are."""
+"""Continuing a run directory: whether it can be used, what is damaged, which cells are missing, how far they are."""
 
 import contextlib
 import functools
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,40 +11,41 @@ import jax
 import numpy as np
 from absl import logging
 
-from rw_jax.analysis.run_dir import (
-    Place,
-    RunDir,
-    RunError,
-    read_config,
-    read_environment,
-    stored_cells,
-    stored_keys,
-)
-from rw_jax.store import checkpoint
-from rw_jax.store.layout import write_atomically
-from rw_jax.study.config import AXES, Config, ConfigError, differences
-from rw_jax.study.grid import Cell, CellKey, Grid, Structure, kept_steps, recorded_steps
+from rw_jax.store import checkpoint, chunks
+from rw_jax.store.chunks import Chunk, Stored
+from rw_jax.store.layout import RunDir, read_config, read_environment, write_atomically, write_config, write_pieces
+from rw_jax.study.config import AXES, Config, differences
+from rw_jax.study.errors import ConfigError, RunError
+from rw_jax.study.fields import is_piece, shown
+from rw_jax.study.grid import Cell, Grid, Structure, kept_steps, recorded_steps
 from rw_jax.sweeps import lock
-from rw_jax.training import train
+from rw_jax.sweeps.program import Program, from_tree
+from rw_jax.training.run import Progress, Record
 
 
-class Missing(NamedTuple):
+class Part(NamedTuple):
     """Cells of one structure that are not finished and have gone through as many recorded steps.
 
     Attributes:
-      structure: the structure, with these cells alone.
+      structure: their structure.
+      cells: their numbers.
       recorded: how many recorded steps they have gone through.
-      places: where the progress of each is; empty if they have not begun.
+      begun: where their progress is stored; of no use if they have not begun.
     """
 
     structure: Structure
+    cells: np.ndarray
     recorded: int
-    places: Mapping[CellKey, Place]
+    begun: Stored
 
 
-def check(run_dir: RunDir, config: Config, grid: Grid) -> Config | None:
-    """The config of the run directory, None if it is new; refuses one that holds anything but runs of this grid."""
-    path = run_dir.path
+def check(run_dir: RunDir, grid: Grid) -> Config | None:
+    """The config of the run directory, None if it is new.
+
+    Raises:
+      ConfigError: if it holds anything but runs of this grid, or their beginnings.
+    """
+    path, config = run_dir.path, grid.config
     try:
         if path.exists() and not path.is_dir():
             raise ConfigError(f"workdir is {path}, which is a file, but must be a folder or not be there yet.")
@@ -55,42 +56,65 @@ def check(run_dir: RunDir, config: Config, grid: Grid) -> Config | None:
     except OSError as error:
         raise ConfigError(f"workdir is {path}, which cannot be used ({error.strerror}).") from error
     try:
-        there = read_config(run_dir)
+        kept = read_config(run_dir)
     except RunError as error:
         raise ConfigError(f"workdir is {path}, which is not empty and no run of this config: {error}") from error
-    different = differences(there, config)
-    wanted = {cell.key for structure in grid.structures for cell in structure.cells}
-    if all(field.startswith(_MAY_DIFFER) for field in different):
-        longer: dict[CellKey, list[Config]] = {}
-        if "steps" not in dict(there.grid):  # a label of an axis is there to be looked at, and not as a beginning
-            for structure in grid.structures:
-                for cell in structure.cells:
-                    longer.setdefault(_but_steps(cell.key), []).append(structure.config)
-        if all(
-            key in wanted or any(_begins(int(key[_STEPS]), other) for other in longer.get(_but_steps(key), ()))
-            for key in _finished_keys(run_dir)
-        ):
-            return there
+    different = differences(kept, config)
+    for field, pair in different.items():
+        names = [name.partition("@")[0] for name in pair if isinstance(name, str) and is_piece(name)]
+        if len(names) == 2 and names[0] == names[1]:
+            raise ConfigError(
+                f"workdir is {path}, whose runs were trained with another text of {field} = {names[0]!r}, but must be "
+                "new now that it has changed."
+            )
+    if all(_may_differ(field) for field in different):
+        can_be_longer = "steps" not in dict(kept.grid)  # a label of an axis is to be looked at, and is no beginning
+        if all(_is_of(grid, chunk, can_be_longer) for chunk in _undamaged(run_dir.chunks)):
+            return kept
+    said = "; ".join(f"{field}: {shown(there)}, {shown(here)}" for field, (there, here) in different.items())
     raise ConfigError(
-        f"workdir is {path}, which holds a run of another config ({'; '.join(different)}; there, here), but must "
+        f"workdir is {path}, which holds a run of another config ({said}; there, here), but must "
         "be new, of this config, or of one whose runs are all in this grid, or are the first steps of its runs and "
         "end at a step that those record."
     )
 
 
-def _finished_keys(run_dir: RunDir) -> Iterator[CellKey]:
-    """What the finished cells are; those of chunks whose description is damaged are trained again."""
-    for path in checkpoint.saved(run_dir.chunks):
+def _may_differ(field: str) -> bool:
+    """Whether a field may be another than when a run directory was made, if the grid still holds all its runs."""
+    of_the_grid = field in AXES.values() or ".options." in field or field.startswith("grid.") or field == "zipped"
+    return of_the_grid or field == "name" or field.startswith(("execution.", "figures."))
+
+
+def _undamaged(folder: Path) -> list[Chunk]:
+    """The chunks in a folder but for those whose description is damaged, which are trained again."""
+    found = []
+    for path in checkpoint.saved(folder):
         with contextlib.suppress(checkpoint.DamagedError):
-            yield from stored_keys(path)
+            found.append(chunks.read(path))
+    return found
 
 
-def _but_steps(key: CellKey) -> CellKey:
-    """What a run is but for how long it is trained."""
-    return key[:_STEPS] + key[_STEPS + 1 :]
+def _is_of(grid: Grid, chunk: Chunk, can_be_longer: bool) -> bool:
+    """Whether every cell of a chunk is one of a grid, or the beginning of one."""
+    count = len(chunk.rows)
+    here = grid.locate(chunk.columns, count) >= 0
+    for structure in grid.structures if can_be_longer and not here.all() else ():
+        longer = _as_beginning(chunk, structure.config)
+        if longer is not None:
+            here |= grid.locate(longer.columns, count) >= 0
+    return bool(here.all())
 
 
-_STEPS = list(AXES).index("steps")
+def _as_beginning(chunk: Chunk, longer: Config) -> Chunk | None:
+    """A finished chunk of shorter runs as one of runs of a longer structure in their midst; None if it cannot be.
+
+    The last step of the shorter runs is gone through again, as the metrics there were taken with nothing after them.
+    """
+    steps = chunk.steps()
+    if len(steps) != 1 or not _begins(steps[0], longer):
+        return None
+    columns = {**chunk.columns, "steps": longer.training.steps}
+    return chunk._replace(columns=columns, recorded=chunk.recorded - 1)
 
 
 @functools.cache
@@ -100,12 +124,12 @@ def _begins(steps: int, longer: Config) -> bool:
     return steps < longer.training.steps and recorded == recorded_steps(longer)[: len(recorded)]
 
 
-_MAY_DIFFER = ("name: ", "execution.", "figures.", "grid.", "zipped: ", *(f"{field}: " for field in AXES.values()))
-"""Fields that can be others than when a run directory was made, as long as the new grid holds all its runs."""
-
-
 def prepare(
-    run_dir: RunDir, config: Config, environment: dict[str, Any], stack: contextlib.ExitStack
+    run_dir: RunDir,
+    config: Config,
+    texts: Mapping[str, str],
+    environment: dict[str, Any],
+    stack: contextlib.ExitStack,
 ) -> list[dict[str, Any]]:
     """Locks the directory until the stack is closed, and makes it ready for training.
 
@@ -133,7 +157,8 @@ def prepare(
         for path, error in damaged(run_dir).items():
             logging.warning("%s Its runs are trained again.", error)
             checkpoint.remove(path)
-        write_atomically(run_dir.config_file, config.to_json())
+        write_pieces(run_dir, texts)
+        write_config(run_dir, config)
         write_environment(run_dir, environment, earlier)
     except lock.LockedError as error:
         raise ConfigError(f"workdir is {run_dir.path}, but {error}") from error
@@ -153,7 +178,7 @@ def damaged(run_dir: RunDir) -> dict[Path, checkpoint.DamagedError]:
     return damaged
 
 
-def missing_cells(run_dir: RunDir, grid: Grid, damaged: Collection[Path] = ()) -> list[Missing]:
+def missing_parts(run_dir: RunDir, grid: Grid, damaged: Collection[Path] = ()) -> list[Part]:
     """The cells that are not finished, by structure and by how far they are.
 
     A cell has begun if it is in the midst of its training, or if the same run with fewer steps is.
@@ -163,75 +188,66 @@ def missing_cells(run_dir: RunDir, grid: Grid, damaged: Collection[Path] = ()) -
       grid: the cells.
       damaged: chunks that are to be trained again.
     """
-    finished, unfinished = (stored_cells(folder, damaged) for folder in (run_dir.chunks, run_dir.unfinished))
-    trained, missing = {int(key[_STEPS]) for key in (*finished, *unfinished)}, []
+    finished, unfinished = (chunks.read_all(folder, damaged) for folder in (run_dir.chunks, run_dir.unfinished))
+    is_finished = chunks.locate(grid, finished).chunk >= 0
+    parts = []
     for structure in grid.structures:
-        config = structure.config
-        lengths = [config.training.steps, *(steps for steps in trained if _begins(steps, config))]
-        by_recorded: dict[int, list[Cell]] = {}
-        places: dict[CellKey, Place] = {}
-        for cell in structure.cells:
-            if cell.key in finished:
-                continue
-            keys = [(*cell.key[:_STEPS], steps, *cell.key[_STEPS + 1 :]) for steps in lengths]
-            begun = [unfinished[key] for key in keys if key in unfinished]
-            # The last step of a shorter run is gone through again: its loss came with the step after it.
-            ended = [finished[key] for key in keys if key in finished]
-            begun += [place._replace(recorded=place.recorded - 1) for place in ended]
-            furthest = max(begun, key=lambda place: place.recorded, default=None)
-            if furthest is not None:
-                places[cell.key] = furthest
-            by_recorded.setdefault(furthest.recorded if furthest else 0, []).append(cell)
-        missing += [
-            Missing(Structure(config, tuple(cells)), recorded, places) for recorded, cells in by_recorded.items()
-        ]
-    return missing
+        cells = structure.cells[~is_finished[structure.cells]]
+        if not len(cells):
+            continue
+        begun = chunks.locate(grid, _beginnings(structure.config, finished, unfinished))
+        recorded = begun.recorded[cells]
+        order = list(dict.fromkeys(recorded.tolist()))
+        parts += [Part(structure, cells[recorded == number], number, begun) for number in order]
+    return parts
 
 
-def load_progress(run_dir: RunDir, cells: Sequence[Cell], missing: Missing, blank: train.Progress) -> train.Progress:
+def _beginnings(structure: Config, finished: Sequence[Chunk], unfinished: Sequence[Chunk]) -> list[Chunk]:
+    """The chunks of runs of a structure in their midst, and of shorter runs that can be continued as such."""
+    steps, found = structure.training.steps, []
+    for chunk in unfinished:
+        if chunk.steps() == (steps,):
+            found.append(chunk)
+        elif (longer := _as_beginning(chunk, structure)) is not None:
+            found.append(longer._replace(recorded=chunk.recorded))
+    return found + [longer for chunk in finished if (longer := _as_beginning(chunk, structure)) is not None]
+
+
+def load_progress(part: Part, cells: Sequence[Cell], program: Program) -> Progress:
     """How far missing cells that have begun are, as NumPy arrays with a leading axis C.
 
     Args:
-      run_dir: where they are.
-      cells: C of the missing ones, at least one.
-      missing: what is told of them.
-      blank: the progress of one cell with zeros in it.
+      part: what is told of them.
+      cells: C of its cells, at least one.
+      program: the program of their structure.
     """
-    config, treedef = missing.structure.config, jax.tree.structure(blank)
-    done = recorded_steps(config)[: missing.recorded]
+    config, shape = program.experiment.config, program.shape
+    done = recorded_steps(config)[: part.recorded]
     num_kept = len(set(done) & set(kept_steps(config)))
-    places = [missing.places[cell.key] for cell in cells]
-    trees = {folder: checkpoint.load(folder) for folder in {place.folder for place in places}}
+    blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape)
+    numbers = [cell.number for cell in cells]
+    held = part.begun.chunk[numbers]
+    trees = {int(i): checkpoint.load(part.begun.chunks[i].folder) for i in np.unique(held)}
 
-    def begin(stack: Any, room: Any, number: int) -> Any:
-        return np.concatenate([stack[:number], room[number:]])
+    def as_far_as(count: int):
+        return lambda stack, room: np.concatenate([stack[:count], room[count:]])
 
-    def progress_of(place: Place) -> train.Progress:
-        stored = jax.tree.map(lambda stack: stack[place.row], trees[place.folder])
-        if place.folder.parent == run_dir.unfinished:
-            state, record = jax.tree.unflatten(treedef, [stored[str(i)] for i in range(treedef.num_leaves)])
-        else:
-            record = train.Record(**stored)
-            state = blank.state._replace(params=jax.tree.map(lambda stack: stack[-1], record.params))
-        metrics, params, attention = blank.record
-        return train.Progress(
-            state,
-            train.Record(
-                jax.tree.map(lambda stack, room: begin(stack, room, missing.recorded), record.metrics, metrics),
-                jax.tree.map(lambda stack, room: begin(stack, room, num_kept), record.params, params),
-                begin(record.mean_attention, attention, num_kept),
-            ),
-        )
+    def progress_of(number: int) -> Progress:
+        row = part.begun.row[number]
+        stored = jax.tree.map(lambda stack: stack[row], trees[int(part.begun.chunk[number])])
+        state, record = from_tree(stored, shape)
+        metrics = jax.tree.map(as_far_as(part.recorded), record.metrics, blank.record.metrics)
+        kept = jax.tree.map(as_far_as(num_kept), record.kept, blank.record.kept)
+        return Progress(state, Record(metrics, kept))
 
-    return jax.tree.map(lambda leaf, *leaves: np.stack(leaves).astype(leaf.dtype), blank, *map(progress_of, places))
+    return jax.tree.map(lambda leaf, *leaves: np.stack(leaves).astype(leaf.dtype), blank, *map(progress_of, numbers))
 
 
 def remove_beginnings(run_dir: RunDir, grid: Grid) -> None:
     """Removes the chunks of shorter runs, of which a finished sweep has longer ones."""
-    wanted = {cell.key for structure in grid.structures for cell in structure.cells}
-    for path in checkpoint.saved(run_dir.chunks):
-        if wanted.isdisjoint(stored_keys(path)):
-            checkpoint.remove(path)
+    for chunk in chunks.read_all(run_dir.chunks):
+        if (grid.locate(chunk.columns, len(chunk.rows)) < 0).all():
+            checkpoint.remove(chunk.folder)
 
 
 def write_environment(run_dir: RunDir, environment: dict[str, Any], earlier_calls: list[dict[str, Any]]) -> None:

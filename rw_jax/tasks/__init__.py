@@ -1,39 +1,84 @@
-"""Tasks: how walks are drawn, all walks there are, and the exact law of the next state. No model in here."""
+"""What is to be learned: how walks are drawn, all walks there are, and the exact law of the next state. No model."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.typing import ArrayLike
+
+Values = Mapping[str, ArrayLike]
+"""What a compiled program takes of a run, by name: the value fields of the config, such as p and learning_rate, as
+scalars; parameters of pieces; and arrays of any shape that a task makes of the labels (`Task.host_values`)."""
+
+Labels = Mapping[str, Any]
+"""The fields of a run that can be axes, and the parameters of its pieces, by name, in plain Python."""
 
 
 class Walks(NamedTuple):
-    """Walks as the model sees them.
+    """B walks, as the model takes them: walks last, so that sums over walks run along contiguous memory.
 
     Attributes:
-      tokens: int32[B, L], the states shown to the model, 0..K-1.
-      targets: int32[B], the state to predict, 0..K-1.
-      weights: float[B], relative weight of each walk in every mean over walks: 1 for sampled walks, its probability
-        for a walk of the population.
+      tokens_LxB: integers, the states shown to the model, 0..K-1.
+      targets_B: int32, the state to predict, 0..K-1.
+      weights_B: float, relative weight of each walk in every mean over walks: 1 for sampled walks, its probability for
+        a walk of the population.
     """
 
-    tokens: jax.Array
-    targets: jax.Array
-    weights: jax.Array
+    tokens_LxB: jax.Array
+    targets_B: jax.Array
+    weights_B: jax.Array
+
+
+class Law(NamedTuple):
+    """A Markov chain.
+
+    Attributes:
+      start_K: float, law of the first state.
+      transition_KxK: Pi, float, row = now, column = next.
+    """
+
+    start_K: jax.Array
+    transition_KxK: jax.Array
+
+
+def _no_values(labels: Labels) -> dict[str, np.ndarray]:
+    del labels
+    return {}
+
+
+def _anything_goes(labels: Labels) -> None:
+    del labels
 
 
 class Task(NamedTuple):
-    """What training and metrics need to know of a task, as functions of the (traced) parameter p.
+    """What training and metrics need to know of a task. Its functions take traced values.
 
     Attributes:
-      sample: (key, num_walks, p) -> Walks. The key is consumed.
-      population: (p) -> Walks, every walk that is possible, each once, weighted by its probability.
-      next_state_law: (tokens_BxL, p) -> float[B, K], the exact law of the next state given the tokens.
-      transition_matrix: (p) -> float[K, K], row = now, column = next; None if the next state does not hang on the last
-        token alone.
+      num_nodes: K.
+      walk_length: N, of which N - 1 states are tokens and the last is the target.
+      sample: (key, num_walks, values) -> Walks. The key is consumed.
+      next_state_law: (tokens_LxB, values) -> float[K, B], the exact law of the next state of each walk; None if it is
+        not known, and then no metric that needs it is measured.
+      population: (values) -> Walks, every walk that is possible, each once, weighted by its probability; None if they
+        cannot be enumerated.
+      law: (values) -> the chain; None if the last token alone does not tell the law of the next state.
+      parent: how many states before the target the token is that tells the most of it, the direct parent; None if
+        there is no such token.
+      host_values: (labels) -> arrays by name, made in NumPy for one run, which its values then hold. Runs that differ
+        in them alone share a compiled program.
+      value_options: the parameters in `task.options` that only `host_values` and `values` use: as axes they compile
+        nothing anew. All other parameters are given to the function that makes the task.
+      check: (labels) raises ConfigError if the task cannot be made for them.
     """
 
-    sample: Callable[[jax.Array, int, ArrayLike], Walks]
-    population: Callable[[ArrayLike], Walks]
-    next_state_law: Callable[[jax.Array, ArrayLike], jax.Array]
-    transition_matrix: Callable[[ArrayLike], jax.Array] | None
+    num_nodes: int
+    walk_length: int
+    sample: Callable[[jax.Array, int, Values], Walks]
+    next_state_law: Callable[[jax.Array, Values], jax.Array] | None = None
+    population: Callable[[Values], Walks] | None = None
+    law: Callable[[Values], Law] | None = None
+    parent: int | None = 1
+    host_values: Callable[[Labels], dict[str, np.ndarray]] = _no_values
+    value_options: tuple[str, ...] = ()
+    check: Callable[[Labels], None] = _anything_goes

@@ -4,27 +4,57 @@ K nodes on a circle. The first state is uniform; each step goes clockwise (+1 mo
 probability p, else counter-clockwise (-1 mod K). Nodes are 1..K in the paper, 0..K-1 here.
 """
 
-import functools
-
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from rw_jax.tasks import Task, Walks
+from rw_jax.study.errors import ConfigError
+from rw_jax.tasks import Labels, Law, Task, Values, Walks
 
 LARGEST_POPULATION = 2**17
 """Random walks are enumerated up to this many."""
 
 
 def circle(num_nodes: int, walk_length: int) -> Task:
-    """The task of predicting the last state of a walk of `walk_length` states from all others."""
+    """The task of predicting the last state of a walk of `walk_length` states from all others.
+
+    Raises:
+      ConfigError: if there are less than three nodes: on two, both directions lead to the same one.
+    """
+    if num_nodes < 3:
+        raise ConfigError(f"task.num_nodes is {num_nodes}, but must be at least 3 for task.name = 'circle'.")
+
+    def next_state_law(tokens_LxB: jax.Array, values: Values) -> jax.Array:
+        """The Bayes-optimal predictor f_OPT(X) = Pi^T x_{N-1} (section 2) of each walk, float[K, B]."""
+        chex.assert_rank(tokens_LxB, 2)
+        return transition_matrix(num_nodes, values["p"])[tokens_LxB[-1]].T
+
+    def law(values: Values) -> Law:
+        transition_KxK = transition_matrix(num_nodes, values["p"])
+        return Law(jnp.full(num_nodes, 1 / num_nodes, transition_KxK.dtype), transition_KxK)
+
+    def check(labels: Labels) -> None:
+        """Refuses every walk there is where there are too many of them."""
+        if 0 < labels["p"] < 1 and not can_enumerate(num_nodes, walk_length):
+            for field in ("walks", "test_walks"):
+                if not isinstance(labels[field], int):
+                    raise ConfigError(
+                        f"task.{field} is {labels[field]!r}, but must be a number for task.p = {labels['p']}: there "
+                        f"are more than {LARGEST_POPULATION} walks of {walk_length} states on {num_nodes} nodes."
+                    )
+
     return Task(
-        sample=functools.partial(sample, num_nodes=num_nodes, walk_length=walk_length),
-        population=functools.partial(population, num_nodes=num_nodes, walk_length=walk_length),
-        next_state_law=functools.partial(next_state_law, num_nodes=num_nodes),
-        transition_matrix=functools.partial(transition_matrix, num_nodes),
+        num_nodes,
+        walk_length,
+        sample=lambda key, num_walks, values: sample(
+            key, num_walks, values["p"], num_nodes=num_nodes, walk_length=walk_length
+        ),
+        next_state_law=next_state_law,
+        population=lambda values: population(values["p"], num_nodes=num_nodes, walk_length=walk_length),
+        law=law,
+        check=check,
     )
 
 
@@ -79,8 +109,8 @@ def _walk(first_B: jax.Array, clockwise_BxL: jax.Array, weights_B: jax.Array, nu
     def step(state_B, clockwise_B):
         return jnp.where(clockwise_B, state_B + 1, state_B - 1) % num_nodes, state_B
 
-    target_B, tokens_LxB = jax.lax.scan(step, first_B, clockwise_BxL.T)
-    return Walks(tokens_LxB.T, target_B, weights_B)
+    targets_B, tokens_LxB = jax.lax.scan(step, first_B, clockwise_BxL.T)
+    return Walks(tokens_LxB, targets_B, weights_B)
 
 
 def transition_matrix(num_nodes: int, p: ArrayLike) -> jax.Array:
@@ -88,9 +118,3 @@ def transition_matrix(num_nodes: int, p: ArrayLike) -> jax.Array:
     chex.assert_rank(p, 0)
     p, identity = jnp.asarray(p), np.eye(num_nodes, dtype=jnp.result_type(float))
     return p * np.roll(identity, 1, axis=1) + (1 - p) * np.roll(identity, -1, axis=1)
-
-
-def next_state_law(tokens_BxL: jax.Array, p: ArrayLike, *, num_nodes: int) -> jax.Array:
-    """The Bayes-optimal predictor f_OPT(X) = Pi^T x_{N-1} (section 2) of each walk, float[B, K]."""
-    chex.assert_rank([tokens_BxL, p], [2, 0])
-    return transition_matrix(num_nodes, p)[tokens_BxL[:, -1]]

@@ -11,7 +11,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from rw_jax.tasks import Task, Walks
 
@@ -32,8 +31,8 @@ def majority() -> Task:
     likely questions. The answer is the word of the majority.
     """
 
-    def apple_is_right(tokens_BxL):
-        return jnp.sum(tokens_BxL == _APPLE, axis=1) >= 3
+    def apple_is_right(tokens_LxB):
+        return jnp.sum(tokens_LxB == _APPLE, axis=0) >= 3
 
     lists = [" ".join(words) for words in itertools.product(_FRUITS, repeat=5)]
     questions = [f"Based on the list {words} which type of fruit appears most frequently" for words in lists]
@@ -46,8 +45,8 @@ def preference() -> Task:
     (A, B) is (apple, orange) with probability p, else (orange, apple); the paper has p = 1/2. The answer is A.
     """
 
-    def apple_is_right(tokens_BxL):
-        return tokens_BxL[:, 7] == _APPLE  # the eighth word is A
+    def apple_is_right(tokens_LxB):
+        return tokens_LxB[7] == _APPLE  # the eighth word is A
 
     questions = [
         f"Based on the sentence I prefer an {A} to an {B} which type of fruit do I prefer"
@@ -63,23 +62,28 @@ def _question_answering(
     tokens_QxL = np.array([[VOCABULARY.index(word) for word in question.split()] for question in questions], np.int32)
     apples_Q = np.array(apples)
 
-    def answers(tokens_BxL):
-        return jnp.where(apple_is_right(tokens_BxL), _APPLE, VOCABULARY.index("orange"))
+    def answers(tokens_LxB):
+        return jnp.where(apple_is_right(tokens_LxB), _APPLE, VOCABULARY.index("orange"))
 
-    def population(p):
+    def probabilities(p):
         chex.assert_rank(p, 0)
-        p, tokens_BxL = jnp.asarray(p), jnp.asarray(tokens_QxL)
-        return Walks(tokens_BxL, answers(tokens_BxL), p**apples_Q * (1 - p) ** (choices - apples_Q))
+        p = jnp.asarray(p)
+        return p**apples_Q * (1 - p) ** (choices - apples_Q)
 
-    def sample(key, num_walks, p):
+    def population(values):
+        tokens_LxB = jnp.asarray(tokens_QxL.T)
+        return Walks(tokens_LxB, answers(tokens_LxB), probabilities(values["p"]))
+
+    def sample(key, num_walks, values):
         # In 32 bits whatever the precision of training, so that a float64 run sees the questions of its float32 twin.
-        probability_Q = population(jnp.asarray(p, jnp.float32)).weights
-        asked_B = jax.random.choice(key, len(tokens_QxL), (num_walks,), p=probability_Q.astype(jnp.float32))
-        tokens_BxL = jnp.asarray(tokens_QxL)[asked_B]
-        return Walks(tokens_BxL, answers(tokens_BxL), jnp.ones(num_walks, jnp.float32))
+        probability_Q = probabilities(jnp.asarray(values["p"], jnp.float32)).astype(jnp.float32)
+        asked_B = jax.random.choice(key, len(tokens_QxL), (num_walks,), p=probability_Q)
+        tokens_LxB = jnp.asarray(tokens_QxL.T)[:, asked_B]
+        return Walks(tokens_LxB, answers(tokens_LxB), jnp.ones(num_walks, jnp.float32))
 
-    def next_state_law(tokens_BxL: jax.Array, p: ArrayLike) -> jax.Array:
-        del p  # the question has its answer whatever its probability
-        return jax.nn.one_hot(answers(tokens_BxL), len(VOCABULARY), dtype=jnp.result_type(float))
+    def next_state_law(tokens_LxB, values):
+        del values  # the question has its answer whatever its probability
+        return jax.nn.one_hot(answers(tokens_LxB), len(VOCABULARY), dtype=jnp.result_type(float), axis=0)
 
-    return Task(sample, population, next_state_law, transition_matrix=None)
+    num_nodes, walk_length = len(VOCABULARY), tokens_QxL.shape[1] + 1
+    return Task(num_nodes, walk_length, sample, next_state_law, population)

@@ -1,78 +1,169 @@
-"""What is measured on one run at one step, under one table of names."""
+"""What is measured on one run at one step: each metric declared once, with what it needs."""
 
 import functools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from rw_jax.models.model import Output
+from rw_jax.models import Output
 from rw_jax.tasks import Walks
 
-METRICS = {
-    "train_loss": ("mean loss over the training walks", "nats"),
-    "accuracy": ("share of test walks whose last state is predicted", "1"),
-    "expected_accuracy": ("mean over test walks of the true probability of the predicted state", "1"),
-    "optimal_accuracy": ("mean over test walks of the largest true probability of a state", "1"),
-    "kl_divergence": ("KL divergence, true next-state law to normalised output, mean over test walks", "nats"),
-    "parent_attention": ("mean attention weight on the direct parent, token N-1", "1"),
-    "empty_attention": ("mean attention weight on the empty query slot", "1"),
-    "parent_is_highest": ("1 if the mean attention weight is highest on the direct parent, else 0", "1"),
-    "attention_spread": ("largest minus smallest weight among the N-1 tokens, largest over test walks", "1"),
-    "output_direction_error": ("distance between f/|f| and f_OPT/|f_OPT|, mean over test walks", "1"),
-    "value_direction_error": ("Frobenius distance between V/|V| and Pi^T/|Pi^T|", "1"),
-    "value_sqrt_direction_error": ("Frobenius distance between V/|V| and the normalised square root of Pi^T", "1"),
-    "value_uniform_direction_error": ("Frobenius distance between V/|V| and the normalised all-ones matrix", "1"),
-}  # fmt: skip
-"""Name of each metric: (what it is, unit). These are the variables of metrics.nc."""
 
+class Seen(NamedTuple):
+    """What metrics are measured from.
 
-def measure(
-    output: Output, walks: Walks, law_KxB: jax.Array, transition_KxK: jax.Array | None, value_KxK: jax.Array
-) -> dict[str, jax.Array]:
-    """All of METRICS but `train_loss`, each a scalar, from what the model makes of the test walks.
-
-    A direction error is NaN where the array it compares is zero, as V and f are at zero initialisation. The KL
-    divergence is infinite where the output gives no positive share to a state that is possible, and NaN where the
-    output sums to 0.
-
-    Args:
-      output: what the model makes of the walks.
-      walks: B of them.
-      law_KxB: the exact law of the next state.
-      transition_KxK: Pi; None if V is not to be compared with it, and the metrics that do are NaN.
-      value_KxK: V.
+    Attributes:
+      output: what the model makes of the test walks.
+      walks: the test walks.
+      parent: how many states before the target the direct parent is; None if the task has none.
+      law_KxB: the exact law of the next state of each walk; None if it is not known.
+      mean_attention_N: attention weights averaged over the walks; None for a model without attention.
+      value_HxK: V; None for a model without one.
+      transition_KxK: Pi, where V is to be compared with it; else None.
+      objective: what the objective has measured of the training walks; None before it has been evaluated.
     """
-    following_KxK = jnp.full_like(value_KxK, jnp.nan) if transition_KxK is None else transition_KxK.T
-    output_KxB, attention_LxB = output.output, output.token_attention
-    chex.assert_equal_shape([output_KxB, law_KxB])
-    mean_attention_N = mean_attention(output, walks.weights)
-    predicted_B = jnp.argmax(output_KxB, axis=0)  # ties go to the smallest label
+
+    output: Output
+    walks: Walks
+    parent: Any
+    law_KxB: Any
+    mean_attention_N: Any
+    value_HxK: Any
+    transition_KxK: Any
+    objective: Any = None
+
+
+class Metric(NamedTuple):
+    """A number, or an array, of each run at each recorded step.
+
+    Attributes:
+      name: its variable in the metrics of a run.
+      about: what it is, in words.
+      unit: its unit.
+      measure: (seen) -> scalar, or an array with an axis for each of `dims`; for `of_walks` float[B].
+      needs: the fields of Seen that must not be None for it to be measured.
+      of_walks: whether it is a mean over walks of what `measure` gives.
+      dims: the names of its axes.
+    """
+
+    name: str
+    about: str
+    unit: str
+    measure: Callable[[Seen], jax.Array]
+    needs: tuple[str, ...] = ()
+    of_walks: bool = False
+    dims: tuple[str, ...] = ()
+
+
+def _accuracy(seen: Seen) -> jax.Array:
+    return (_predicted_B(seen) == seen.walks.targets_B).astype(seen.output.output_KxB.dtype)
+
+
+def _predicted_B(seen: Seen) -> jax.Array:
+    return jnp.argmax(seen.output.output_KxB, axis=0)  # ties go to the smallest label
+
+
+def _expected_accuracy(seen: Seen) -> jax.Array:
+    states_Kx1 = jnp.arange(len(seen.law_KxB))[:, None]
+    return sum_over_states(jnp.where(states_Kx1 == _predicted_B(seen), seen.law_KxB, 0))
+
+
+def _parent_is_highest(seen: Seen) -> jax.Array:
+    parent = seen.mean_attention_N.shape[0] - 1 - seen.parent
+    return (jnp.argmax(seen.mean_attention_N) == parent).astype(seen.output.output_KxB.dtype)
+
+
+def _attention_spread(seen: Seen) -> jax.Array:
+    attention_LxB: Any = seen.output.token_attention_LxB
     spread_B = jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
-    of_each_walk = {
-        "accuracy": (predicted_B == walks.targets).astype(law_KxB.dtype),
-        "expected_accuracy": sum_over_states(jnp.where(jnp.arange(len(law_KxB))[:, None] == predicted_B, law_KxB, 0)),
-        "optimal_accuracy": functools.reduce(jnp.maximum, law_KxB),
-        "kl_divergence": kl_divergence(law_KxB, output_KxB),
-        "output_direction_error": direction_error(output_KxB, law_KxB, sum_over_states),
-    }
-    means = mean(jnp.stack(list(of_each_walk.values())), walks.weights)
-    return {
-        **dict(zip(of_each_walk, means, strict=True)),
-        "parent_attention": mean_attention_N[-2],
-        "empty_attention": mean_attention_N[-1],
-        "parent_is_highest": (jnp.argmax(mean_attention_N) == mean_attention_N.shape[0] - 2).astype(law_KxB.dtype),
-        "attention_spread": jnp.max(jnp.where(walks.weights > 0, spread_B, 0)),
-        "value_direction_error": direction_error(value_KxK, following_KxK, jnp.sum),
-        "value_sqrt_direction_error": direction_error(value_KxK, jnp.sqrt(following_KxK), jnp.sum),
-        "value_uniform_direction_error": direction_error(value_KxK, jnp.ones_like(value_KxK), jnp.sum),
-    }
+    return jnp.max(jnp.where(seen.walks.weights_B > 0, spread_B, 0))
 
 
-def mean_attention(output: Output, weights_B: jax.Array) -> jax.Array:
-    """The mean attention weight of every slot over walks, float[N], the last of the empty slot."""
-    means_L, mean_of_empty = mean(output.token_attention, weights_B), mean(output.empty_attention, weights_B)
+def _to_transition(seen: Seen, of_transition: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """Distance of V from a function of Pi^T; NaN where the two are not to be compared."""
+    if seen.transition_KxK is None:
+        return jnp.full((), jnp.nan, seen.value_HxK.dtype)
+    return direction_error(seen.value_HxK, of_transition(seen.transition_KxK.T), jnp.sum)
+
+
+# A direction error is NaN where the array it compares is zero, as V and f are at zero initialisation. The KL divergence
+# is infinite where the output gives no positive share to a state that is possible, and NaN where the output sums to 0.
+METRICS = (
+    Metric(
+        "train_loss", "mean loss over the training walks", "nats",
+        lambda seen: seen.objective["train_loss"], ("objective",),
+    ),
+    Metric("accuracy", "share of test walks whose last state is predicted", "1", _accuracy, of_walks=True),
+    Metric(
+        "expected_accuracy", "mean over test walks of the true probability of the predicted state", "1",
+        _expected_accuracy, ("law_KxB",), of_walks=True,
+    ),
+    Metric(
+        "optimal_accuracy", "mean over test walks of the largest true probability of a state", "1",
+        lambda seen: functools.reduce(jnp.maximum, seen.law_KxB), ("law_KxB",), of_walks=True,
+    ),
+    Metric(
+        "kl_divergence", "KL divergence, true next-state law to normalised output, mean over test walks", "nats",
+        lambda seen: kl_divergence(seen.law_KxB, seen.output.output_KxB), ("law_KxB",), of_walks=True,
+    ),
+    Metric(
+        "parent_attention", "mean attention weight on the direct parent, token N-1", "1",
+        lambda seen: seen.mean_attention_N[-1 - seen.parent], ("mean_attention_N", "parent"),
+    ),
+    Metric(
+        "empty_attention", "mean attention weight on the empty query slot", "1",
+        lambda seen: seen.mean_attention_N[-1], ("mean_attention_N",),
+    ),
+    Metric(
+        "parent_is_highest", "1 if the mean attention weight is highest on the direct parent, else 0", "1",
+        _parent_is_highest, ("mean_attention_N", "parent"),
+    ),
+    Metric(
+        "attention_spread", "largest minus smallest weight among the N-1 tokens, largest over test walks", "1",
+        _attention_spread, ("mean_attention_N",),
+    ),
+    Metric(
+        "output_direction_error", "distance between f/|f| and f_OPT/|f_OPT|, mean over test walks", "1",
+        lambda seen: direction_error(seen.output.output_KxB, seen.law_KxB, sum_over_states),
+        ("law_KxB",), of_walks=True,
+    ),
+    Metric(
+        "value_direction_error", "Frobenius distance between V/|V| and Pi^T/|Pi^T|", "1",
+        lambda seen: _to_transition(seen, lambda transposed_KxK: transposed_KxK), ("value_HxK",),
+    ),
+    Metric(
+        "value_sqrt_direction_error", "Frobenius distance between V/|V| and the normalised square root of Pi^T", "1",
+        lambda seen: _to_transition(seen, jnp.sqrt), ("value_HxK",),
+    ),
+    Metric(
+        "value_uniform_direction_error", "Frobenius distance between V/|V| and the normalised all-ones matrix", "1",
+        lambda seen: direction_error(seen.value_HxK, jnp.ones_like(seen.value_HxK), jnp.sum), ("value_HxK",),
+    ),
+)  # fmt: skip
+"""Every metric there is. These are the variables of metrics.nc."""
+
+
+def measurable(metrics: tuple[Metric, ...], seen: Seen) -> tuple[Metric, ...]:
+    """The metrics that need nothing but what is seen."""
+    return tuple(metric for metric in metrics if all(getattr(seen, field) is not None for field in metric.needs))
+
+
+def measure(metrics: tuple[Metric, ...], seen: Seen) -> dict[str, jax.Array]:
+    """The metrics that can be measured from what is seen, by name; means over walks are taken together."""
+    there = measurable(metrics, seen)
+    of_walks = [metric for metric in there if metric.of_walks]
+    means = mean(jnp.stack([metric.measure(seen) for metric in of_walks]), seen.walks.weights_B) if of_walks else []
+    measured = dict(zip((metric.name for metric in of_walks), means, strict=True))
+    return measured | {metric.name: metric.measure(seen) for metric in there if not metric.of_walks}
+
+
+def mean_attention(output: Output, weights_B: jax.Array) -> jax.Array | None:
+    """The mean attention weight of every slot over walks, float[N], the last of the empty slot; None without any."""
+    if output.token_attention_LxB is None or output.empty_attention_B is None:
+        return None
+    means_L, mean_of_empty = mean(output.token_attention_LxB, weights_B), mean(output.empty_attention_B, weights_B)
     return jnp.append(means_L, mean_of_empty)
 
 

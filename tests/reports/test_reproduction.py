@@ -15,15 +15,15 @@ from ml_collections import config_dict
 
 from configs import fig2, fig4, fig5_losses, fig6, fig6_readings, fig7, fig9
 from rw_jax.analysis.plots import drawing
-from rw_jax.analysis.run_dir import Run, RunDir, gather_metrics, load_run
+from rw_jax.analysis.run import Run
 from rw_jax.reports import reproduction
 from rw_jax.reports.claim import Claim, judge, of_seeds
 from rw_jax.reports.paper.figures import FIGURES, gaussian
 from rw_jax.reports.paper.figures.overview import PANELS, Curve, overview
-from rw_jax.study.config import Config, from_config_dict
+from rw_jax.study.config import Config
+from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.study.grid import recorded_steps
-from rw_jax.sweeps import sweep
-from tests.analysis.test_plots import made_up_record
+from tests.reports.made_up import MadeUp
 
 PROJECT = Path(__file__).parents[2]
 
@@ -45,12 +45,11 @@ class MadeUpRun(Run):
 
 def made_up(config: config_dict.ConfigDict, metrics: dict[str, Any], **arrays: Callable[[int], np.ndarray]) -> Run:
     """A run of a config with these metrics: numbers, or arrays with some of its dimensions."""
-    run = MadeUpRun(RunDir(Path("nowhere")), from_config_dict(config), {})
-    empty = gather_metrics(run.run_dir, run.config)
-    known = {"optimal_accuracy": 1.0, "train_loss": 0.0, **metrics}
-    run.__dict__["metrics"] = empty.assign(
-        {name: xr.zeros_like(empty[name]).fillna(0) + x for name, x in known.items()}
-    )
+    source = MadeUp(from_config_dict(config))
+    run = MadeUpRun(source)
+    empty = source.metrics(run.grid)
+    known = {"optimal_accuracy": 1.0, **metrics}
+    run.__dict__["metrics"] = empty.assign({name: empty[name] + x for name, x in known.items()})
     run.__dict__["arrays"] = arrays
     return run
 
@@ -172,9 +171,7 @@ def test_a_run_that_learns_neither_p_is_no_evidence_that_one_is_learned_later():
 
 def small(path: Path) -> Config:
     """A config of the paper with two seeds, short walks and few recorded steps."""
-    config: Any = {}
-    exec(compile(path.read_text(), str(path), "exec"), config)
-    config = config["get_config"]()
+    config = read_config(path)
     config.grid.seed = (0, 1)
     config.record.every = 50
     if config.task.name == "circle" and config.grid.task is None:
@@ -182,17 +179,21 @@ def small(path: Path) -> Config:
     return from_config_dict(config)
 
 
-def made_up_parameters(program, chunk, *machine):
-    """The record of made-up runs, with parameters that give an attention."""
-    record, config = made_up_record(program, chunk, *machine), chunk.structure.config
-    shape = record.mean_attention.shape[:2]
-    return record._replace(
-        params={
-            **record.params,
-            "state_scores": np.zeros((*shape, config.task.num_nodes), np.float32),
-            "position_scores": np.ones((*shape, config.task.walk_length), np.float32),
+def anything(config: Config) -> Run:
+    """A run whose metrics and parameters are drawn at random."""
+    rng = np.random.default_rng(0)
+
+    def keep(cell, step):
+        nodes, length = cell.config.task.num_nodes, cell.config.task.walk_length
+        scores = {"state_scores": np.zeros(nodes), "position_scores": np.ones(length)}
+        rows = cell.config.model.feed_forward_width or nodes
+        attention = rng.uniform(size=length) ** 4
+        return {
+            "params": {"value": rng.normal(0.3, 1, (rows, nodes)), **scores},
+            "mean_attention": attention / attention.sum(),
         }
-    )
+
+    return Run(MadeUp(config, lambda name, cell: rng.uniform(size=len(recorded_steps(cell.config))) ** 4, keep))
 
 
 DRAWN = tuple(
@@ -207,18 +208,19 @@ OVERVIEW = {"learned": (Curve("fig8", {}, 0.5, "p = 0.5"),), "not learned": (Cur
 
 
 @pytest.fixture(scope="module")
-def reproduced(tmp_path_factory) -> Path:
+def runs() -> dict[str, Run]:
+    """Made-up runs, by config."""
+    return {name: anything(small(PROJECT / "configs" / f"{name}.py")) for name in {f.config for f in DRAWN}}
+
+
+@pytest.fixture(scope="module")
+def reproduced(runs, tmp_path_factory) -> Path:
     """A folder with figures that were drawn and judged from made-up runs."""
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(drawing.STYLE, "savefig.dpi", 40)
-        patch.setattr(sweep, "make_program", lambda *structure: None)
-        patch.setattr(sweep, "fitted", lambda *program: (None, 64))
-        patch.setattr(sweep, "run_chunk", made_up_parameters)
-        runs = {
-            name: sweep.sweep(small(PROJECT / "configs" / f"{name}.py"), folder / "runs" / name)
-            for name in {figure.config for figure in DRAWN}
-        }
+        for name in runs:
+            (folder / "runs" / name).mkdir(parents=True)
         for figure in DRAWN:
             reproduction.write(figure, runs[figure.config], folder / "reproduction")
         reproduction.write_page(FIGURES, folder / "runs", folder / "reproduction")
@@ -248,10 +250,10 @@ def test_the_page_has_a_row_for_each_claim_with_its_numbers_and_links_that_lead_
         assert (reproduced / target).exists(), target
 
 
-def test_the_overview_shows_the_mean_accuracy_of_its_runs(reproduced):
+def test_the_overview_shows_the_mean_accuracy_of_its_runs(reproduced, runs):
     numbers = pd.read_csv(reproduced / "overview.csv").groupby("figure")
     assert set(numbers.groups) == set(OVERVIEW)
-    accuracy = load_run(reproduced.parent / "runs" / "fig8").metrics["accuracy"].mean("seed")
+    accuracy = runs["fig8"].metrics["accuracy"].mean("seed")
     np.testing.assert_allclose(numbers.get_group("learned")["mean"], accuracy, rtol=1e-6)
 
 
@@ -277,6 +279,4 @@ def test_a_figure_that_is_not_there_is_refused_in_a_sentence(tmp_path):
 
 def test_curves_have_at_least_fifty_seeds():
     for name in {figure.config for figure in FIGURES} - {"fig6_readings"}:
-        namespace: Any = {}
-        exec(compile((PROJECT / "configs" / f"{name}.py").read_text(), name, "exec"), namespace)
-        assert len(namespace["get_config"]().grid.seed) >= 50, name
+        assert len(read_config(PROJECT / "configs" / f"{name}.py").grid.seed) >= 50, name

@@ -4,7 +4,8 @@ import pytest
 
 from configs import verify as verify_config
 from rw_jax.reports.study import Follows, Study, spread_out
-from rw_jax.study.config import ConfigError, from_config_dict
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import recorded_steps
 
 BASE = from_config_dict(verify_config.get_config())

@@ -1,28 +1,26 @@
 """The rules, and every claim on measurements that satisfy or violate it by construction: each can say yes and no."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from configs import verify as verify_config
 from rw_jax import verify
-from rw_jax.analysis.run_dir import Run, RunDir
+from rw_jax.analysis.run import Run
 from rw_jax.reports.claim import FAILS, HOLDS, PARTLY, UNTESTABLE, Evidence, judge
 from rw_jax.reports.evidence import Course
 from rw_jax.reports.paper import CLAIMS, THEOREMS
-from rw_jax.study.config import Config, from_config_dict
-from rw_jax.study.grid import Cell, recorded_steps
-from rw_jax.theory import theory
-from rw_jax.training.metrics import METRICS
+from rw_jax.study.config import Config
+from rw_jax.study.flags import from_config_dict
+from rw_jax.study.grid import Cell
+from rw_jax.theory import closed_forms
 from tests import oracle
+from tests.reports.made_up import MadeUp
 
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 STUDIES = verify.studies(from_config_dict(verify_config.get_config()), quick=True)
@@ -55,59 +53,34 @@ def test_every_claim_and_every_study_has_a_name_of_its_own():
 
 
 class MadeUpRun(Run):
-    """A run whose metrics and parameters are given by functions of the cell."""
-
-    metric: Callable[[str, Cell], float]
-    parameters: Callable[[Cell, int], dict[str, np.ndarray]]
-
-    @functools.cached_property
-    def metrics(self) -> xr.Dataset:
-        steps = sorted({step for structure in self.grid.structures for step in recorded_steps(structure.config)})
-        dims = (*(dimension.name for dimension in self.grid.dimensions), "step")
-        arrays = {name: np.zeros((*self.grid.shape, len(steps))) for name in METRICS}
-        for structure in self.grid.structures:
-            for cell in structure.cells:
-                for name, array in arrays.items():
-                    array[cell.index] = self.metric(name, cell)
-        return xr.Dataset({name: (dims, array) for name, array in arrays.items()}, {"step": steps})
-
-    def params(self, *, step: int, **labels: Any) -> dict[str, np.ndarray]:
-        return self.parameters(self.cell(**labels), step)
-
-    def value_matrix(self, *, step: int, **labels: Any) -> np.ndarray:
-        return self.params(step=step, **labels)["value"]
-
-    def key_query_matrix(self, *, step: int, **labels: Any) -> np.ndarray:
-        return self.params(step=step, **labels)["key_query"]
+    """A run of made-up numbers, whose walks go round and whose attention is on the parent."""
 
     def walks(self, split: str, **labels: Any) -> tuple[np.ndarray, np.ndarray]:
         task = self.cell(**labels).config.task
         walks = np.cumsum(np.ones((4, task.walk_length), int), axis=1) % task.num_nodes
         return walks[:, :-1], walks[:, -1]
 
-    def mean_attention(self, *, step: int, **labels: Any) -> np.ndarray:
-        return np.eye(self.cell(**labels).config.task.walk_length)[-2]
+
+def made_up(config: Config, metric=lambda name, cell: 0.5, parameters=lambda cell, step: {}) -> Run:
+    """A run with these metrics and parameters."""
+
+    def keep(cell, step):
+        return {"params": parameters(cell, step), "mean_attention": np.eye(cell.config.task.walk_length)[-2]}
+
+    return MadeUpRun(MadeUp(config, metric, keep))
 
 
-def made_up(config: Config, metric=None, parameters=None) -> Run:
-    """A run with these functions."""
-    run = MadeUpRun(RunDir(Path("nowhere")), config, {})
-    run.__dict__["metric"] = metric or (lambda name, cell: 0.5)
-    run.__dict__["parameters"] = parameters
-    return run
-
-
-def word_of(name: str, metric=None, parameters=None) -> str:
-    """The verdict on a claim with one study, of which this is made up."""
+def word_of(name: str, **made_of: Callable) -> str:
+    """The verdict on a claim with one study, made up of these metrics or parameters."""
     (study,) = BY_NAME[name].studies
-    return judge(BY_NAME[name], [made_up(STUDIES[study], metric, parameters)]).verdict.word
+    return judge(BY_NAME[name], [made_up(STUDIES[study], **made_of)]).verdict.word
 
 
 def first_value(cell: Cell) -> np.ndarray:
     """Lemma C.1's V(1) of a cell."""
     task, training = cell.config.task, cell.config.training
     transition = oracle.transition_matrix(task.num_nodes, task.p)
-    return theory.first_step_value_matrix(transition, task.walk_length, training.learning_rate, training.epsilon)
+    return closed_forms.first_step_value_matrix(transition, task.walk_length, training.learning_rate, training.epsilon)
 
 
 @pytest.mark.parametrize("name", ["attention", "attention-length", "C5"])

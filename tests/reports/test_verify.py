@@ -1,6 +1,5 @@
 """The quick report from end to end, its pages, and what a command line is refused for."""
 
-import functools
 import html.parser
 import json
 import re
@@ -8,7 +7,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jax
 import matplotlib.image
 import pytest
 from absl import flags
@@ -19,27 +17,24 @@ from rw_jax.reports.claim import FAILS, HOLDS, PARTLY, UNTESTABLE
 from rw_jax.reports.paper import CLAIMS, THEOREMS
 from rw_jax.reports.paper.studies import DETERMINISTIC, LENGTH, POPULATION, WALKS
 from rw_jax.reports.paper.theorem_3_1 import SUCCESS_BY_LENGTH, SUCCESS_BY_NODES, SUCCESS_BY_WALKS
-from rw_jax.study.config import Config, ConfigError
-from rw_jax.study.grid import expand
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.flags import Command
+from rw_jax.study.grid import Grid
 from rw_jax.sweeps import sweep
 from tests.studies import assert_sentence
 
 CONFIG = "--config=configs/verify.py"
 
 
-def parse(*words: str) -> tuple[Config, Path, bool]:
+def parse(*words: str) -> Command:
     return verify.parse(["verify", *words], flags.FlagValues())
 
 
 @pytest.fixture(scope="module")
 def quick_report(tmp_path_factory: pytest.TempPathFactory) -> pages.Written:
     """A quick report, its studies without figures."""
-    config, _, quick = parse(CONFIG, "--quick")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "make_program", functools.cache(sweep.make_program))
-        written = verify.run(config, tmp_path_factory.mktemp("verify"), quick)
-    jax.config.update("jax_enable_x64", False)
-    return written
+    config = parse(CONFIG, "--quick").config
+    return verify.run(config, tmp_path_factory.mktemp("verify"), quick=True)
 
 
 SMALL = {POPULATION, DETERMINISTIC}
@@ -55,12 +50,10 @@ def keep_small_claims(patch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def small_report(tmp_path_factory: pytest.TempPathFactory) -> pages.Written:
     """A quick report of the claims that two small studies decide."""
-    config, _, quick = parse(CONFIG, "--quick")
+    config = parse(CONFIG, "--quick").config
     with pytest.MonkeyPatch.context() as patch:
         keep_small_claims(patch)
-        written = verify.run(config, tmp_path_factory.mktemp("verify"), quick)
-    jax.config.update("jax_enable_x64", False)
-    return written
+        return verify.run(config, tmp_path_factory.mktemp("verify"), quick=True)
 
 
 @pytest.mark.slow
@@ -141,23 +134,25 @@ def test_a_finished_report_is_judged_again_without_training(small_report, monkey
     monkeypatch.setattr(sweep, "run_chunk", lambda *_: pytest.fail("something was trained"))
     keep_small_claims(monkeypatch)
     before = small_report.path.read_text()
-    config, _, quick = parse(CONFIG, "--quick")
-    again = verify.run(config, small_report.path.parent, quick)
+    config = parse(CONFIG, "--quick").config
+    again = verify.run(config, small_report.path.parent, quick=True)
     assert again.judged[0].verdict == small_report.judged[0].verdict
     assert small_report.path.read_text() == before
 
 
 def test_a_folder_with_another_report_is_refused(small_report):
-    config, _, _ = parse(CONFIG)
+    config = parse(CONFIG).config
     with pytest.raises(ConfigError, match="holds a run of another config"):
         verify.run(config, small_report.path.parent, quick=False)
 
 
 def test_quick_has_a_folder_of_its_own_and_fields_can_be_changed():
-    config, workdir, quick = parse(CONFIG, "--quick", "--config.training.epsilon=0.2")
-    assert (str(workdir), quick, config.training.epsilon) == ("runs/verify_quick", True, 0.2)
-    assert parse(CONFIG)[1:] == (Path("runs/verify"), False)
-    assert parse(CONFIG, "--quick", "--workdir=mine")[1] == Path("mine")
+    command = parse(CONFIG, "--quick", "--config.training.epsilon=0.2")
+    assert (command.workdir, command.config.training.epsilon) == (Path("runs/verify_quick"), 0.2)
+    assert "quick" in command.switches
+    assert parse(CONFIG).workdir == Path("runs/verify")
+    assert not parse(CONFIG).switches
+    assert parse(CONFIG, "--quick", "--workdir=mine").workdir == Path("mine")
 
 
 def test_a_field_that_does_not_fit_is_one_sentence_and_exit_code_2(capsys):
@@ -178,14 +173,14 @@ def test_a_flag_of_sweeps_that_a_report_does_not_know_is_refused(flag, capsys):
     [("model.unit_length=keys", "none"), ("model.form=full", "reduced"), ("training.loss=hinge", "log")],
 )
 def test_another_model_or_loss_than_that_of_the_claims_is_refused(field, right):
-    config, _, _ = parse(CONFIG, f"--config.{field}")
+    config = parse(CONFIG, f"--config.{field}").config
     with pytest.raises(ConfigError, match=f"but must be '{right}', as the claims assume it") as refused:
         verify.studies(config, quick=True)
     assert_sentence(str(refused.value))
 
 
 def test_the_full_studies_are_as_large_as_promised():
-    config, _, _ = parse(CONFIG)
+    config = parse(CONFIG).config
     studies = verify.studies(config, quick=False)
     for study in (SUCCESS_BY_LENGTH, SUCCESS_BY_NODES, SUCCESS_BY_WALKS):
         grid = dict(studies[study].grid)
@@ -193,4 +188,4 @@ def test_the_full_studies_are_as_large_as_promised():
         assert min(grid["p"]) == pytest.approx(1 - max(grid["p"])) == pytest.approx(0.001)
     assert len(dict(studies[LENGTH].grid)["walk_length"]) >= 6
     assert dict(studies[WALKS].grid)["walks"] == (1000, 3000, 10_000, 30_000, 100_000)
-    assert sum(expand(study).num_cells for study in studies.values()) > 20_000
+    assert sum(Grid(study).num_cells for study in studies.values()) > 20_000

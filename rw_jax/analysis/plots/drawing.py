@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from rw_jax.analysis.run_dir import Run, RunError, same_label
+from rw_jax.analysis.run import Run, RunError, same_label
 from rw_jax.analysis.statistics import mean_interval
 from rw_jax.study.config import AXES, Config, Scalar
 from rw_jax.study.grid import Cell

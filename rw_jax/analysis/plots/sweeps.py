@@ -30,7 +30,7 @@ from rw_jax.analysis.plots.drawing import (
     show_matrix,
     unit_value_matrices,
 )
-from rw_jax.analysis.run_dir import Run, metric_of
+from rw_jax.analysis.run import Run, metric_of
 from rw_jax.study.config import Scalar
 from rw_jax.study.grid import recorded_steps
 from rw_jax.training.train import transition_to_compare

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rw_jax.analysis import interpret
-from rw_jax.analysis.run_dir import Run
+from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import Estimate
 from rw_jax.models.positions import sine_positions, squared_norm
 from rw_jax.reports import figures
@@ -16,7 +16,7 @@ from rw_jax.reports.evidence import evidence, row, settings
 from rw_jax.reports.paper.lemmas_c import on_long_walks
 from rw_jax.reports.paper.studies import FULL
 from rw_jax.study.grid import kept_steps
-from rw_jax.theory import theory
+from rw_jax.theory import closed_forms
 
 
 def zero_blocks(run: Run) -> Evidence:
@@ -36,7 +36,7 @@ def zero_blocks(run: Run) -> Evidence:
 
 def gap_between_correlations() -> Evidence:
     """The smallest gap of Lemma E.4 over the two long lengths."""
-    return on_long_walks(theory.parent_gap)
+    return on_long_walks(closed_forms.parent_gap)
 
 
 def gap_map(points: pd.DataFrame) -> Figure:

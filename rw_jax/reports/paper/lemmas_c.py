@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rw_jax.analysis import interpret
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.reports import figures
 from rw_jax.reports.claim import Claim, Evidence, Within
 from rw_jax.reports.evidence import (
@@ -25,7 +25,7 @@ from rw_jax.reports.evidence import (
 )
 from rw_jax.reports.paper.studies import LENGTH, LONG, POPULATION, WALKS
 from rw_jax.reports.paper.theorem_3_1 import MOST, RATE
-from rw_jax.theory import theory
+from rw_jax.theory import closed_forms
 
 _EXACT = "float64, so that what differs is not rounding"
 
@@ -54,7 +54,7 @@ def closed_form_errors(group: Group) -> np.ndarray:
 def first_value(group: Group) -> np.ndarray:
     """Lemma C.1's V(1), float64[K, K]."""
     task, training = group.config.task, group.config.training
-    return theory.first_step_value_matrix(
+    return closed_forms.first_step_value_matrix(
         transition_matrix(group), task.walk_length, training.learning_rate, training.epsilon
     )
 
@@ -94,7 +94,7 @@ def on_long_walks(function: Callable[[int, float, int], float]) -> Evidence:
 
 def place_of_the_largest_entry() -> Evidence:
     """The smallest margin of Lemma C.3 over the two long lengths, from the closed form of V(1)."""
-    return on_long_walks(theory.first_step_margin)
+    return on_long_walks(closed_forms.first_step_margin)
 
 
 def largest_entry_of_samples(run: Run) -> Evidence:

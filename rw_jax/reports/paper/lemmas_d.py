@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.reports.claim import Claim, Evidence, Within
 from rw_jax.reports.evidence import value_matrices
 from rw_jax.reports.paper.lemmas_c import largest_score
@@ -15,7 +15,7 @@ from rw_jax.reports.paper.theorem_4_1 import (
     value_spread,
 )
 from rw_jax.study.grid import kept_steps
-from rw_jax.theory import theory
+from rw_jax.theory import closed_forms
 
 
 def first_step_of_deterministic_walks(run: Run) -> Evidence:
@@ -27,7 +27,9 @@ def _first_error(group: Group) -> float:
     task, training = group.config.task, group.config.training
     if training.loss != "log":
         return value_spread(group, 1)
-    exact = theory.symmetric_first_value(task.num_nodes, task.walk_length, training.learning_rate, training.epsilon)
+    exact = closed_forms.symmetric_first_value(
+        task.num_nodes, task.walk_length, training.learning_rate, training.epsilon
+    )
     return float(np.max(np.abs(value_matrices(group, 1) / exact - 1)))
 
 

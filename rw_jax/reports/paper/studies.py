@@ -1,7 +1,8 @@
 """Studies that several theorems of the paper are tested on, and what all studies of the paper share."""
 
 from rw_jax.reports.study import Follows, Study, spread_out
-from rw_jax.study.config import ALL, Config, Scalar
+from rw_jax.study.config import ALL, Config
+from rw_jax.study.fields import Scalar
 
 QUICK_SEEDS = (0, 1, 2)
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rw_jax.analysis import interpret
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, bootstrap_interval, rate_interval, slopes
 from rw_jax.reports import figures
 from rw_jax.reports.claim import Claim, Evidence, Within
@@ -39,7 +39,7 @@ from rw_jax.reports.paper.studies import (
 )
 from rw_jax.reports.study import Study, spread_out
 from rw_jax.study.grid import kept_steps
-from rw_jax.theory import theory
+from rw_jax.theory import closed_forms
 
 RATE = "Share of seeds with its Wilson interval. "
 MOST = "Four seeds in five must succeed, by the whole interval: that is what the seeds of a setting can show."
@@ -127,7 +127,7 @@ def output_to_transition(courses: list[Course]) -> Evidence:
         return np.mean([interpret.direction_distance(column, row) for column, row in columns])
 
     return exponents(
-        courses, "distance of f/|f| from f_OPT/|f_OPT|", distance, of_the_square_root=theory.square_root_distance
+        courses, "distance of f/|f| from f_OPT/|f_OPT|", distance, of_the_square_root=closed_forms.square_root_distance
     )
 
 
@@ -137,7 +137,7 @@ def value_to_transition(courses: list[Course]) -> Evidence:
         courses,
         "distance of V/|V| from Π^T/|Π^T|",
         lambda value_KxK, transition_KxK: interpret.direction_distance(value_KxK, transition_KxK.T),
-        of_the_square_root=theory.square_root_distance,
+        of_the_square_root=closed_forms.square_root_distance,
     )
 
 
@@ -232,11 +232,11 @@ def attention_with_many_nodes(run: Run) -> Evidence:
         task, steps = group.config.task, group.config.training.steps
         attended = [_most_attended(run.mean_attention(step=steps, **cell.labels)) for cell in group.cells]
         places, counts = np.unique(attended, return_counts=True)
-        predicted = int(np.argmax(theory.token_correlations(task.num_nodes, task.p, task.walk_length))) + 1
+        predicted = int(np.argmax(closed_forms.token_correlations(task.num_nodes, task.p, task.walk_length))) + 1
         rows.append(
             row(labels, rate_interval(on_parent(group)), mostly_attended_place=int(places[np.argmax(counts)]),
                 place_with_largest_correlation=predicted, accuracy_below_optimum=float(np.mean(accuracy_gap(group))),
-                gap_of_Lemma_E4=theory.parent_gap(task.num_nodes, task.p, task.walk_length))
+                gap_of_Lemma_E4=closed_forms.parent_gap(task.num_nodes, task.p, task.walk_length))
         )  # fmt: skip
     return evidence(rows, rows)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import mean_interval
 from rw_jax.reports.claim import Claim, Evidence, Within
 from rw_jax.reports.evidence import evidence, params, row, settings, value_matrices

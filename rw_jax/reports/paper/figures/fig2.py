@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from rw_jax.analysis.measures import transition_shares
 from rw_jax.analysis.plots.drawing import STYLE, Picture, estimate_columns, label_text, show_matrix
-from rw_jax.analysis.run_dir import Run
+from rw_jax.analysis.run import Run
 from rw_jax.reports.claim import Claim, of_seeds
 from rw_jax.reports.evidence import transition_matrix
 from rw_jax.reports.figures import by_p, one, set_title

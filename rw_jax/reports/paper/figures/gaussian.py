@@ -26,12 +26,13 @@ from rw_jax.analysis.plots.drawing import (
     line_styles,
     show_matrix,
 )
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import median_interval, rate_interval
 from rw_jax.reports.claim import Claim, all_of, of_seeds
 from rw_jax.reports.figures import STEPS, by_p, median_line, medians, one, set_title, unit_value_matrices
 from rw_jax.reports.paper.figures.walks import ALL_ONES, at
-from rw_jax.study.config import Config, Scalar
+from rw_jax.study.config import Config
+from rw_jax.study.fields import Scalar
 
 _NOT_ALL_ONES = float(np.nextafter(ALL_ONES, 1))
 

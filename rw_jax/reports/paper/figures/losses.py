@@ -17,7 +17,7 @@ from rw_jax.analysis.plots.drawing import (
     legend_below,
     line_styles,
 )
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.reports.claim import Claim, of_seeds
 from rw_jax.reports.figures import STEPS, one, set_title
 from rw_jax.study.config import Config

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.plots.drawing import OPTIMUM, STYLE, Picture, band, estimate_columns, line_styles
-from rw_jax.analysis.run_dir import Run
+from rw_jax.analysis.run import Run
 from rw_jax.reports.figures import STEPS, one
-from rw_jax.study.config import Scalar
+from rw_jax.study.fields import Scalar
 
 
 class Curve(NamedTuple):

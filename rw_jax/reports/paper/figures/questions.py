@@ -18,11 +18,12 @@ from rw_jax.analysis.plots.drawing import (
     legend_below,
     line_styles,
 )
-from rw_jax.analysis.run_dir import Group, Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.reports.claim import Claim, all_of, of_seeds
 from rw_jax.reports.figures import STEPS, median_line, medians, one, set_title
 from rw_jax.reports.paper.figures.walks import at
-from rw_jax.study.config import Config, Scalar
+from rw_jax.study.config import Config
+from rw_jax.study.fields import Scalar
 
 
 @mpl.rc_context(STYLE)

@@ -22,12 +22,13 @@ from rw_jax.analysis.plots.drawing import (
     show_attention,
     show_matrix,
 )
-from rw_jax.analysis.run_dir import Run
+from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import rate_interval
 from rw_jax.reports.claim import Claim, of_seeds
 from rw_jax.reports.evidence import transition_matrix
 from rw_jax.reports.figures import STEPS, one, set_title, unit_value_matrices
-from rw_jax.study.config import Config, Scalar
+from rw_jax.study.config import Config
+from rw_jax.study.fields import Scalar
 
 ALL_ONES = 0.2
 """What is within this distance of all-ones, both at unit norm, looks like it; the distance of Pi^T is about 1."""

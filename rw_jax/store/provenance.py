@@ -12,14 +12,11 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from rw_jax.analysis.run_dir import FORMAT
-
 
 def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, Any]:
     """What the numbers of a run depend on besides its config."""
     packages = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy", "xarray")
     return {
-        "format": FORMAT,
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in packages},

@@ -1,4 +1,4 @@
-"""Several processes on one sweep: how they find one another, and where they wait for each other."""
+"""Several processes on one sweep: how they find one another, and leave."""
 
 import contextlib
 import faulthandler
@@ -8,10 +8,8 @@ import sys
 from collections.abc import Generator
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
-from rw_jax.study.config import ConfigError
+from rw_jax.study.errors import ConfigError
 
 _SECONDS_TO_FIND_A_PROCESS_DEAD = 20
 
@@ -61,21 +59,3 @@ def leaving_at_once() -> Generator[None]:
 def tells_of_a_lost_process(error: Exception) -> bool:
     """Whether an error is what JAX makes of another process that has ended."""
     return re.search("Gloo|UNAVAILABLE|[Hh]eartbeat|[Bb]arrier|Connection", str(error)) is not None
-
-
-def is_first() -> bool:
-    """Whether this process is the one that writes what there is once for all of them."""
-    return jax.process_index() == 0
-
-
-def wait_for_all(place: str) -> None:
-    """Returns when every process has come to this place of the program."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(place)
-
-
-def gathered(array: np.ndarray) -> np.ndarray:
-    """The arrays of all processes one after another along the last axis."""
-    if jax.process_count() == 1:
-        return array
-    return np.concatenate(list(multihost_utils.process_allgather(array)), axis=-1)

@@ -1,0 +1,384 @@
+"""A trained study by label: the object that people analyse with."""
+
+import contextlib
+import dataclasses
+import functools
+import math
+import numbers
+import operator
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from rw_jax.analysis.sources import InRunDir, Source
+from rw_jax.models import Output
+from rw_jax.store.layout import RunDir
+from rw_jax.study.config import AXES, Config
+from rw_jax.study.errors import RunError
+from rw_jax.study.fields import Scalar, is_piece
+from rw_jax.study.grid import Cell, Dimension, Grid, kept_steps, recorded_steps
+from rw_jax.tasks import Walks
+from rw_jax.training.experiment import make_experiment
+from rw_jax.training.precision import numbers_of
+from rw_jax.training.run import sample_walks
+from rw_jax.training.values import run_keys, run_values
+
+Params = dict[str, np.ndarray]
+
+
+def load_run(path: str | os.PathLike[str]) -> "Run":
+    """Opens a run directory for analysis, finished or not, on whatever machine.
+
+    Raises:
+      RunError: if there is no run directory at the path, or its config cannot be read.
+    """
+    return Run(InRunDir(RunDir(Path(path).absolute())))
+
+
+class _Compiled(NamedTuple):
+    """What is called for one run of a structure after another, compiled once."""
+
+    forward: Callable[[Any, jax.Array], Output]
+    sample: dict[str, Callable[[Any], Walks]]
+    full: Callable[[Any, Any], Any] | None
+    values: Callable[[Config], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained study, by label.
+
+    Cells are named by their labels: `run.params(step=50, p=0.5, seed=3)`. An axis with one label may be left out, a
+    field that is no axis may be given if it has that value, and a step that is left out is the last. All arrays are the
+    caller's own.
+
+    Attributes:
+      source: where its numbers are.
+    """
+
+    source: Source
+
+    @property
+    def config(self) -> Config:
+        """The frozen config."""
+        return self.source.config
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, devices, commit, command, timings."""
+        return self.source.environment
+
+    @property
+    def run_dir(self) -> RunDir:
+        """Where its files are. Raises: RunError if it is in memory alone."""
+        if self.source.run_dir is None:
+            raise RunError("This run is in memory alone, and has no run directory; rw_jax.sweep makes one.")
+        return self.source.run_dir
+
+    @functools.cached_property
+    def metrics(self) -> xr.Dataset:
+        """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished.
+
+        Beside them, on the grid's dimensions alone, `finished`, and `diverged_at`: the first recorded step whose
+        training loss is NaN or infinite. A metric that no run of the grid has is absent.
+
+        Raises:
+          RunError: if a file is damaged, or of another study.
+        """
+        return self.source.metrics(self.grid)
+
+    @functools.cached_property
+    def grid(self) -> Grid:
+        """The table of cells."""
+        return Grid(self.config)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The recorded steps with parameters; where `steps` is an axis, those of all its labels."""
+        labels = dict(self.config.grid).get("steps", (self.config.training.steps,))
+        return tuple(sorted({step for steps in labels for step in kept_steps(self.config.replace(steps=steps))}))
+
+    def params(self, *, step: int | None = None, **labels: Scalar) -> Params:
+        """The parameters of one run, as NumPy arrays by name: value, and key_query or state_scores and position_scores.
+
+        Raises:
+          RunError: for a label that is not in the grid, a step that was not recorded, or a cell that is not finished.
+        """
+        return self._kept(step, labels, "params")
+
+    def mean_attention(self, *, step: int | None = None, **labels: Scalar) -> np.ndarray:
+        """Attention weights of one run averaged over its test walks, float[N]. Errors as `params`."""
+        return self._kept(step, labels, "mean_attention")
+
+    def value_matrix(self, *, step: int | None = None, **labels: Scalar) -> np.ndarray:
+        """V of one run, float[K, K]. Errors as `params`."""
+        return self._kept(step, labels, "params", "value")
+
+    def key_query_matrix(self, *, step: int | None = None, **labels: Scalar) -> np.ndarray:
+        """W of one run, float[D, D]; rebuilt from the reduced form if that is what was trained. Errors as `params`."""
+        params, cell = self.params(step=step, **labels), self.cell(**labels)
+        if "key_query" in params:
+            return params["key_query"]
+        compiled = self._compiled(cell)
+        if compiled.full is None:
+            raise RunError(f"model.form is {cell.config.model.form!r}, which has no matrix W.")
+        with numbers_of(cell.config.precision):
+            full = compiled.full(jax.tree.map(jnp.asarray, params), compiled.values(cell.config))
+            return np.array(full["key_query"])
+
+    def walks(self, split: str, **labels: Scalar) -> tuple[np.ndarray, np.ndarray]:
+        """The walks of one run, drawn again from its seed: (tokens int[B, N-1], targets int[B]).
+
+        Args:
+          split: "train" or "test".
+          **labels: the cell; errors as `params`.
+        """
+        walks = self._walks(split, labels)
+        return np.array(np.asarray(walks.tokens_LxB).T, order="C"), np.array(walks.targets_B)
+
+    def walk_weights(self, split: str, **labels: Scalar) -> np.ndarray:
+        """The weight of each of `walks` in every mean over them, float[B]: 1, or its probability in the population.
+
+        Args and errors as `walks`.
+        """
+        return np.array(self._walks(split, labels).weights_B)
+
+    def _walks(self, split: str, labels: dict[str, Scalar]) -> Walks:
+        if split not in ("train", "test"):
+            raise RunError(f"split is {split!r}, but must be 'train' or 'test'.")
+        cell = self.cell(**labels)
+        compiled = self._compiled(cell)
+        with numbers_of(cell.config.precision):
+            return compiled.sample[split](compiled.values(cell.config))
+
+    def averaged_tokens(
+        self, tokens: np.ndarray | None = None, *, step: int | None = None, **labels: Scalar
+    ) -> np.ndarray:
+        """The averaged token X S of each walk, float[B, K]: the attention weight on each state. Args as `attention`."""
+        tokens = self._tokens(tokens, labels)
+        attention_BxL = self.attention(tokens, step=step, **labels)[:, :-1]
+        states = range(self.num_nodes(**labels))
+        return np.stack([np.sum(attention_BxL, axis=1, where=tokens == k) for k in states], axis=1)
+
+    def attention(self, tokens: np.ndarray | None = None, *, step: int | None = None, **labels: Scalar) -> np.ndarray:
+        """Attention weights of one run, float[B, N]: N - 1 tokens and, last, the empty slot.
+
+        Args:
+          tokens: int[B, N-1], states 0..K-1; None for the run's own test walks.
+          step: a step with recorded parameters.
+          **labels: the cell; errors as `params`.
+        """
+        params, cell = self.params(step=step, **labels), self.cell(**labels)
+        tokens = self._tokens(tokens, labels)
+        with numbers_of(cell.config.precision):
+            attention_NxB = self._compiled(cell).forward(params, jnp.asarray(tokens).T).attention_NxB
+            if attention_NxB is None:
+                raise RunError(f"model.form is {cell.config.model.form!r}, which has no attention.")
+            return np.array(np.asarray(attention_NxB).T, order="C")
+
+    def _tokens(self, tokens: np.ndarray | None, labels: dict[str, Scalar]) -> np.ndarray:
+        """Tokens that were given, checked, or those of the test walks."""
+        if tokens is None:
+            return self.walks("test", **labels)[0]
+        task = self._experiment(self.cell(**labels)).task
+        tokens, length = np.asarray(tokens), task.walk_length - 1
+        if tokens.shape[1:] != (length,) or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
+            given = f"{tokens.dtype}{list(tokens.shape)}"
+            raise RunError(f"tokens are {given}, but must be integers of shape [B, {length}] with B at least 1.")
+        if not 0 <= tokens.min() <= tokens.max() < task.num_nodes:
+            raise RunError(
+                f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{task.num_nodes - 1}."
+            )
+        return tokens
+
+    def num_nodes(self, **labels: Scalar) -> int:
+        """K of a cell."""
+        cell = self.cell(**labels)
+        return cell.config.task.num_nodes or self._experiment(cell).task.num_nodes
+
+    def transition_matrix(self, **labels: Scalar) -> np.ndarray | None:
+        """Pi of a cell, float64[K, K]; None if the last token alone does not tell the law of the next state."""
+        cell = self.cell(**labels)
+        task = self._experiment(cell).task
+        if task.law is None:
+            return None
+        with numbers_of("float64"):
+            return np.array(task.law(run_values(cell.config, task)).transition_KxK)
+
+    def groups(self, over: str = "seed", **labels: Scalar) -> "list[Group]":
+        """The finished runs that have these labels, in groups that differ in `over` alone, in the order of the grid.
+
+        Args:
+          over: the axis that each group is over.
+          **labels: fields and their values, axes or not; a run that differs in one is left out.
+
+        Raises:
+          RunError: if a label names no field, or no finished run has them.
+        """
+        unknown = [axis for axis in labels if axis not in AXES and axis not in self.config.options]
+        if unknown:
+            raise RunError(f"{unknown[0]} is no axis of a grid; those are {', '.join(AXES)}.")
+        together: dict[tuple, tuple[dict[str, Scalar], list[Cell]]] = {}
+        fixed = {axis: label for axis, label in labels.items() if axis not in self.grid.axes}
+        if all(same_label(self.config.value(axis), label) for axis, label in fixed.items()):
+            for number in np.flatnonzero(self.metrics["finished"].values):
+                cell = self.grid.cell(number)
+                if all(same_label(cell.labels[axis], label) for axis, label in labels.items() if axis not in fixed):
+                    others = {axis: label for axis, label in cell.labels.items() if axis != over}
+                    together.setdefault(tuple(others.items()), (others, []))[1].append(cell)
+        if not together:
+            asked = ", ".join(f"{axis} = {label!r}" for axis, label in labels.items())
+            grid = "; ".join(f"{axis} = {', '.join(map(str, of_axis))}" for axis, of_axis in self.config.grid)
+            raise RunError(f"No finished run has {asked}; the grid has {grid or 'no axes'}.")
+        return [Group(self, others, tuple(cells)) for others, cells in together.values()]
+
+    def cell(self, **labels: Scalar) -> Cell:
+        """The cell with these labels. Errors as `params`."""
+        index = []
+        for dimension, indices in zip(self.grid.dimensions, self._indices, strict=True):
+            given = {axis: labels.pop(axis) for axis in dimension.axes if axis in labels}
+            i = None
+            with contextlib.suppress(TypeError):  # what is no label need not be hashable
+                i = indices.get(tuple(given.get(axis) for axis in dimension.axes))
+            index.append(_index(dimension, given) if i is None else i)
+        for axis, label in labels.items():
+            if axis not in AXES and axis not in self.config.options:
+                raise RunError(f"{axis} is no axis of a grid; the axes of this run are {_listed(self.grid.axes)}.")
+            if not same_label(self.config.value(axis), label):
+                raise RunError(f"{axis} is {label!r}, but this run has {self.config.value(axis)!r} only.")
+        return self.grid.cell(int(np.ravel_multi_index(tuple(index), self.grid.shape)) if index else 0)
+
+    @functools.cached_property
+    def _indices(self) -> list[dict[tuple[Scalar, ...], int]]:
+        """For each dimension the index of its labels: to look through all of them for each of many cells takes long."""
+        return [{labels: i for i, labels in enumerate(dimension.labels)} for dimension in self.grid.dimensions]
+
+    def _kept(self, step: int | None, labels: dict[str, Scalar], *names: str) -> Any:
+        """The part under these names of what a cell keeps at a step."""
+        cell = self.cell(**labels)
+        steps = kept_steps(cell.config)
+        step = steps[-1] if step is None else step
+        if step not in steps:
+            raise RunError(f"step is {step!r}, but parameters were recorded at steps {_listed(steps)}.")
+        finished = self.source.finished(self.grid)
+        if not finished[cell.number]:
+            raise RunError(
+                f"This cell is not finished: the run has {finished.sum()} of its {len(finished)} cells; run its "
+                "command again."
+            )
+        try:
+            kept = self.source.kept(self.grid, cell.number, *names)
+        except KeyError as error:
+            raise RunError(f"model.form is {cell.config.model.form!r}, which has no {names[-1]}.") from error
+        return jax.tree.map(lambda stack: np.array(stack[steps.index(step)]), kept)
+
+    def _experiment(self, cell: Cell) -> Any:
+        """The pieces of a cell's structure; those of the user's own are executed."""
+        structure = self.grid.structure_of(cell)
+        if structure not in self._experiments:
+            self._experiments[structure] = make_experiment(structure, self.source.own())
+        return self._experiments[structure]
+
+    @functools.cached_property
+    def _experiments(self) -> dict[Config, Any]:
+        return {}
+
+    @functools.cached_property
+    def _programs(self) -> dict[Config, _Compiled]:
+        return {}
+
+    def _compiled(self, cell: Cell) -> _Compiled:
+        structure = self.grid.structure_of(cell)
+        if structure not in self._programs:
+            experiment = self._experiment(cell)
+            model, study_seed = experiment.model, self.config.study_seed
+
+            def full(params, values):
+                return model.to_full(params, run_keys(study_seed, values["seed"]).init, values)
+
+            self._programs[structure] = _Compiled(
+                jax.jit(model.apply),
+                # Only the walks that are asked for are drawn.
+                {
+                    split: jax.jit(lambda values, i=i: sample_walks(experiment, values)[i])
+                    for i, split in enumerate(("train", "test"))
+                },
+                None if model.to_full is None else jax.jit(full),
+                lambda config: run_values(config, experiment.task),
+            )
+        return self._programs[structure]
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Finished runs that differ in one axis alone, mostly the seed.
+
+    Attributes:
+      run: where they are.
+      labels: what they have in common on the other axes of the grid.
+      cells: the runs, at least one.
+    """
+
+    run: Run
+    labels: dict[str, Scalar]
+    cells: tuple[Cell, ...]
+
+    @property
+    def config(self) -> Config:
+        """The config of the first of them."""
+        return self.cells[0].config
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The T steps at which metrics were recorded."""
+        return np.array(recorded_steps(self.config))
+
+    def metric(self, name: str) -> np.ndarray:
+        """A metric of each run at its recorded steps, float[runs, T]."""
+        recorded = np.searchsorted(self.run.metrics["step"].values, self.steps)
+        values = self.run.metrics[name].values
+        return np.stack([values[cell.index][recorded] for cell in self.cells])
+
+
+def _index(dimension: Dimension, given: dict[str, Scalar]) -> int:
+    """The index along a dimension that the given labels name, exactly or, if none is, up to rounding."""
+    for same in (operator.eq, same_label):
+        found = [
+            i
+            for i, labels in enumerate(dimension.labels)
+            if all(
+                same(label, given[axis]) for axis, label in zip(dimension.axes, labels, strict=True) if axis in given
+            )
+        ]
+        if len(found) == 1:
+            return found[0]
+    name = ", ".join(dimension.axes)
+    known = _listed(labels[0] if len(labels) == 1 else labels for labels in dimension.labels)
+    if not given:
+        raise RunError(f"{name} is not given, but the run has {known}.")
+    asked = ", ".join(f"{axis} = {label!r}" for axis, label in given.items())
+    problem = "more than one cell has" if found else "no cell has"
+    raise RunError(f"{problem} {asked}; the run has {name} = {known}.")
+
+
+def same_label(label: Scalar, asked: Scalar) -> bool:
+    """Whether a label is the one asked for: numbers with a fraction up to rounding, pieces without their digest."""
+    if isinstance(label, float) and isinstance(asked, numbers.Real):
+        return math.isclose(label, asked, rel_tol=1e-9)
+    if isinstance(label, str) and is_piece(label):
+        return asked in (label, label.partition("@")[0])
+    return label == asked
+
+
+def _listed(labels: Any) -> str:
+    """Labels for a message, the middle of a long list left out."""
+    words = [str(label) for label in labels]
+    if len(words) > 24:
+        words = [*words[:12], "...", *words[-4:]]
+    return ", ".join(words) or "none"

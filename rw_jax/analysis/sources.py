@@ -1,0 +1,129 @@
+"""Where a Run reads its numbers: a run directory, or memory."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+import xarray as xr
+
+from rw_jax.store import checkpoint, chunks, metrics_file
+from rw_jax.store.chunks import Stored
+from rw_jax.store.layout import RunDir, read_config, read_environment, read_pieces
+from rw_jax.study.config import Config
+from rw_jax.study.errors import RunError
+from rw_jax.study.grid import Grid
+from rw_jax.training.experiment import Own
+
+
+class Source(Protocol):
+    """Where a Run reads its numbers.
+
+    Attributes:
+      config: the study.
+      environment: versions, devices, commit, command, timings.
+      run_dir: where its files are; None if it has none.
+    """
+
+    config: Config
+    environment: dict[str, Any]
+    run_dir: RunDir | None
+
+    def own(self) -> Own:
+        """The pieces of the user's own, or their texts."""
+        ...
+
+    def metrics(self, grid: Grid) -> xr.Dataset:
+        """The metrics of all cells, as `metrics_file.dataset` gives them."""
+        ...
+
+    def finished(self, grid: Grid) -> np.ndarray:
+        """Which cells are finished, bool[cells]."""
+        ...
+
+    def kept(self, grid: Grid, number: int, *names: str) -> Any:
+        """The part under these names of what a finished cell keeps, with a leading axis of the steps that do."""
+        ...
+
+
+class InRunDir:
+    """A run directory as a source. A chunk that is damaged is told in a sentence."""
+
+    def __init__(self, run_dir: RunDir) -> None:
+        self.run_dir: RunDir | None = run_dir
+        self._run_dir = run_dir
+        self.config = read_config(run_dir)
+        self.environment = read_environment(run_dir)
+        self._found: Stored | None = None
+
+    def own(self) -> Own:
+        return Own(texts=read_pieces(self._run_dir))
+
+    def metrics(self, grid: Grid) -> xr.Dataset:
+        if self._run_dir.metrics_file.is_file():
+            return metrics_file.read(self._run_dir.metrics_file, grid)
+        with _damage_explained():
+            stored = self._stored(grid)
+            parts = (
+                chunks.load_by_chunk(stored, structure.cells, "record", "metrics") for structure in grid.structures
+            )
+            return metrics_file.dataset(grid, (part for of_structure in parts for part in of_structure))
+
+    def finished(self, grid: Grid) -> np.ndarray:
+        with _damage_explained():
+            return self._stored(grid).chunk >= 0
+
+    def kept(self, grid: Grid, number: int, *names: str) -> Any:
+        with _damage_explained():
+            stored = self._stored(grid)
+            tree = self._load(stored.chunks[stored.chunk[number]].folder, "record", "kept", *names)
+        return jax.tree.map(lambda stack: stack[stored.row[number]], tree)
+
+    def _stored(self, grid: Grid) -> Stored:
+        """Where the finished cells are, as it is when it is asked for first."""
+        if self._found is None:
+            found = chunks.read_all(self._run_dir.chunks)
+            chunks.check_study(grid, found)
+            self._found = chunks.locate(grid, found)
+        return self._found
+
+    @functools.cached_property
+    def _load(self) -> Callable[..., checkpoint.Tree]:
+        # Cells are mostly asked for one after another; a chunk with every entry of W is large, so few are kept.
+        return functools.lru_cache(maxsize=4)(checkpoint.load)
+
+
+class InMemory:
+    """What one program has given, as a source."""
+
+    def __init__(self, config: Config, own: Own, cells: np.ndarray, record: Any, environment: dict[str, Any]) -> None:
+        """Args: the study, its pieces, the numbers of its cells, their record in that order, what made it."""
+        self.run_dir: RunDir | None = None
+        self.config, self.environment = config, environment
+        self._own, self._cells, self._record = own, cells, record
+
+    def own(self) -> Own:
+        return self._own
+
+    def metrics(self, grid: Grid) -> xr.Dataset:
+        return metrics_file.dataset(grid, [(self._cells, self._record.metrics)])
+
+    def finished(self, grid: Grid) -> np.ndarray:
+        return np.isin(np.arange(grid.num_cells), self._cells)
+
+    def kept(self, grid: Grid, number: int, *names: str) -> Any:
+        part = self._record.kept
+        for name in names:
+            part = part[name]
+        (row,) = np.flatnonzero(self._cells == number)
+        return jax.tree.map(lambda stack: stack[row], part)
+
+
+@contextlib.contextmanager
+def _damage_explained() -> Generator[None]:
+    try:
+        yield
+    except checkpoint.DamagedError as error:
+        raise RunError(f"{str(error).rstrip('.')}; the command of the run trains its cells again.") from error

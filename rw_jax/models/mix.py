@@ -1,0 +1,164 @@
+"""Softmax attention on scores u[s] + a_j, by factors: no exponential of a token is taken unless factors underflow."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rw_jax.models.sums import look_up, sums_by_state
+
+
+class TokenScores(NamedTuple):
+    """Scores before softmax: state_K[k] + position_L[j] of state k at position j, and `empty` of the empty slot."""
+
+    state_K: jax.Array
+    position_L: jax.Array
+    empty: jax.Array
+
+
+class Mixture(NamedTuple):
+    """What attention makes of each walk.
+
+    Attributes:
+      averaged_KxB: the averaged token X S.
+      empty_B: weight of the empty slot.
+      factor_B: what exp(score) relative to the largest u and the largest a is multiplied by to give a weight.
+      is_safe: bool, whether those exponentials are the weights' digits; if not, they underflow in some walk.
+    """
+
+    averaged_KxB: jax.Array
+    empty_B: jax.Array
+    factor_B: jax.Array
+    is_safe: jax.Array
+
+
+@jax.custom_vjp
+def mix(scores: TokenScores, tokens_LxB: jax.Array) -> Mixture:
+    """Softmax attention; only `averaged_KxB` is to be differentiated.
+
+    exp(u[s] + a_j) factors into exp(u[s]) exp(a_j), so that a walk enters through its sums of exp(a_j) by state alone,
+    and no exponential of a token is ever taken. Where the largest u and the largest a do not meet in some walk and
+    are so far from the rest that its factors underflow, the exponentials are taken token by token.
+    """
+    state_factor_K, position_factor_L, empty_score = _factors(scores)
+    weights_KxB = state_factor_K[:, None] * sums_by_state(position_factor_L[:, None], tokens_LxB, len(state_factor_K))
+    sums_B = functools.reduce(jnp.add, weights_KxB)
+    factor_B, empty_B = _with_empty_slot(sums_B, empty_score)
+    # A term that underflowed is smaller than `tiny`; next to a sum this large it is below rounding.
+    info = jnp.finfo(sums_B.dtype)
+    is_safe = jnp.min(sums_B) >= info.tiny / info.eps**2
+    averaged_KxB, empty_B = _choose(
+        is_safe,
+        lambda mixed, scores, tokens_LxB: mixed,
+        lambda mixed, scores, tokens_LxB: _mix_token_by_token(scores, tokens_LxB),
+        ((weights_KxB * factor_B, empty_B), scores, tokens_LxB),
+    )
+    return Mixture(averaged_KxB, empty_B, factor_B, is_safe)
+
+
+def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
+    attention_LxB, empty_B = _softmax(scores, tokens_LxB)
+    return sums_by_state(attention_LxB, tokens_LxB, len(scores.state_K)), empty_B
+
+
+def _mix_forward(scores, tokens_LxB):
+    mixture = mix.fun(scores, tokens_LxB)  # not mix itself, so that a gradient can be differentiated forward once more
+    return mixture, (scores, tokens_LxB, mixture)
+
+
+def _mix_backward(residuals, gradient):
+    scores, tokens_LxB, mixture = residuals
+    # The derivative of a softmax: each slot's weight times how far its gradient lies above the weighted mean.
+    mean_B = functools.reduce(jnp.add, mixture.averaged_KxB * gradient.averaged_KxB)
+    excess_KxB = gradient.averaged_KxB - mean_B
+
+    def by_factors(scores, factor_B, excess_KxB, tokens_LxB):
+        state_factor_K, position_factor_L, _ = _factors(scores)
+        excess_LxB = look_up(state_factor_K[:, None] * factor_B * excess_KxB, tokens_LxB)
+        return position_factor_L * jnp.sum(excess_LxB, axis=1)
+
+    def token_by_token(scores, factor_B, excess_KxB, tokens_LxB):
+        return jnp.sum(_softmax(scores, tokens_LxB)[0] * look_up(excess_KxB, tokens_LxB), axis=1)
+
+    operands = (scores, mixture.factor_B, excess_KxB, tokens_LxB)
+    scores_gradient = TokenScores(
+        state_K=jnp.sum(mixture.averaged_KxB * excess_KxB, axis=1),
+        position_L=_choose(mixture.is_safe, by_factors, token_by_token, operands),
+        empty=-jnp.sum(mixture.empty_B * mean_B),
+    )
+    return scores_gradient, None
+
+
+mix.defvjp(_mix_forward, _mix_backward)
+
+
+def token_attention(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
+    """Attention weights of the tokens, float[L, B]."""
+
+    def by_factors(scores, mixture, tokens_LxB):
+        state_factor_K, position_factor_L, _ = _factors(scores)
+        return position_factor_L[:, None] * look_up(state_factor_K[:, None] * mixture.factor_B, tokens_LxB)
+
+    def token_by_token(scores, mixture, tokens_LxB):
+        return _softmax(scores, tokens_LxB)[0]
+
+    return _choose(mixture.is_safe, by_factors, token_by_token, (scores, mixture, tokens_LxB))
+
+
+def _choose(is_safe: jax.Array, fast: Callable[..., Any], slow: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
+    """Computes fast(*operands) if is_safe, else slow(*operands).
+
+    vmap makes a `cond` compute both branches always. Here a batch computes the slow branch only if one of its
+    runs needs it, and each run gets the branch that it would get alone.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def choose(is_safe, operands):
+        return jax.lax.cond(is_safe, fast, slow, *operands)
+
+    @choose.def_vmap
+    def choose_in_batch(axis_size, in_batched, is_safe, operands):
+        is_safe_batched, operands_batched = in_batched
+        in_axes = jax.tree.map(lambda batched: 0 if batched else None, operands_batched)
+        fast_batch = jax.vmap(fast, in_axes, axis_size=axis_size)
+        slow_batch = jax.vmap(slow, in_axes, axis_size=axis_size)
+
+        def each_its_own(*operands):
+            select = jax.vmap(lambda is_safe, *leaves: jnp.where(is_safe, *leaves))
+            return jax.tree.map(lambda *leaves: select(is_safe, *leaves), fast_batch(*operands), slow_batch(*operands))
+
+        if is_safe_batched:
+            chosen = jax.lax.cond(jnp.all(is_safe), fast_batch, each_its_own, *operands)
+        else:
+            chosen = jax.lax.cond(is_safe, fast_batch, slow_batch, *operands)
+        return chosen, jax.tree.map(lambda _: True, chosen)
+
+    return choose(is_safe, operands)
+
+
+def _factors(scores: TokenScores) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """exp(u) and exp(a), each relative to its largest, and the empty slot's score relative to both."""
+    largest_u, largest_a = jnp.max(scores.state_K), jnp.max(scores.position_L)
+    state_factor_K, position_factor_L = jnp.exp(scores.state_K - largest_u), jnp.exp(scores.position_L - largest_a)
+    return state_factor_K, position_factor_L, scores.empty - largest_u - largest_a
+
+
+def _softmax(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Attention weights of the tokens, float[L, B], token by token, and of the empty slot, float[B]."""
+    scores_LxB = look_up(scores.state_K, tokens_LxB) + scores.position_L[:, None]
+    # The largest token score is subtracted, not the largest of all: tokens with equal scores weigh exp(0) = 1 each,
+    # and their sums are exact. The empty slot comes in by a common factor.
+    largest_B = jnp.max(scores_LxB, axis=0)
+    weights_LxB = jnp.exp(scores_LxB - largest_B)
+    factor_B, empty_B = _with_empty_slot(jnp.sum(weights_LxB, axis=0), scores.empty - largest_B)
+    return weights_LxB * factor_B, empty_B
+
+
+def _with_empty_slot(sums_B: jax.Array, empty_score_B: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What token weights of these sums are multiplied by, and the weight of an empty slot of this score beside them."""
+    shift_B = jnp.maximum(empty_score_B, 0)
+    token_factor_B, empty_B = jnp.exp(-shift_B), jnp.exp(empty_score_B - shift_B)
+    normalizer_B = token_factor_B * sums_B + empty_B
+    return token_factor_B / normalizer_B, empty_B / normalizer_B

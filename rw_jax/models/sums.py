@@ -1,0 +1,74 @@
+"""Sums over walks and states, and look-ups, in orders that keep equal what is equal by symmetry, to the last bit.
+
+Sums over walks run along the last axis, by the same instructions for every position and every state; products with the
+value matrix run over states in their order. A gather, a scatter or a matrix product would not do.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+
+def look_up(table: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
+    """table[tokens], float[L, B], for a table of shape [K] or [K, B], as K - 1 selections instead of a gather."""
+    rows, bit = list(table), 1
+    while len(rows) > 1:  # each bit of a token halves the rows that are left
+        is_odd_LxB = tokens_LxB & bit != 0
+        last = rows[-1:] if len(rows) % 2 else []
+        rows = [jnp.where(is_odd_LxB, odd, even) for even, odd in zip(rows[::2], rows[1::2], strict=False)] + last
+        bit *= 2
+    return jnp.broadcast_to(rows[0], tokens_LxB.shape)
+
+
+def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    """Sum of the weights of each walk's tokens of each state, float[K, B], for weights of shape [L, 1] or [L, B]."""
+    # A CPU keeps the sums in cache and passes over the tokens once; an accelerator fuses each sum and passes K times.
+    return jax.lax.platform_dependent(
+        weights,
+        tokens_LxB,
+        cpu=functools.partial(_sums_position_by_position, num_nodes=num_nodes),
+        default=functools.partial(_sums_state_by_state, num_nodes=num_nodes),
+    )
+
+
+def _sums_position_by_position(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    states_Kx1 = jnp.arange(num_nodes, dtype=tokens_LxB.dtype)[:, None]
+
+    def add(j, sums_KxB):
+        weight, tokens_B = (jax.lax.dynamic_index_in_dim(array, j, keepdims=False) for array in (weights, tokens_LxB))
+        return jnp.where(tokens_B == states_Kx1, sums_KxB + weight, sums_KxB)
+
+    def add_two(i, sums_KxB):  # half as many passes over the sums; with more than three, XLA makes no vectors of them
+        return add(2 * i + 1, add(2 * i, sums_KxB))
+
+    L, B = tokens_LxB.shape
+    sums_KxB = jax.lax.fori_loop(0, L // 2, add_two, jnp.zeros((num_nodes, B), weights.dtype))
+    return add(L - 1, sums_KxB) if L % 2 else sums_KxB
+
+
+def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    return jnp.stack([jnp.sum(jnp.where(tokens_LxB == k, weights, 0), axis=0) for k in range(num_nodes)])
+
+
+@jax.custom_vjp
+def apply_matrix(matrix_HxK: jax.Array, vectors_KxB: jax.Array) -> jax.Array:
+    """The product matrix @ vectors, float[H, B], with sums over columns in their order, in its gradient too.
+
+    A library may compute the last rows and columns of a matrix product by other instructions than the rest.
+    """
+    terms_HxB = (matrix_HxK[:, k, None] * vectors_KxB[k] for k in range(matrix_HxK.shape[1]))
+    return functools.reduce(jnp.add, terms_HxB)
+
+
+def _apply_matrix_forward(matrix_HxK, vectors_KxB):
+    return apply_matrix.fun(matrix_HxK, vectors_KxB), (matrix_HxK, vectors_KxB)
+
+
+def _apply_matrix_backward(residuals, gradient_HxB):
+    matrix_HxK, vectors_KxB = residuals
+    matrix_gradient_HxK = jnp.sum(gradient_HxB[:, None] * vectors_KxB, axis=2)
+    return matrix_gradient_HxK, apply_matrix.fun(matrix_HxK.T, gradient_HxB)
+
+
+apply_matrix.defvjp(_apply_matrix_forward, _apply_matrix_backward)

@@ -1,0 +1,132 @@
+"""Chunks: cells that are trained by one call of a compiled program and stored together, each in a folder of its own.
+
+A chunk holds, of each of its cells, the state at the last recorded step that it has reached, and the record up to
+there: `state` (leaves by name), `record.metrics` and `record.kept`. Its description lists its cells.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from rw_jax.store import checkpoint
+from rw_jax.store.layout import study_digest
+from rw_jax.study.errors import RunError
+from rw_jax.study.grid import Cell, Grid, digest, kept_steps, recorded_steps
+
+
+class Chunk(NamedTuple):
+    """A chunk on disk.
+
+    Attributes:
+      folder: where it is.
+      columns: what its cells are (`Grid.columns`).
+      rows: the row of each cell along the first axis of the arrays.
+      recorded: how many recorded steps they have gone through.
+      study: the digest of their study.
+    """
+
+    folder: Path
+    columns: Mapping[str, Any]
+    rows: np.ndarray
+    recorded: int
+    study: str
+
+    def steps(self) -> tuple[int, ...]:
+        """The labels of `steps` among its cells."""
+        steps = self.columns["steps"]
+        return tuple(sorted(set(steps))) if isinstance(steps, list) else (steps,)
+
+
+class Stored(NamedTuple):
+    """Where the cells of a grid are stored.
+
+    Attributes:
+      chunks: the chunks that hold them.
+      chunk: int[cells], the place among them of that which holds a cell; -1 if none does.
+      row: int[cells], its row there.
+      recorded: int[cells], how many recorded steps it has gone through; 0 if none holds it.
+    """
+
+    chunks: tuple[Chunk, ...]
+    chunk: np.ndarray
+    row: np.ndarray
+    recorded: np.ndarray
+
+
+def save(
+    folder: Path, grid: Grid, cells: Sequence[Cell], rows: Sequence[int], recorded: int, tree: checkpoint.Tree
+) -> Path:
+    """Writes the arrays of these cells into a folder of chunks, atomically and by all processes; gives where.
+
+    Args:
+      folder: `chunks` or `unfinished` of a run directory.
+      grid: the grid of the cells.
+      cells: the cells, of one structure.
+      rows: the row of each along the first axis of the arrays.
+      recorded: how many recorded steps they have gone through.
+      tree: `state`, `record.metrics` and `record.kept`.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    config = cells[0].config
+    description = {
+        "study": study_digest(config),
+        "cells": grid.columns(cells),
+        "rows": list(rows),
+        "recorded": recorded,
+        "recorded_steps": recorded_steps(config),
+        "kept_steps": kept_steps(config),
+    }
+    path = folder / digest([description["cells"], len(cells), recorded])
+    checkpoint.save(path, tree, description)
+    return path
+
+
+def read(path: Path) -> Chunk:
+    """What a chunk says of itself.
+
+    Raises:
+      DamagedError: if its description is not what was saved.
+    """
+    said = checkpoint.load_metadata(path)
+    return Chunk(path, said["cells"], np.array(said["rows"], np.int64), said["recorded"], said["study"])
+
+
+def read_all(folder: Path, damaged: Collection[Path] = ()) -> list[Chunk]:
+    """The chunks in a folder, but for the damaged ones. Raises: as read."""
+    return [read(path) for path in checkpoint.saved(folder) if path not in damaged]
+
+
+def locate(grid: Grid, chunks: Sequence[Chunk]) -> Stored:
+    """Where the cells of a grid are among chunks; where one is there more than once, the furthest."""
+    chunk, row, recorded = (np.full(grid.num_cells, start, np.int64) for start in (-1, 0, 0))
+    for i, each in enumerate(chunks):
+        numbers = grid.locate(each.columns, len(each.rows))
+        further = (numbers >= 0) & (each.recorded > recorded[numbers])
+        found = numbers[further]
+        chunk[found], row[found], recorded[found] = i, each.rows[further], each.recorded
+    return Stored(tuple(chunks), chunk, row, recorded)
+
+
+def check_study(grid: Grid, chunks: Sequence[Chunk]) -> None:
+    """Refuses chunks of another study.
+
+    Raises:
+      RunError: naming the first of them.
+    """
+    for chunk in chunks:
+        if chunk.study != study_digest(grid.config):
+            raise RunError(f"{chunk.folder} is of another study than the config.json beside it.")
+
+
+def load_by_chunk(stored: Stored, cells: np.ndarray, *names: str) -> Iterator[tuple[np.ndarray, Any]]:
+    """For each chunk with some of these cells: those cells, and the part under these names of their arrays, stacked."""
+    held = stored.chunk[cells]
+    for i in np.unique(held[held >= 0]):
+        here = cells[held == i]
+        rows = stored.row[here]
+        yield here, jax.tree.map(lambda stack, rows=rows: stack[rows], checkpoint.load(stored.chunks[i].folder, *names))

@@ -1,0 +1,101 @@
+"""The metrics of a study as one labelled dataset, and the file that keeps it: the door to xarray's files."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from rw_jax.store.layout import study_digest
+from rw_jax.study.errors import RunError
+from rw_jax.study.grid import Grid, digest, recorded_steps
+from rw_jax.training.metrics import METRICS
+
+_ABOUT = {metric.name: metric for metric in METRICS}
+
+
+def grid_digest(grid: Grid) -> str:
+    """The digest of the axes of a grid and their labels."""
+    return digest([[dimension.axes, dimension.labels] for dimension in grid.dimensions])
+
+
+def dataset(grid: Grid, parts: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]]) -> xr.Dataset:
+    """The metrics of finished cells on the dimensions of the grid and "step"; NaN where a cell is missing.
+
+    Beside them there are, on the grid's dimensions alone, `finished`, and `diverged_at`: the first recorded step whose
+    training loss is NaN or infinite; NaN if none is.
+
+    Args:
+      grid: the grid.
+      parts: numbers of cells of one structure, and their metrics by name, each with their axis and that of steps first.
+    """
+    by_steps = {steps: np.array(recorded_steps(grid.config.replace(steps=steps))) for steps in _labels(grid, "steps")}
+    steps = np.array(sorted({step for recorded in by_steps.values() for step in recorded}))
+    values: dict[str, np.ndarray] = {}
+    finished, diverged_at = np.zeros(grid.num_cells, bool), np.full(grid.num_cells, np.nan)
+    for cells, metrics in parts:
+        recorded = by_steps[grid.cell(cells[0]).config.training.steps]
+        at = np.searchsorted(steps, recorded)
+        for name, stack in metrics.items():
+            if name not in values:
+                values[name] = np.full((grid.num_cells, len(steps), *stack.shape[2:]), np.nan)
+            values[name][cells[:, None], at] = stack
+        finished[cells] = True
+        if "train_loss" in metrics:
+            lost = ~np.isfinite(metrics["train_loss"])
+            diverged_at[cells] = np.where(lost.any(axis=1), recorded[lost.argmax(axis=1)], np.nan)
+    dims = tuple(dimension.name for dimension in grid.dimensions)
+    names = [*(name for name in _ABOUT if name in values), *(name for name in values if name not in _ABOUT)]
+    variables = {name: _variable(grid, name, values[name]) for name in names}
+    coordinates: dict[str, Any] = {"step": ("step", steps, {"long_name": "gradient descent steps"})}
+    for dimension in grid.dimensions:
+        for place, axis in enumerate(dimension.axes):
+            coordinates[axis] = (dimension.name, [labels[place] for labels in dimension.labels])
+    diverged = {
+        "long_name": "first recorded step whose training loss is NaN or infinite",
+        "units": "gradient descent steps",
+    }
+    of_cells = {
+        "diverged_at": (dims, diverged_at.reshape(grid.shape), diverged),
+        "finished": (dims, finished.reshape(grid.shape), {"long_name": "whether the run is trained"}),
+    }
+    return xr.Dataset({**variables, **of_cells}, coordinates)
+
+
+def _variable(grid: Grid, name: str, array: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+    metric = _ABOUT.get(name)
+    dims = (*(dimension.name for dimension in grid.dimensions), "step", *(metric.dims if metric else ()))
+    about = {"long_name": metric.about, "units": metric.unit} if metric else {}
+    return dims, array.reshape(*grid.shape, *array.shape[1:]), about
+
+
+def _labels(grid: Grid, axis: str) -> tuple[Any, ...]:
+    return dict(grid.config.grid).get(axis, (grid.config.value(axis),))
+
+
+def write(path: Path, grid: Grid, metrics: xr.Dataset) -> None:
+    """Writes metrics.nc, atomically, with the digests of its study and its axes."""
+    unfinished = path.with_name(path.name + ".tmp")
+    # The checksum of each array is looked at when it is read.
+    encoding = {name: {"fletcher32": True} for name, array in metrics.data_vars.items() if array.ndim}
+    identity = {"study": study_digest(grid.config), "grid": grid_digest(grid)}
+    metrics.assign_attrs(identity).to_netcdf(unfinished, engine="h5netcdf", encoding=encoding)
+    os.replace(unfinished, path)
+
+
+def read(path: Path, grid: Grid) -> xr.Dataset:
+    """The metrics in a file.
+
+    Raises:
+      RunError: if the file is damaged, or of another study or grid.
+    """
+    try:
+        metrics = xr.load_dataset(path, engine="h5netcdf")
+    except Exception as error:  # whatever HDF5 makes of a file that is not as it was
+        raise RunError(f"{path} is damaged; without it the metrics are gathered from the chunks.") from error
+    if metrics.attrs != {"study": study_digest(grid.config), "grid": grid_digest(grid)}:
+        raise RunError(f"{path} is of another study than the config.json beside it; without it the metrics are "
+                       "gathered from the chunks.")  # fmt: skip
+    return metrics.drop_attrs(deep=False)

@@ -1,0 +1,13 @@
+"""What rw_jax says when it cannot do what was asked: one sentence each."""
+
+
+class RwJaxError(Exception):
+    """One sentence that names what was given and what would be right."""
+
+
+class ConfigError(RwJaxError, ValueError):
+    """A configuration that cannot be run, or a run directory that cannot be used."""
+
+
+class RunError(RwJaxError, LookupError):
+    """What was asked of a run is not in it; the sentence lists what there is."""

@@ -1,0 +1,156 @@
+"""Where configs come in: config files, ConfigDicts and the words of a command line; the door to ml_collections."""
+
+import os
+import re
+import runpy
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import ml_collections
+from absl import flags
+from ml_collections import config_flags
+
+from rw_jax.study.config import Config, describe_field, parse
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.fields import shown
+
+
+def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
+    """The frozen form of a ConfigDict.
+
+    Raises:
+      ConfigError: if it is none, or a field is missing, unknown or not right, or its axes do not make a grid.
+    """
+    if not isinstance(config_dict, ml_collections.ConfigDict):
+        raise ConfigError(f"get_config() returned {shown(config_dict)}, but must return a ConfigDict.")
+    try:
+        mapping = config_dict.to_dict()
+    except ml_collections.config_dict.RequiredValueError as error:
+        raise ConfigError(
+            f"A field of the config has no value yet, but every field must be given ({error})."
+        ) from error
+    return parse(mapping)
+
+
+def read_config(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
+    """What get_config() of a config file gives.
+
+    Raises:
+      ConfigError: if there is no such file, or it cannot be used.
+    """
+    path = str(path)
+    if not Path(path).is_file():
+        raise ConfigError(f"--config is {path!r}, which is not a file; give one, such as --config=configs/sweep.py.")
+    try:
+        get_config = runpy.run_path(path).get("get_config")
+        config_dict = get_config() if callable(get_config) else None
+    except (Exception, SystemExit) as error:  # whatever a config file does wrong
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        where = f" in line {lines[-1]}" if lines else ""
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
+        raise ConfigError(f"--config is {path!r}, which cannot be used{where}: {reason}.") from error
+    if not callable(get_config):
+        raise ConfigError(f"--config is {path!r}, which has no get_config(), but must define it.")
+    if not isinstance(config_dict, ml_collections.ConfigDict):
+        given = type(config_dict).__name__
+        raise ConfigError(f"--config is {path!r}, whose get_config() gives {given}, but must give a ConfigDict.")
+    return config_dict
+
+
+class Command(NamedTuple):
+    """What a command line asks for.
+
+    Attributes:
+      config: the study.
+      config_file: the file that --config names.
+      workdir: the folder that --workdir names, runs/NAME if it is not given.
+      switches: the flags without a value that were given.
+    """
+
+    config: Config
+    config_file: Path
+    workdir: Path
+    switches: frozenset[str]
+
+
+def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flags.FlagValues | None = None) -> Command:
+    """The config, the folder and the switches of a command line.
+
+    Args:
+      argv: the command line, the program first.
+      switches: the flags without a value that there are, and what each does.
+      flag_values: where the flags are defined and parsed; it can be used once.
+
+    Raises:
+      ConfigError: if something is wrong.
+    """
+    flag_values = flags.FlagValues() if flag_values is None else flag_values
+    try:
+        argv = [argv[0], *flag_values.read_flags_from_files(argv[1:], force_gnu=False)]
+        path, argv = _take_config_file(argv)
+        config_dict = read_config(path).lock()
+        for word in argv[1:]:  # what is no field is met by ml_collections with a bare AttributeError
+            if override := re.match(r"--?config\.([^=]*)", word):
+                _check_is_field(override[1], config_dict)
+        # ml_collections knows the overrides by their words on the command line, so the flags are defined here.
+        config_flags.DEFINE_config_dict("config", config_dict, flag_values=flag_values, sys_argv=argv)
+        workdir = flags.DEFINE_string("workdir", None, "The run directory.", flag_values=flag_values)
+        given = {
+            name: flags.DEFINE_bool(name, False, about, flag_values=flag_values) for name, about in switches.items()
+        }
+        leftovers = flag_values(argv)[1:]
+        if leftovers:
+            raise ConfigError(
+                f"{leftovers[0]!r} is not a flag; give every flag as --name=value, in quotes if it has spaces."
+            )
+        if workdir.value == "":
+            raise ConfigError(
+                "--workdir is empty, but must name a folder, or be left out for runs/<name of the config>."
+            )
+        config = from_config_dict(config_dict)
+    except flags.Error as error:
+        raise ConfigError(_explain(error, ("config", "config.FIELD", "workdir", *switches))) from error
+    folder = Path(workdir.value or f"runs/{config.name}")
+    return Command(config, Path(path), folder, frozenset(name for name, flag in given.items() if flag.value))
+
+
+def _check_is_field(path: str, config_dict: ml_collections.ConfigDict) -> None:
+    """Refuses what is no field; parameters of pieces are fields, and axes, where the config file has them."""
+    group, _, name = path.rpartition(".")
+    if group == "grid" and name in config_dict.grid:
+        return
+    if group.endswith(".options"):
+        options = config_dict.get(group.split(".")[0], {}).get("options", {})
+        if name not in options:
+            known = ", ".join(options) or "none"
+            raise ConfigError(f"{path} is not in the config file, but must be; its {group} are {known}.")
+    describe_field(path)
+
+
+def _take_config_file(argv: list[str]) -> tuple[str, list[str]]:
+    """The path that --config names, and the command line without it."""
+    first = flags.FlagValues()
+    paths = flags.DEFINE_multi_string("config", [], "The config file.", flag_values=first)
+    first.set_gnu_getopt(True)  # flags after a word that is no flag are looked at, too
+    rest = first(argv, known_only=True)
+    if not paths.value:
+        raise ConfigError("--config is not given, but must name a config file, such as --config=configs/sweep.py.")
+    if len(paths.value) > 1:
+        raise ConfigError(f"--config is given as {' and '.join(paths.value)}, but must be given once.")
+    return paths.value[0], rest
+
+
+def _explain(error: flags.Error, known: Sequence[str]) -> str:
+    """A sentence on what is wrong; those of absl do not say what would be right."""
+    reason = " ".join(str(error).split()).removeprefix("ERROR:: ")
+    if isinstance(error, flags.UnrecognizedFlagError):
+        return f"--{error.flagname} is not a flag; there are {', '.join(f'--{name}' for name in known)}."
+    if missing := re.fullmatch(r"Missing value for flag (--\S+)", reason):
+        return f"{missing[1]} has no value, but must have one, as in {missing[1]}=VALUE."
+    if illegal := re.match(r"flag --config\.([\w.]+)=(.*?): ", reason):
+        return f"{illegal[1]} is {illegal[2]!r}, but must be {describe_field(illegal[1])}."
+    if boolean := re.match(r"flag (--\w+)=(.*?): \('Non-boolean", reason):
+        return f"{boolean[1]} is {boolean[2]!r}, but must be true or false."
+    return reason.rstrip(".") + "."

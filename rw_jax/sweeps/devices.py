@@ -1,0 +1,114 @@
+"""The devices of a sweep, and how runs are dealt to them."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import psutil
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from rw_jax.study.config import ExecutionConfig
+
+
+class Deal(NamedTuple):
+    """How the cells of a chunk are dealt to the devices: in whole batches, as evenly as can be.
+
+    Attributes:
+      num_batches: int32, how many batches each device runs.
+      rows: the row of each cell in the arrays of all devices.
+      cells: int, the cell in each row of this process's devices; -1 in rows of padding.
+    """
+
+    num_batches: np.ndarray
+    rows: list[int]
+    cells: np.ndarray
+
+    @property
+    def own(self) -> np.ndarray:
+        """Which cells of the chunk this process trains, in order."""
+        return self.cells[self.cells >= 0]
+
+
+class Placement(NamedTuple):
+    """Where runs are trained, and how many together.
+
+    Attributes:
+      mesh: the devices, of all processes, on one axis named "run".
+      cells_per_batch: how many cells a device runs at a time.
+      cells_per_chunk: how many cells a full chunk has.
+    """
+
+    mesh: Mesh
+    cells_per_batch: int
+    cells_per_chunk: int
+
+    @property
+    def runs(self) -> NamedSharding:
+        """Arrays whose first axis is that of runs."""
+        return NamedSharding(self.mesh, PartitionSpec("run"))
+
+    @property
+    def everywhere(self) -> NamedSharding:
+        """Arrays that every device has whole."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    @property
+    def rows_of_one_device(self) -> int:
+        """Its share of a full chunk, in whole batches."""
+        return -(-self.cells_per_chunk // (self.mesh.size * self.cells_per_batch)) * self.cells_per_batch
+
+    def deal(self, num_cells: int) -> Deal:
+        """Deals the cells of a chunk; every device has rows for its share of a full one."""
+        devices, capacity, size = self.mesh.size, self.rows_of_one_device, self.cells_per_batch
+        batches = -(-num_cells // size)
+        num_batches = np.array([batches // devices + (d < batches % devices) for d in range(devices)], np.int32)
+        rows = np.concatenate([d * capacity + np.arange(n * size) for d, n in enumerate(num_batches)])
+        rows = rows[:num_cells].tolist()
+        cells = np.full((devices, capacity), -1)
+        np.put(cells, rows, np.arange(num_cells))
+        own = [device.process_index == jax.process_index() for device in self.mesh.devices.flat]
+        return Deal(num_batches, rows, cells[own].ravel())
+
+
+def set_up(execution: ExecutionConfig) -> Placement:
+    """All devices of the process, with as many cells in a batch as they like if the config does not say."""
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+        with contextlib.suppress(RuntimeError):  # in a process that has used JAX the devices stay as they are
+            jax.config.update("jax_num_cpu_devices", _usable_cores())
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(Path("~/.cache/rw_jax").expanduser()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    batch = execution.cells_per_batch or default_cells_per_batch()
+    return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # a job may be given fewer cores than the machine has
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def make_mesh(devices: Sequence[jax.Device]) -> Mesh:
+    """The mesh of these devices, one axis named "run"."""
+    return jax.make_mesh((len(devices),), ("run",), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def default_cells_per_batch() -> int:
+    """How many cells are vmapped: one after another stays in cache on a CPU; a wide batch fills an accelerator."""
+    return 1 if jax.default_backend() == "cpu" else 16
+
+
+def free_memory(mesh: Mesh) -> int:
+    """Bytes that each device of this process can still take, by the one that has least."""
+    stats = [device.memory_stats() for device in mesh.local_devices]
+    if all(stats):
+        return min(stat["bytes_limit"] - stat["bytes_in_use"] for stat in stats)
+    free = psutil.virtual_memory().available  # CPU devices share the memory of the machine
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    with contextlib.suppress(OSError, ValueError):  # a job may be given less than the machine has; "max" is no limit
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return max(free // len(mesh.local_devices), 1)

@@ -1,0 +1,78 @@
+"""One run in memory, with the bits that it has in a sweep: `rw_jax.train`."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from rw_jax.analysis.run import Run
+from rw_jax.analysis.sources import InMemory
+from rw_jax.models import Model
+from rw_jax.store.provenance import describe_environment
+from rw_jax.study.config import AXES, Config, checked
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.fields import Scalar
+from rw_jax.study.flags import from_config_dict
+from rw_jax.sweeps import devices
+from rw_jax.sweeps.program import compile_program, run_chunk
+from rw_jax.tasks import Task
+from rw_jax.training.experiment import Own, make_experiment, make_grid
+from rw_jax.training.losses import Loss
+from rw_jax.training.optimizers import Optimizer
+from rw_jax.training.pieces import pin
+from rw_jax.training.run import Record
+
+
+def train(
+    config: Config | ml_collections.ConfigDict,
+    *,
+    task: Task | str | None = None,
+    model: Model | None = None,
+    loss: Loss | str | None = None,
+    optimizer: Optimizer | Callable[..., Any] | str | None = None,
+    init: Mapping[str, Any] | str | None = None,
+    **labels: Scalar,
+) -> Run:
+    """Trains one run and gives it, in memory. It has the bits of the same run in a sweep.
+
+    Args:
+      config: the setting; its grid is not looked at.
+      task: a Task of your own, or the name of one, as `task.name`.
+      model: a Model of your own.
+      loss: a loss of your own, (output_K, target_K, values) -> scalar, or the name of one, as `training.loss`.
+      optimizer: an Optimizer of your own, or a function (values) -> Optax transformation, which is taken not to be
+        linear; or the name of one, as `training.optimizer`.
+      init: parameters to start from, of the form that is trained or of the full one; or the name of a start, as
+        `model.init`.
+      **labels: other fields, by the names of their axes, such as p=0.7, seed=3.
+
+    Raises:
+      ConfigError: if a field is not right, or the pieces do not go together.
+    """
+    if not isinstance(config, Config):
+        config = from_config_dict(config)
+    given = {"task": task, "loss": loss, "optimizer": optimizer, "init": init}
+    labels |= {axis: name for axis, name in given.items() if isinstance(name, str)}
+    unknown = [axis for axis in labels if axis not in AXES and axis not in config.options]
+    if unknown:
+        raise ConfigError(f"{unknown[0]} is not a field that can be an axis; those are {', '.join(AXES)}.")
+    if isinstance(task, Task):
+        labels = {"num_nodes": task.num_nodes, "walk_length": task.walk_length} | labels
+    config = checked(dataclasses.replace(config, grid=(), zipped=()).replace(**labels))
+    pinned = pin(config, [Path()])
+    pieces: dict[str, Any] = {axis: None if isinstance(piece, str) else piece for axis, piece in given.items()}
+    own = Own(model=model, texts=pinned.texts, **pieces)
+    grid = make_grid(pinned.config, own)
+    experiment = make_experiment(grid.config, own)
+    placement = devices.set_up(config.execution)
+    placement = placement._replace(
+        mesh=devices.make_mesh(jax.local_devices()[:1]), cells_per_chunk=placement.cells_per_batch
+    )
+    progress = run_chunk(compile_program(experiment, placement), [grid.cell(0)])
+    record: Record = jax.tree.map(lambda stack: np.asarray(stack)[:1], progress.record)
+    environment = describe_environment(placement.mesh, placement.cells_per_batch)
+    return Run(InMemory(grid.config, own, np.arange(1), record, environment))

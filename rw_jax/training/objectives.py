@@ -1,0 +1,48 @@
+"""What training descends on: objectives, which give their gradients themselves."""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from rw_jax.models import Model, Params
+from rw_jax.tasks import Values, Walks
+from rw_jax.training.losses import Loss
+from rw_jax.training.metrics import mean
+
+Objective = Callable[[Params, jax.Array, jax.Array], tuple[Mapping[str, jax.Array], Params]]
+"""(params, step, key) -> (measured, gradients): what is measured on the way by name, "train_loss" at least, and the
+gradients. The key is that of the step, for what is random in it; it is consumed."""
+
+
+def as_model_takes(walks: Walks, num_nodes: int) -> Walks:
+    """Walks whose tokens are of the smallest type that holds them.
+
+    The barrier keeps the compiler from carrying masks of every state through the training instead.
+    """
+    small = jnp.int8 if num_nodes <= 128 else jnp.int32
+    return walks._replace(tokens_LxB=jax.lax.optimization_barrier(walks.tokens_LxB.astype(small)))
+
+
+def mean_loss(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int) -> Callable[[Params], jax.Array]:
+    """The mean loss over walks, as a function of the parameters."""
+    targets_KxB = jax.nn.one_hot(walks.targets_B, num_nodes, axis=0)
+
+    def loss_of_params(params):
+        output_KxB = model.apply(params, walks.tokens_LxB).output_KxB
+        loss_B = jax.vmap(lambda output_K, target_K: loss(output_K, target_K, values), (1, 1))(output_KxB, targets_KxB)
+        return mean(loss_B, walks.weights_B)
+
+    return loss_of_params
+
+
+def on_walks(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int) -> Objective:
+    """The full-batch objective: the mean loss over these walks at every step."""
+    loss_and_gradients = jax.value_and_grad(mean_loss(model, loss, walks, values, num_nodes))
+
+    def objective(params, step, key):
+        del step, key
+        train_loss, gradients = loss_and_gradients(params)
+        return {"train_loss": train_loss}, gradients
+
+    return objective

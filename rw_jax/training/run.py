@@ -1,0 +1,217 @@
+"""One run as a pure function: sample the walks, initialise, train, measure.
+
+The pieces of a run and all that changes a shape or a program come in its Experiment and are closed over; what a grid
+sweeps without recompiling comes as arrays by name. Nothing here knows of batches of runs.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+
+from rw_jax.models import Output, Params
+from rw_jax.study.config import ALL
+from rw_jax.tasks import Values, Walks
+from rw_jax.training import metrics
+from rw_jax.training.experiment import Experiment
+from rw_jax.training.metrics import Seen
+from rw_jax.training.objectives import Objective, as_model_takes, on_walks
+from rw_jax.training.optimizers import transformation
+from rw_jax.training.values import RunKeys, run_keys
+
+
+class Schedule(NamedTuple):
+    """When a run is recorded.
+
+    Attributes:
+      gaps: int32[T], steps from each recorded step to the next; 0 after the last.
+      slots: int32[T], where each recorded step goes in the stack of S recorded parameters; S if it is not kept.
+      first: int32, the recorded step, counted from 0, to begin at.
+      last: int32, the recorded step to stop before; T for the whole training.
+    """
+
+    gaps: ArrayLike
+    slots: ArrayLike
+    first: ArrayLike
+    last: ArrayLike
+
+
+class State(NamedTuple):
+    """Where a training is: the number of steps, the parameters, and the state of the optimizer.
+
+    It holds no key: that of a step is derived from the run's and the step.
+    """
+
+    step: jax.Array
+    params: Params
+    opt_state: optax.OptState
+
+
+class Record(NamedTuple):
+    """What a run leaves.
+
+    Attributes:
+      metrics: by name, with a leading axis T, at every recorded step.
+      kept: by name, with a leading axis S, at the steps that keep them: `params`, and `mean_attention`, float[S, N],
+        attention weights averaged over the test walks, of a model that has attention.
+    """
+
+    metrics: dict[str, jax.Array]
+    kept: dict[str, Any]
+
+
+class Progress(NamedTuple):
+    """A training so far.
+
+    Attributes:
+      state: the state at the recorded step that comes next; after the last, the state there.
+      record: metrics and parameters of the recorded steps before it; zero where it has not been.
+    """
+
+    state: State
+    record: Record
+
+
+class Prepared(NamedTuple):
+    """One run, with its walks drawn and its pieces tied together.
+
+    Attributes:
+      objective: what it descends on.
+      see: (params) -> what metrics are measured from.
+      optimizer: the Optax transformation of its parameters.
+      keys: its keys.
+    """
+
+    objective: Objective
+    see: Callable[[Params], Seen]
+    optimizer: optax.GradientTransformation
+    keys: RunKeys
+
+
+def sample_walks(experiment: Experiment, values: Values) -> tuple[Walks, Walks]:
+    """The training walks and the test walks of a run: so many samples, or the population where the config says all."""
+    config, task = experiment.config, experiment.task
+    keys = run_keys(config.study_seed, values["seed"])
+
+    def draw(key: jax.Array, number: Any) -> Walks:
+        if number == ALL and task.population is not None:
+            return task.population(values)
+        return task.sample(key, number, values)
+
+    return draw(keys.train, config.task.walks), draw(keys.test, config.task.test_walks)
+
+
+def prepare(experiment: Experiment, values: Values) -> Prepared:
+    """Draws the walks of a run and ties its pieces together."""
+    task, model = experiment.task, experiment.model
+    train_walks, test_walks = (as_model_takes(walks, task.num_nodes) for walks in sample_walks(experiment, values))
+    law_KxB = None if task.next_state_law is None else task.next_state_law(test_walks.tokens_LxB, values)
+    transition_KxK = None
+    if task.law is not None and model.value_is_output:
+        transition_KxK = task.law(values).transition_KxK
+
+    def see(params: Params) -> Seen:
+        # The barrier has the output and the attention computed once, not once in every metric that uses them.
+        output: Output = jax.lax.optimization_barrier(model.apply(params, test_walks.tokens_LxB))
+        mean_attention_N = metrics.mean_attention(output, test_walks.weights_B)
+        value_HxK = None if model.value is None else model.value(params)
+        return Seen(output, test_walks, task.parent, law_KxB, mean_attention_N, value_HxK, transition_KxK)
+
+    objective = on_walks(model, experiment.loss, train_walks, values, task.num_nodes)
+    optimizer = transformation(experiment.optimizer, model, values)
+    return Prepared(objective, see, optimizer, run_keys(experiment.config.study_seed, values["seed"]))
+
+
+def init(experiment: Experiment, values: Values) -> State:
+    """The state of a run at step 0."""
+    params = experiment.model.init(run_keys(experiment.config.study_seed, values["seed"]).init, values)
+    opt_state = transformation(experiment.optimizer, experiment.model, values).init(params)
+    return State(jnp.zeros((), jnp.int32), params, opt_state)
+
+
+def begin(experiment: Experiment, values: Values, room: Record) -> Progress:
+    """The progress of a run at step 0, with a record like the one that is given, with zeros in it."""
+    return Progress(init(experiment, values), jax.tree.map(jnp.zeros_like, room))
+
+
+def progress_shape(experiment: Experiment, values: Values, num_recorded: int, num_kept: int) -> Progress:
+    """The shapes of the progress of a run that records T = num_recorded steps, S = num_kept of them with parameters."""
+
+    def at_one_step(values: Values) -> tuple[State, dict[str, jax.Array], dict[str, Any]]:
+        run, state = prepare(experiment, values), init(experiment, values)
+        seen = run.see(state.params)
+        measured = metrics.measure(experiment.metrics, seen._replace(objective=train_step(run, state)[1]))
+        every = {metric.name: measured[metric.name] for metric in experiment.metrics if metric.name in measured}
+        return state, every, {"params": state.params, **_kept(seen)}
+
+    state, measured, kept = jax.eval_shape(at_one_step, values)
+
+    def stack(length: int) -> Callable[[jax.ShapeDtypeStruct], jax.ShapeDtypeStruct]:
+        return lambda leaf: jax.ShapeDtypeStruct((length, *leaf.shape), leaf.dtype)
+
+    return Progress(state, Record(jax.tree.map(stack(num_recorded), measured), jax.tree.map(stack(num_kept), kept)))
+
+
+def _kept(seen: Seen) -> dict[str, jax.Array]:
+    return {} if seen.mean_attention_N is None else {"mean_attention": seen.mean_attention_N}
+
+
+def train_step(run: Prepared, state: State) -> tuple[State, Any]:
+    """One step of the optimizer: (the next state, what the objective has measured at the state that was given)."""
+    measured, gradients = run.objective(state.params, state.step, jax.random.fold_in(run.keys.steps, state.step))
+    updates, opt_state = run.optimizer.update(gradients, state.opt_state, state.params)
+    return State(state.step + 1, jax.tree.map(jnp.add, state.params, updates), opt_state), measured
+
+
+def train(experiment: Experiment, values: Values, progress: Progress, schedule: Schedule) -> Progress:
+    """Trains one run from the schedule's first recorded step up to its last, recording before each gap.
+
+    The loops' lengths are arguments of the compiled program, so that neither their number nor their place
+    in a longer training changes the program of a step, nor, with it, the last bit of a result.
+
+    Args:
+      experiment: the pieces of the run, and its structure; `steps` and its grid are not looked at.
+      values: the values of the run.
+      progress: the progress at the first recorded step of the schedule.
+      schedule: T recorded steps, and which of them to go through.
+
+    Returns:
+      The progress at the recorded step `last`; at the last recorded step if that is T.
+    """
+    run = prepare(experiment, values)
+    gaps, slots = jnp.asarray(schedule.gaps), jnp.asarray(schedule.slots)
+
+    def record_and_advance(t, progress):
+        state, record = progress
+        seen = run.see(state.params)
+        measured = metrics.measure(experiment.metrics, seen)
+        kept = jax.tree.map(
+            lambda stack, leaf: stack.at[slots[t]].set(leaf, mode="drop"),
+            record.kept,
+            {"params": state.params, **_kept(seen)},
+        )
+
+        def advance(i, carry):
+            state, recorded = carry
+            state, on_the_way = train_step(run, state)
+            # What the objective measures at the recorded step comes with its gradient, for free.
+            return state, jax.tree.map(lambda new, old: jnp.where(i == 0, new, old), on_the_way, recorded)
+
+        blank = jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(lambda: train_step(run, state)[1])
+        )
+        # After the last recorded step one step is taken for what the objective measures there, and then forgotten.
+        ahead, on_the_way = jax.lax.fori_loop(0, jnp.maximum(gaps[t], 1), advance, (state, blank))
+        state = jax.tree.map(lambda new, old: jnp.where(gaps[t] > 0, new, old), ahead, state)
+        measured |= metrics.measure(_of_the_objective(experiment), seen._replace(objective=on_the_way))
+        measured_T = {name: stack.at[t].set(measured[name]) for name, stack in record.metrics.items()}
+        return Progress(state, Record(measured_T, kept))
+
+    return jax.lax.fori_loop(schedule.first, schedule.last, record_and_advance, progress)
+
+
+def _of_the_objective(experiment: Experiment) -> tuple[metrics.Metric, ...]:
+    return tuple(metric for metric in experiment.metrics if "objective" in metric.needs)
