@@ -33,8 +33,6 @@ import rich.table
 from absl import app, flags
 from absl import logging as absl_logging
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 _JSON = flags.DEFINE_string("json", "runs/benchmark.json", "Where the numbers are written.")
 _SCALING = flags.DEFINE_bool("scaling", False, "Also measure how cost grows with runs, steps, walks and N.")
 _RUNS = flags.DEFINE_integer("runs", 0, "Runs of row (e); 0 for 128 on a CPU and 10,000 on an accelerator.")
@@ -118,7 +116,7 @@ def measure(what: str) -> Any:
         case ["floor"]:
             return measure_floor()
         case ["environment"]:
-            return describe_environment()
+            return environment()
     raise ValueError(f"measure is {what!r}, which is nothing to measure.")
 
 
@@ -127,12 +125,13 @@ def peak_MiB() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def describe_environment() -> dict:
+def environment() -> dict:
     """Versions, devices and commit, as in environment.json, and the version of PyTorch."""
-    from rw_jax.store import environment
-    from rw_jax.sweeps import sweep
+    from rw_jax.store.provenance import describe_environment
+    from rw_jax.sweeps import devices
 
-    described = environment.describe_environment(sweep.set_up_devices(base_config()), sweep.default_cells_per_batch())
+    placement = devices.set_up(base_config().execution)
+    described = describe_environment(placement.mesh, placement.cells_per_batch)
     if importlib.util.find_spec("torch") is not None:
         described["versions"]["torch"] = importlib.metadata.version("torch")
     return described
@@ -140,10 +139,10 @@ def describe_environment() -> dict:
 
 def base_config():
     """The setting of configs/base.py at p = 0.7, recorded at its ends only."""
-    from configs import base
-    from rw_jax.study.config import from_config_dict
+    import rw_jax
+    from rw_jax.study.flags import from_config_dict
 
-    config = base.get_config()
+    config = rw_jax.base_config()
     config.task.p = P
     return from_config_dict(config)
 
@@ -179,26 +178,27 @@ def our_training(row: str) -> Training:
     """The training of row (c), (d) or (e)."""
     import jax
 
-    from rw_jax.analysis.run_dir import cut
-    from rw_jax.study.grid import expand
-    from rw_jax.sweeps import sweep
+    from rw_jax.sweeps import devices
+    from rw_jax.sweeps.program import compile_program, run_chunk
+    from rw_jax.training.experiment import make_experiment, make_grid
 
     config = base_config().replace(form="full" if row == "c" else "reduced")
-    mesh = sweep.set_up_devices(config)
+    placement = devices.set_up(config.execution)
     if row == "d":
-        mesh = sweep.make_mesh(jax.devices()[:1])
-    batch = 1 if row == "d" else sweep.default_cells_per_batch()
+        placement = placement._replace(mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=1)
     many = _RUNS.value or (128 if jax.default_backend() == "cpu" else 10_000)
-    runs = many if row == "e" else mesh.size
+    runs = many if row == "e" else placement.mesh.size
+    placement = placement._replace(cells_per_chunk=runs)
 
     def train(steps: int, every: int) -> Callable[[], Any]:
         record = dataclasses.replace(config.record, every=every, parameters=())
         grid = (("seed", tuple(range(runs))),)
-        (chunk,) = cut(expand(dataclasses.replace(config.replace(steps=steps), grid=grid, record=record)), runs)
-        program = sweep.make_program(chunk.structure.config, mesh, batch)
-        return lambda: sweep.run_chunk(program, chunk, mesh, batch, runs)
+        study = make_grid(dataclasses.replace(config.replace(steps=steps), grid=grid, record=record))
+        program = compile_program(make_experiment(study.structures[0].config), placement)
+        cells = list(study.cells())
+        return lambda: run_chunk(program, cells).record
 
-    return Training(train, runs, mesh.size)
+    return Training(train, runs, placement.mesh.size)
 
 
 def our_losses(row: str) -> list[float]:
@@ -211,10 +211,11 @@ def our_times(row: str) -> dict:
     """Milliseconds of a step and of recording one, per run, and seconds of the first call, which compiles."""
     train, runs, devices = our_training(row)
     short, long = {"c": (2, 22), "d": (20, 420), "e": (20, 120)}[row]
-    train_short, train_long, record_all = (train(*setting) for setting in ((short, short), (long, long), (long, 1)))
     started = time.perf_counter()
+    train_short = train(short, short)
     train_short()
     first_call = time.perf_counter() - started
+    train_long, record_all = train(long, long), train(long, 1)
     train_long()
     record_all()
     return {
@@ -231,11 +232,14 @@ def torch_training(row: str) -> Callable[[int], list[float]]:
     torch = importlib.import_module("torch")  # not a requirement: type checkers need not find it
 
     from rw_jax.models.positions import sine_positions
-    from rw_jax.training import train
+    from rw_jax.training.experiment import make_experiment
+    from rw_jax.training.run import sample_walks
+    from rw_jax.training.values import run_values
 
     config, careful = base_config(), row == "b"
-    walks, _ = train.sample_walks(config, train.run_values(config))
-    tokens, targets = (torch.from_numpy(np.array(x, np.int64)) for x in (walks.tokens, walks.targets))
+    experiment = make_experiment(config)
+    walks, _ = sample_walks(experiment, run_values(config, experiment.task))
+    tokens, targets = (torch.from_numpy(np.array(x, np.int64)) for x in (walks.tokens_LxB.T, walks.targets_B))
     K, M, N = config.task.num_nodes, config.model.position_width, config.task.walk_length
     positions = torch.from_numpy(sine_positions(N, M)).float()
     one_hot = torch.nn.functional.one_hot(tokens, K).float()
@@ -289,19 +293,19 @@ def measure_floor() -> dict:
     """
     import jax
     import jax.numpy as jnp
-    from jax.sharding import NamedSharding, PartitionSpec
 
-    from rw_jax.sweeps import sweep
+    from rw_jax.sweeps import devices
+    from rw_jax.sweeps.program import compiler_options
 
     config = base_config()
-    mesh = sweep.set_up_devices(config)
-    runs = NamedSharding(mesh, PartitionSpec("run"))
+    placement = devices.set_up(config.execution)
+    mesh, runs = placement.mesh, placement.runs
 
     def seconds_per_round(round_of, size: int, rounds: int) -> float:
         x = jax.device_put(jnp.ones(mesh.size * size, jnp.float32), runs)
         loop = jax.jit(
             lambda x, n: jax.lax.fori_loop(0, n, lambda _, x: round_of(x), x),
-            compiler_options=sweep.compiler_options(),
+            compiler_options=compiler_options(),
         )
         loop(x, 1).block_until_ready()
         seconds = difference(lambda: loop(x, 1).block_until_ready(), lambda: loop(x, rounds).block_until_ready())
@@ -332,13 +336,13 @@ def measure_floor() -> dict:
 def measure_sweep(changes: dict) -> dict:
     """Wall seconds and peak memory of a whole sweep of configs/base.py with some fields changed and so many seeds."""
     from rw_jax.analysis import plots
-    from rw_jax.sweeps import sweep
+    from rw_jax.sweeps.sweep import sweep
 
     seeds = changes.pop("runs")
     config = dataclasses.replace(base_config().replace(**changes), grid=(("seed", tuple(range(seeds))),))
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        plots.write_figures(sweep.sweep(config, Path(folder) / "run"), Path(folder) / "figures")
+        plots.write_figures(sweep(config, Path(folder) / "run"), Path(folder) / "figures")
     return {"s": time.perf_counter() - started, "peak_MiB": peak_MiB()}
 
 

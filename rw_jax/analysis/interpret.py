@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.special
 
+from rw_jax.analysis.measures import relative_error
+
 Params = dict[str, np.ndarray]
 
 
@@ -54,33 +56,3 @@ def circulant_error(matrix_KxK: np.ndarray) -> float:
     diagonal_KxK = (i - j) % len(matrix_KxK)
     means_K = np.bincount(diagonal_KxK.ravel(), matrix_KxK.ravel()) / len(matrix_KxK)
     return relative_error(means_K[diagonal_KxK], matrix_KxK)
-
-
-def relative_error(actual: np.ndarray, exact: np.ndarray) -> float:
-    """|actual - exact| / |exact| in the Frobenius norm; NaN if `exact` is zero."""
-    norm = np.linalg.norm(exact)
-    return float(np.linalg.norm(np.asarray(actual, np.float64) - exact) / norm) if norm else np.nan
-
-
-def direction_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """Distance between two arrays, each scaled to unit Frobenius norm; NaN if one is zero."""
-    one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
-    norms = np.linalg.norm(one), np.linalg.norm(other)
-    return float(np.linalg.norm(one / norms[0] - other / norms[1])) if all(norms) else np.nan
-
-
-def multiple_of(value_KxK: np.ndarray, pattern_KxK: np.ndarray) -> tuple[float, float]:
-    """The beta that makes the largest absolute entry of V - beta * pattern smallest, and that entry (Lemma C.7).
-
-    Args:
-      value_KxK: V.
-      pattern_KxK: Pi^T, not negative.
-    """
-    value, pattern = np.asarray(value_KxK, np.float64), np.asarray(pattern_KxK, np.float64)
-    inside = pattern > 0
-    ratios, weights = value[inside] / pattern[inside], pattern[inside]
-    # max_i w_i |r_i - beta| is smallest where the two entries that are hardest to reconcile are equally far.
-    pairs = np.abs(ratios[:, None] - ratios) * (weights[:, None] * weights) / (weights[:, None] + weights)
-    i, j = np.unravel_index(np.argmax(pairs), pairs.shape)
-    beta = (weights[i] * ratios[i] + weights[j] * ratios[j]) / (weights[i] + weights[j])
-    return float(beta), float(max(pairs.max(), np.abs(value[~inside]).max(initial=0)))

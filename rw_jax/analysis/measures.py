@@ -1,4 +1,4 @@
-"""What is read off runs: when they have learned, whether their loss is a number, how often states follow each other."""
+"""What is read off runs and matrices: when runs have learned, distances between directions, multiples of a pattern."""
 
 import numpy as np
 
@@ -28,3 +28,38 @@ def transition_shares(group: Group) -> np.ndarray:
         walks = np.concatenate([tokens, targets[:, None]], axis=1)
         np.add.at(count, (walks[:, :-1], walks[:, 1:]), 1)
     return counts / counts.sum(axis=2, keepdims=True)
+
+
+def relative_error(actual: np.ndarray, exact: np.ndarray) -> float:
+    """|actual - exact| / |exact| in the Frobenius norm; NaN if `exact` is zero."""
+    norm = np.linalg.norm(exact)
+    return float(np.linalg.norm(np.asarray(actual, np.float64) - exact) / norm) if norm else np.nan
+
+
+def direction(matrix: np.ndarray) -> np.ndarray:
+    """The matrix at unit Frobenius norm, float64; NaN if it is zero or not finite."""
+    matrix = np.asarray(matrix, np.float64)
+    with np.errstate(invalid="ignore"):
+        return matrix / np.linalg.norm(matrix)
+
+
+def direction_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Distance between two arrays, each scaled to unit Frobenius norm; NaN if one is zero."""
+    return float(np.linalg.norm(direction(one) - direction(other)))
+
+
+def multiple_of(value_KxK: np.ndarray, pattern_KxK: np.ndarray) -> tuple[float, float]:
+    """The beta that makes the largest absolute entry of V - beta * pattern smallest, and that entry (Lemma C.7).
+
+    Args:
+      value_KxK: V.
+      pattern_KxK: Pi^T, not negative.
+    """
+    value, pattern = np.asarray(value_KxK, np.float64), np.asarray(pattern_KxK, np.float64)
+    inside = pattern > 0
+    ratios, weights = value[inside] / pattern[inside], pattern[inside]
+    # max_i w_i |r_i - beta| is smallest where the two entries that are hardest to reconcile are equally far.
+    pairs = np.abs(ratios[:, None] - ratios) * (weights[:, None] * weights) / (weights[:, None] + weights)
+    i, j = np.unravel_index(np.argmax(pairs), pairs.shape)
+    beta = (weights[i] * ratios[i] + weights[j] * ratios[j]) / (weights[i] + weights[j])
+    return float(beta), float(max(pairs.max(), np.abs(value[~inside]).max(initial=0)))

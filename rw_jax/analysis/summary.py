@@ -1,6 +1,5 @@
 """The table at the end of a sweep: every number over seeds, with its interval."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,10 @@ import rich.console
 import rich.table
 import xarray as xr
 
-from rw_jax.analysis.statistics import Estimate, mean_interval, rate_interval
+from rw_jax.analysis.numbers import label
+from rw_jax.analysis.run import Run
+from rw_jax.analysis.statistics import mean_interval, rate_interval
+from rw_jax.store.layout import write_atomically
 
 COLUMNS = {
     "accuracy": ("accuracy", mean_interval),
@@ -27,40 +29,21 @@ _LARGEST_TABLE = 100
 _LONGEST_LIST = 10
 
 
-def final_metrics(metrics: xr.Dataset) -> xr.Dataset:
-    """The metrics of every cell at its last recorded step; where `steps` is an axis, that differs between cells."""
-    recorded = metrics["optimal_accuracy"].notnull()  # a known number at every recorded step, even if training diverged
-    last = recorded.cumsum("step").argmax("step")
-    return metrics.isel(step=last).drop_vars("step")
-
-
-def cells_without_seed(metrics: xr.Dataset) -> list[dict[str, int]]:
-    """Every combination of places along the dimensions other than seed and step."""
-    names = [str(name) for name in metrics["accuracy"].dims if name not in ("seed", "step")]
-    ranges = [range(metrics.sizes[name]) for name in names]
-    return [dict(zip(names, places, strict=True)) for places in itertools.product(*ranges)]
-
-
-def table(metrics: xr.Dataset) -> pd.DataFrame:
+def table(run: Run) -> pd.DataFrame:
     """One row for each combination of labels other than the seed, at the last step, over the seeds that are finished.
 
-    Args:
-      metrics: the metrics of a run.
-
     Returns:
-      A column for each axis; `seeds`; `diverged`, how many of them did; and for each metric M of COLUMNS its estimate M
-      and 95% interval M_low, M_high.
+      A column for each axis; `seeds`; `diverged`, how many of them did; and for each metric M of COLUMNS that the run
+      has its estimate M and 95% interval M_low, M_high.
     """
-    final, rows = final_metrics(metrics), []
-    for places in cells_without_seed(metrics):
-        cells = final.isel(places)
-        finished = cells["optimal_accuracy"].notnull().values.ravel()
-        row = {str(name): label.item() for name, label in cells.coords.items() if label.ndim == 0}
-        row |= {"seeds": int(finished.sum()), "diverged": int(cells["diverged_at"].notnull().sum())}
+    rows = []
+    for group in run.groups(over="seed"):
+        diverged = [run.metrics["diverged_at"].values[cell.index] for cell in group.cells]
+        row = {**group.labels, "seeds": len(group.cells), "diverged": int(np.isfinite(diverged).sum())}
         for name, (_, estimate) in COLUMNS.items():
-            values = cells[name].values.ravel()[finished]
-            result = estimate(values) if values.size else Estimate(np.nan, np.nan, np.nan, 0)
-            row |= {name: result.mean, f"{name}_low": result.low, f"{name}_high": result.high}
+            if name in run.metrics:
+                result = estimate(group.metric(name)[:, -1])
+                row |= {name: result.mean, f"{name}_low": result.low, f"{name}_high": result.high}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -84,11 +67,11 @@ def show(rows: pd.DataFrame) -> None:
     shown = rich.table.Table(title="After the last step: mean over seeds [95% interval]", title_justify="left")
     for name in axes:
         shown.add_column(name, justify="right")
-    for heading, _ in COLUMNS.values():
-        shown.add_column(heading, justify="right")
+    measured = [name for name in COLUMNS if name in rows]
+    for name in measured:
+        shown.add_column(COLUMNS[name][0], justify="right")
     for _, row in rows.head(_LARGEST_TABLE).iterrows():
-        shown.add_row(*(str(row[name]) if isinstance(row[name], str) else f"{row[name]:g}" for name in axes),
-                      *(_cell(row, name) for name in COLUMNS))  # fmt: skip
+        shown.add_row(*(label(row[name]) for name in axes), *(_cell(row, name) for name in measured))
     # Where the output is no terminal, the table is as wide as its rows are.
     console = rich.console.Console(width=None if rich.console.Console().is_terminal else 1000)
     console.print(shown)
@@ -98,12 +81,11 @@ def show(rows: pd.DataFrame) -> None:
 
 def write(rows: pd.DataFrame, path: Path) -> None:
     """Writes the table as CSV, atomically."""
-    unfinished = path.with_name(path.name + ".tmp")
-    rows.to_csv(unfinished, index=False)
-    unfinished.replace(path)
+    write_atomically(path, str(rows.to_csv(index=False)))
 
 
 def _cell(row: pd.Series, name: str) -> str:
+    """A number to three decimals, which stand below one another, with its interval."""
     estimate, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if name == "optimal_accuracy" or np.isnan(low):
         return f"{estimate:.3f}"

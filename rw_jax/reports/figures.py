@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.plots import drawing
 from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, STYLE, legend_below
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import median_interval
@@ -176,13 +175,3 @@ def median_line(axes: Axes, x: np.ndarray, table: pd.DataFrame, style: dict[str,
     middle, low, high = (table[name].where(np.isfinite(table["high"])) for name in ("median", "low", "high"))
     axes.plot(x, middle, **style)
     axes.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)
-
-
-def set_title(figure: Figure, groups: Sequence[Group], ending: str = "mean and 95% interval over {seeds}") -> None:
-    """The setting, as far as the runs drawn agree in it, and how many seeds there are."""
-    drawing.set_title(figure, groups[0].run, {i: list(group.cells) for i, group in enumerate(groups)}, ending)
-
-
-def unit_value_matrices(group: Group, step: int) -> pd.DataFrame:
-    """Estimates over seeds of each entry of V at unit norm, by next and now; all that failed to learn are included."""
-    return drawing.unit_value_matrices(group.run, group.cells, step)

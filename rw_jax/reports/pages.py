@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from rw_jax.analysis import plots
+from rw_jax.analysis.numbers import text, with_interval
 from rw_jax.analysis.run import Run
 from rw_jax.reports.claim import Claim, Judged, Report
 from rw_jax.reports.study import Study
@@ -122,21 +123,15 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _shown(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows as a page shows them: words only, the interval in brackets behind the number."""
-    shown = rows[list(claim.labels)].map(_number)
+    shown = rows[list(claim.labels)].map(text)
     shown["estimate [95% interval]"] = [
-        _number(estimate) + ("" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]")
+        with_interval(estimate, low, high, digits=4)
         for estimate, low, high in zip(rows["estimate"], rows["low"], rows["high"], strict=True)
     ]
     others = [name for name in rows if name not in (*claim.labels, "estimate", "low", "high", "seeds", "agrees")]
-    shown[["seeds", *others]] = rows[["seeds", *others]].map(_number)
+    shown[["seeds", *others]] = rows[["seeds", *others]].map(text)
     shown["agrees"] = [{True: "yes", False: "no", None: "undecided"}[value] for value in rows["agrees"]]
     return shown.rename(columns=lambda name: name.replace("_", " "))
-
-
-def _number(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _range(claim: Claim) -> str:
@@ -189,7 +184,7 @@ def _markdown(report: Report, judged: Sequence[Judged], studies: pd.DataFrame, p
             parts.append(f"![{j.claim.reference}](figures/{pictures[j.claim.name].name})")
         parts.append(_markdown_table(_shown(j.claim, j.evidence.rows).head(_LARGEST_TABLE)))
         parts.append(_rest(j.claim, j.evidence.rows))
-    parts += ["## What was run", _markdown_table(studies.map(_number))]
+    parts += ["## What was run", _markdown_table(studies.map(text))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -222,7 +217,7 @@ def _html(report: Report, judged: Sequence[Judged], studies: pd.DataFrame, pictu
         introduction=_escape(report.introduction),
         summary=summary,
         sections="\n".join(sections),
-        studies=_html_table(studies.map(_number)),
+        studies=_html_table(studies.map(text)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from rw_jax.analysis.numbers import with_interval
 from rw_jax.analysis.plots import drawing
 from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import mean_interval, median_interval, rate_interval
@@ -59,7 +60,7 @@ def row(figure: PaperFigure, run: Run, judged: Judged) -> dict[str, str | float]
     return {
         "figure": figure.name,
         "claim": judged.claim.statement,
-        "setting": ", ".join(drawing.setting(run, [group.config for group in run.groups()])),
+        "setting": ", ".join(drawing.setting(run.groups())),
         "estimate": "median" if infinite else "mean",
         "measured": estimate[0],
         "low": estimate.low,
@@ -114,8 +115,8 @@ def table(rows: pd.DataFrame) -> str:
     lines = ["| figure | claim | measured | share of seeds | verdict |", "|---|---|---|---|---|"]
     for _, row in rows.iterrows():
         median = "median " if row["estimate"] == "median" else ""
-        measured = f"{median}{bracketed(row['measured'], row['low'], row['high'])}"
-        share = f"{bracketed(row['share'], row['share_low'], row['share_high'])} of {row['seeds']}"
+        measured = f"{median}{with_interval(row['measured'], row['low'], row['high'])}"
+        share = f"{with_interval(row['share'], row['share_low'], row['share_high'])} of {row['seeds']}"
         cells = (row["figure"], row["claim"].replace("|", r"\|"), measured, share, verdict_text(row))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -126,8 +127,3 @@ def verdict_text(row: pd.Series) -> str:
     places = {"below": row["below"], "above": row["above"], "without a number": row["undefined"]}
     others = ", ".join(f"{count} {place}" for place, count in places.items() if count)
     return f"**{row['verdict']}**" + (f": {others}" if others else "")
-
-
-def bracketed(number: float, low: float, high: float) -> str:
-    """A number with its interval, to three digits."""
-    return f"{number:.3g} [{low:.3g}, {high:.3g}]"

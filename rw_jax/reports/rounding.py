@@ -16,10 +16,11 @@ from rw_jax.analysis.plots.drawing import (
     Picture,
     band,
     estimate_columns,
+    set_title,
 )
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import mean_interval
-from rw_jax.reports.figures import one, set_title
+from rw_jax.reports.figures import one
 
 _SMALLEST_SPREAD = 1e-17
 """Where a spread of 0 is drawn; below the smallest difference of two float64 weights of tokens, some 1e-18 to 1e-16."""

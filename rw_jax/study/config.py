@@ -27,9 +27,7 @@ Options = tuple[tuple[str, Any], ...]
 class TaskConfig:
     """What is to be learned (section 2). Sizes are None only until `training.experiment.filled` has filled them in."""
 
-    name: str = field(
-        "task", fields.choice_or_piece("circle", "majority", "preference"), role=STRUCTURE, axis="task", symbol="task"
-    )
+    name: str = field("task", fields.choice_or_piece("circle", "majority", "preference"), role=STRUCTURE, axis="task")
     num_nodes: int = field(
         "nodes of the circle, or words of the vocabulary; None: what the task has",
         fields.optional(fields.integer(2)),
@@ -42,9 +40,7 @@ class TaskConfig:
         role=STRUCTURE,
         symbol="N",
     )
-    p: float = field(
-        "probability of a clockwise step, or of the word apple", fields.number(0, 1), role=VALUE, symbol="p"
-    )
+    p: float = field("probability of a clockwise step, or of the word apple", fields.number(0, 1), role=VALUE)
     walks: int | str = field(
         "training walks: so many samples, or all", fields.integer_or(1, ALL), role=STRUCTURE, symbol="walks"
     )
@@ -56,7 +52,7 @@ class TaskConfig:
 class ModelConfig:
     """The transformer (eq. 2.1) and where it starts."""
 
-    form: str = field("form of the model", fields.choice_or_piece("reduced", "full"), role=STRUCTURE, symbol="form")
+    form: str = field("form of the model", fields.choice_or_piece("reduced", "full"), role=STRUCTURE)
     position_width: int = field("width of a positional embedding", fields.integer(3), role=STRUCTURE, symbol="M")
     unit_length: str = field(
         "what is scaled to unit length inside the softmax", fields.choice("none", "keys", "both"), role=STRUCTURE
@@ -76,7 +72,6 @@ class TrainingConfig:
         "loss of one walk",
         fields.choice_or_piece("log", "cross_entropy", "squared_error", "hinge"),
         role=STRUCTURE,
-        symbol="loss",
     )
     epsilon: float = field("epsilon of the log-loss", fields.number(1e-30, 1e30), role=VALUE, symbol="ε")
     optimizer: str = field("optimizer", fields.choice_or_piece("gd"), role=STRUCTURE, neutral="gd")
@@ -189,10 +184,13 @@ VALUE_AXES = tuple(axis for axis, path in AXES.items() if DECLARATIONS[path].rol
 """The axes that share one compiled program."""
 
 
+SYMBOLS = {declared.axis: declared.symbol for declared in DECLARATIONS.values() if declared.symbol is not None}
+"""What titles and tables call a field; those with a symbol are told in every title."""
+
+
 def symbol(axis: str) -> str:
     """What titles and tables call the field of an axis: its symbol, or its own name."""
-    declared = DECLARATIONS.get(AXES.get(axis, ""))
-    return (declared.symbol if declared else None) or axis
+    return SYMBOLS.get(axis, axis)
 
 
 def key_values(config: Config) -> dict[str, Any]:

@@ -146,7 +146,7 @@ class Declaration(NamedTuple):
       right: what is right for it.
       role: STRUCTURE, VALUE or FIXED.
       axis: its name as an axis of a grid, and among the labels of a run; None if it cannot be one.
-      symbol: what titles and tables call it; its name if it has no symbol of its own.
+      symbol: what titles and tables call it; None for its own name.
       neutral: the value that says nothing. A run's key holds only the fields that are not at theirs, so that a field
         added with a neutral value leaves the keys of all earlier runs as they are.
     """

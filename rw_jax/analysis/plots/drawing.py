@@ -14,10 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from rw_jax.analysis.run import Run, RunError, same_label
+from rw_jax.analysis.measures import direction
+from rw_jax.analysis.numbers import label
+from rw_jax.analysis.run import Group, Run, same_label
 from rw_jax.analysis.statistics import mean_interval
-from rw_jax.study.config import AXES, Config, Scalar
-from rw_jax.study.grid import Cell
+from rw_jax.study.config import SYMBOLS, symbol
+from rw_jax.study.fields import Scalar
 
 Picture = tuple[Figure, pd.DataFrame]
 """A figure with the numbers it shows."""
@@ -43,17 +45,6 @@ STYLE: Any = {
     "image.cmap": "viridis",
 }
 OPTIMUM: Any = {"color": "black", "linestyle": "--", "linewidth": 0.8, "zorder": 3}
-SYMBOLS = {
-    "num_nodes": "K = {}",
-    "walk_length": "N = {}",
-    "position_width": "M = {}",
-    "walks": "{} training walks",
-    "learning_rate": "η = {}",
-    "epsilon": "ε = {}",
-    "init": "{} start",
-    "steps": "{} steps",
-}
-"""Axis: how a title tells its value. Other fields are in a title only if they are axes of the grid."""
 ZOOM = 8
 """How many of the last slots a zoom into the attention shows."""
 
@@ -68,50 +59,49 @@ def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> None:
     numbers.to_csv(f"{stem}.csv", index=False)
 
 
-def runs_by_p(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
-    """The finished cells that have the labels, by p in increasing order; those of one p differ in their seed alone.
+def drawn(run: Run, **labels: Scalar) -> list[Group]:
+    """The groups over seeds that have the labels, thinned where a figure cannot show them all.
 
-    Raises:
-      RunError: if no finished run has the labels, or if runs of one p differ in more than the seed.
+    Of many along p alone, those of the config's `figures.p` are drawn; of many others, four that are evenly spaced.
     """
-    unknown = [axis for axis in labels if axis not in AXES]
-    if unknown:
-        raise RunError(f"{unknown[0]} is no axis of a grid; those are {', '.join(AXES)}.")
-    finished = run.metrics["optimal_accuracy"].notnull().any("step").values
-    by_p: dict[float, list[Cell]] = {}
-    for cell in run.grid.cells:
-        if finished[cell.index] and all(same_label(cell.config.value(axis), label) for axis, label in labels.items()):
-            by_p.setdefault(cell.config.task.p, []).append(cell)
-    if not by_p:
-        asked = ", ".join(f"{axis} = {label!r}" for axis, label in labels.items())
-        grid = "; ".join(f"{axis} = {', '.join(map(str, there))}" for axis, there in run.config.grid)
-        raise RunError(f"No finished run has {asked}; the grid has {grid or 'no axes'}.")
-    for cells in by_p.values():
-        for axis, label in cells[0].labels.items():
-            if axis != "seed" and any(cell.labels[axis] != label for cell in cells):
-                raise RunError(f"{axis} is not given, but the runs to draw at one p differ in it.")
-    return dict(sorted(by_p.items()))
+    groups = run.groups(over="seed", **labels)
+    if differing(groups) == ["p"]:
+        chosen = [group for group in groups if any(same_label(group.labels["p"], p) for p in run.config.figures.p)]
+        if chosen:
+            return chosen
+    if len(groups) <= _MOST_LINES:
+        return groups
+    return [groups[i] for i in sorted({round(i) for i in np.linspace(0, len(groups) - 1, 4)})]
 
 
-def drawn_runs(run: Run, labels: dict[str, Scalar]) -> dict[float, list[Cell]]:
-    """As runs_by_p, but only for p of the config's `figures.p`, or, if none of those is there, for four at most."""
-    by_p = runs_by_p(run, labels)
-    chosen = [p for p in by_p if any(same_label(p, wanted) for wanted in run.config.figures.p)]
-    if not chosen:
-        chosen = [list(by_p)[i] for i in sorted({round(i) for i in np.linspace(0, len(by_p) - 1, 4)})]
-    return {p: by_p[p] for p in chosen}
+_MOST_LINES = 7
+
+
+def differing(groups: Sequence[Group]) -> list[str]:
+    """The axes in whose labels groups differ; one that is paired with an earlier one is left out."""
+    axes = [axis for axis in groups[0].labels if len({group.labels[axis] for group in groups}) > 1]
+    for dimension in groups[0].run.grid.dimensions:
+        paired = [axis for axis in dimension.axes if axis in axes]
+        telling = next((axis for axis in paired if len({group.labels[axis] for group in groups}) == len(groups)), None)
+        if telling is not None:
+            axes = [axis for axis in axes if axis not in paired or axis == telling]
+    return axes
+
+
+def names_of(groups: Sequence[Group]) -> list[str]:
+    """What tells each group from the others, such as "p = 0.5"; nothing if there is one alone."""
+    axes = differing(groups)
+    return [", ".join(f"{symbol(axis)} = {label(group.labels[axis])}" for axis in axes) for group in groups]
+
+
+def told(group: Group, axes: Sequence[str]) -> dict[str, Scalar]:
+    """The labels of a group on some axes, for the columns of a table."""
+    return {axis: group.labels[axis] for axis in axes}
 
 
 def estimate_columns(samples: np.ndarray) -> pd.DataFrame:
     """Mean, interval (low, high) and number of seeds of each column of float[seeds, columns]."""
     return pd.DataFrame([mean_interval(column) for column in samples.T])
-
-
-def direction(matrix: np.ndarray) -> np.ndarray:
-    """The matrix at unit norm, float64; NaN if it is zero or not finite."""
-    matrix = matrix.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        return matrix / np.linalg.norm(matrix)
 
 
 def band(axes: Axes, x: Sequence[int] | np.ndarray, estimates: pd.DataFrame, **line: Any) -> None:
@@ -128,11 +118,11 @@ def bars(axes: Axes, x: np.ndarray, estimates: pd.DataFrame, **points: Any) -> N
     axes.plot(x, estimates["mean"], **points)
 
 
-def unit_value_matrices(run: Run, cells: Sequence[Cell], step: int) -> pd.DataFrame:
+def unit_value_matrices(group: Group, step: int) -> pd.DataFrame:
     """Estimates over seeds of each entry of V at unit norm, by next and now; all that failed to learn are included."""
-    units = np.stack([direction(run.value_matrix(step=step, **cell.labels)) for cell in cells])
+    units = np.stack([direction(group.run.value_matrix(step=step, **cell.labels)) for cell in group.cells])
     following, now = np.indices(units.shape[1:]).reshape(2, -1)
-    return estimate_columns(units.reshape(len(cells), -1)).assign(next=following, now=now)
+    return estimate_columns(units.reshape(len(units), -1)).assign(next=following, now=now)
 
 
 def as_matrix(entries: pd.DataFrame, column: str) -> np.ndarray:
@@ -181,38 +171,28 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 7) -> None:
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), columns))
 
 
-def setting(run: Run, configs: Sequence[Config]) -> list[str]:
-    """The fields in which configs of a run agree, but for p and seed, as a title tells them."""
-    fields = dict.fromkeys([*SYMBOLS, *(axis for axis, _ in run.config.grid if axis not in ("p", "seed"))])
-    model = configs[0].model
+def setting(groups: Sequence[Group]) -> list[str]:
+    """The fields in which groups agree, as a title tells them: those that have a symbol, and the axes of the grid."""
+    config = groups[0].config
+    axes: dict[str, None] = dict.fromkeys([*SYMBOLS, *groups[0].labels])
     for axis, matters in (
-        ("init_scale", model.init == "gaussian"),
-        ("unit_length", model.unit_length != "none"),
-        ("feed_forward_width", model.feed_forward_width > 0),
+        ("init_scale", config.model.init != "zero"),
+        ("unit_length", config.model.unit_length != "none"),
+        ("feed_forward_width", config.model.feed_forward_width > 0),
     ):
         if matters:
-            fields[axis] = None
-    common = {axis: configs[0].value(axis) for axis in fields if len({config.value(axis) for config in configs}) == 1}
-    return [SYMBOLS.get(axis, f"{axis} = {{}}").format(label_text(value)) for axis, value in common.items()]
+            axes[axis] = None
+    configs = [group.config for group in groups]
+    common = {axis: config.value(axis) for axis in axes if len({each.value(axis) for each in configs}) == 1}
+    return [f"{symbol(axis)} = {label(value)}" for axis, value in common.items() if axis != "seed"]
 
 
-def set_title(
-    figure: Figure,
-    run: Run,
-    by_p: dict[float, list[Cell]],
-    ending: str = "mean and 95% interval over {seeds}",
-) -> None:
-    """The setting, as far as the runs drawn agree in it, and how many seeds there are."""
-    words = setting(run, [cells[0].config for cells in by_p.values()])
-    setting_text = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
-    counts = sorted({len(cells) for cells in by_p.values()})
+def set_title(figure: Figure, groups: Sequence[Group], ending: str = "mean and 95% interval over {seeds}") -> None:
+    """The setting, as far as the groups drawn agree in it, and how many seeds there are."""
+    setting_text = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in setting(groups))
+    counts = sorted({len(group.cells) for group in groups})
     seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     ending = "one seed" if counts == [1] else ending.format(seeds=f"{seeds} seeds")
     figure.suptitle(
         "\n".join([*textwrap.wrap(setting_text, int(15 * figure.get_figwidth()), break_on_hyphens=False), ending])
     )
-
-
-def label_text(label: Scalar) -> str:
-    """A label as figures show it."""
-    return f"{label:.12g}" if isinstance(label, float) else str(label)

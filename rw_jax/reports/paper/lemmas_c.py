@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rw_jax.analysis import interpret
+from rw_jax.analysis import interpret, measures
 from rw_jax.analysis.run import Group, Run
 from rw_jax.reports import figures
 from rw_jax.reports.claim import Claim, Evidence, Within
@@ -48,7 +48,7 @@ def largest_score(group: Group, step: int) -> float:
 def closed_form_errors(group: Group) -> np.ndarray:
     """Relative distance of V(1) of each run from Lemma C.1's, float[runs]."""
     exact_KxK = first_value(group)
-    return np.array([interpret.relative_error(value_KxK, exact_KxK) for value_KxK in value_matrices(group, 1)])
+    return np.array([measures.relative_error(value_KxK, exact_KxK) for value_KxK in value_matrices(group, 1)])
 
 
 def first_value(group: Group) -> np.ndarray:
@@ -116,7 +116,7 @@ def decay_after_step_two(run: Run) -> Evidence:
 def growth_of_value(courses: list[Course]) -> Evidence:
     """Growth of beta, the multiple of Pi^T in V."""
     return exponents(
-        courses, "β", lambda value_KxK, transition_KxK: interpret.multiple_of(value_KxK, transition_KxK.T)[0]
+        courses, "β", lambda value_KxK, transition_KxK: measures.multiple_of(value_KxK, transition_KxK.T)[0]
     )
 
 
@@ -125,7 +125,7 @@ def residual_of_value(courses: list[Course]) -> Evidence:
     return exponents(
         courses,
         "largest entry of V − β Π^T",
-        lambda value_KxK, transition_KxK: interpret.multiple_of(value_KxK, transition_KxK.T)[1],
+        lambda value_KxK, transition_KxK: measures.multiple_of(value_KxK, transition_KxK.T)[1],
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rw_jax.analysis import interpret
+from rw_jax.analysis import measures
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, bootstrap_interval, rate_interval, slopes
 from rw_jax.reports import figures
@@ -124,7 +124,7 @@ def output_to_transition(courses: list[Course]) -> Evidence:
     def distance(value_KxK, transition_KxK):
         # With attention on the parent f is the column of V that belongs to it, and parents are uniform.
         columns = zip(value_KxK.T, transition_KxK, strict=True)
-        return np.mean([interpret.direction_distance(column, row) for column, row in columns])
+        return np.mean([measures.direction_distance(column, row) for column, row in columns])
 
     return exponents(
         courses, "distance of f/|f| from f_OPT/|f_OPT|", distance, of_the_square_root=closed_forms.square_root_distance
@@ -136,7 +136,7 @@ def value_to_transition(courses: list[Course]) -> Evidence:
     return exponents(
         courses,
         "distance of V/|V| from Π^T/|Π^T|",
-        lambda value_KxK, transition_KxK: interpret.direction_distance(value_KxK, transition_KxK.T),
+        lambda value_KxK, transition_KxK: measures.direction_distance(value_KxK, transition_KxK.T),
         of_the_square_root=closed_forms.square_root_distance,
     )
 
@@ -146,7 +146,7 @@ def value_to_square_root(courses: list[Course]) -> Evidence:
     return exponents(
         courses,
         "distance of V/|V| from √Π^T/|√Π^T|",
-        lambda value_KxK, transition_KxK: interpret.direction_distance(value_KxK, np.sqrt(transition_KxK.T)),
+        lambda value_KxK, transition_KxK: measures.direction_distance(value_KxK, np.sqrt(transition_KxK.T)),
     )
 
 
@@ -156,7 +156,7 @@ def recursion_against_training(courses: list[Course]) -> Evidence:
     for course in courses:
         shared = np.isin(course.recursion_steps, course.trained_steps)
         errors = [
-            interpret.relative_error(recursion, course.trained[list(course.trained_steps).index(step)])
+            measures.relative_error(recursion, course.trained[list(course.trained_steps).index(step)])
             for step, recursion in zip(course.recursion_steps[shared], course.recursion[shared], strict=True)
         ]
         first = int(course.recursion_steps[0])
@@ -183,7 +183,7 @@ def value_of_samples(run: Run) -> Evidence:
         distances = {
             name: np.array(
                 [
-                    [interpret.direction_distance(value, limit) for value in of_run]
+                    [measures.direction_distance(value, limit) for value in of_run]
                     for of_run, limit in zip(values, limit_of_runs, strict=True)
                 ]
             )

@@ -8,11 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.measures import transition_shares
-from rw_jax.analysis.plots.drawing import STYLE, Picture, estimate_columns, label_text, show_matrix
+from rw_jax.analysis.numbers import label
+from rw_jax.analysis.plots.drawing import STYLE, Picture, estimate_columns, set_title, show_matrix
 from rw_jax.analysis.run import Run
 from rw_jax.reports.claim import Claim, of_seeds
 from rw_jax.reports.evidence import transition_matrix
-from rw_jax.reports.figures import by_p, one, set_title
+from rw_jax.reports.figures import by_p, one
 from rw_jax.study.config import Config
 
 
@@ -28,7 +29,7 @@ def transition_matrices(run: Run) -> Picture:
         for matrix, panel in zip((exact, counted["mean"].to_numpy().reshape(exact.shape)), column, strict=True):
             image = show_matrix(panel, matrix, vmin=0, vmax=1)
             panel.label_outer()
-        column[0].set_title(f"p = {label_text(p)}")
+        column[0].set_title(f"p = {label(p)}")
         column[-1].set_xlabel("next state")
         now, following = np.indices(exact.shape).reshape(2, -1)
         numbers.append(counted.assign(p=p, now=now, next=following, transition=exact.ravel()))

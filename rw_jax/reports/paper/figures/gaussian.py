@@ -11,7 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.measures import LEARNED, loss_is_undefined, steps_to_learn
+from rw_jax.analysis.measures import LEARNED, direction, loss_is_undefined, steps_to_learn
+from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     OPTIMUM,
@@ -19,17 +20,17 @@ from rw_jax.analysis.plots.drawing import (
     Picture,
     as_matrix,
     band,
-    direction,
     estimate_columns,
-    label_text,
     legend_below,
     line_styles,
+    set_title,
     show_matrix,
+    unit_value_matrices,
 )
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import median_interval, rate_interval
 from rw_jax.reports.claim import Claim, all_of, of_seeds
-from rw_jax.reports.figures import STEPS, by_p, median_line, medians, one, set_title, unit_value_matrices
+from rw_jax.reports.figures import STEPS, by_p, median_line, medians, one
 from rw_jax.reports.paper.figures.walks import ALL_ONES, at
 from rw_jax.study.config import Config
 from rw_jax.study.fields import Scalar
@@ -55,7 +56,7 @@ def gaussian_start(run: Run) -> Picture:
             "kl_divergence": medians(group.metric("kl_divergence")),
             "share that has learned": pd.DataFrame([rate_interval(when <= step) for step in steps]),
         }
-        band(accuracy_axes, steps, tables["accuracy"], **style, label=f"p = {label_text(p)}")
+        band(accuracy_axes, steps, tables["accuracy"], **style, label=f"p = {label(p)}")
         accuracy_axes.plot(steps, tables["optimal_accuracy"]["mean"], **OPTIMUM)
         median_line(kl_axes, steps, tables["kl_divergence"], style)
         band(share_axes, steps, tables["share that has learned"], **style)
@@ -90,7 +91,7 @@ def value_snapshots(run: Run, p: float) -> Picture:
     for panel, name in zip(panels[:, 0], (f"seed {first_labels['seed']}", "mean"), strict=True):
         panel.set_ylabel(f"$V$, {name}\nnext state")
     figure.colorbar(image, ax=panels, shrink=0.7, label="entry of V at unit norm")
-    set_title(figure, [group], f"p = {label_text(p)}, V at unit norm, mean over {{seeds}}")
+    set_title(figure, [group], f"p = {label(p)}, V at unit norm, mean over {{seeds}}")
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -116,7 +117,7 @@ def token_snapshots(run: Run, p: float) -> Picture:
     panels[0, 0].set_ylabel(f"entry of X S, one walk\nof seed {group.cells[0].labels['seed']}")
     panels[1, 0].set_ylabel("variance over walks")
     legend_below(figure, panels[0, 0])
-    set_title(figure, [group], f"p = {label_text(p)}; variance: mean and 95% interval over {{seeds}}")
+    set_title(figure, [group], f"p = {label(p)}; variance: mean and 95% interval over {{seeds}}")
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -149,9 +150,9 @@ def readings(run: Run) -> Picture:
                 numbers.append({**labels, "p": p, **median._asdict(), **shares, "undefined_loss": int(undefined.sum())})
                 drawn.append(group)
         panel.axhline(last, color="grey", linewidth=0.6)
-        panel.set_xticks(range(len(rates)), [label_text(rate) for rate in rates])
+        panel.set_xticks(range(len(rates)), [label(rate) for rate in rates])
         panel.set(ylim=(-0.03 * last, 1.38 * last), yticks=np.linspace(0, last, 5))
-        panel.set_title(f"unit length: {unit_length}; start {label_text(scale)}")
+        panel.set_title(f"unit length: {unit_length}; start {label(scale)}")
     for panel in panels[-1]:
         panel.set_xlabel("learning rate η, mean loss")
     for panel in panels[:, 0]:

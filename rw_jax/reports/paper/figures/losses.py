@@ -7,19 +7,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     OPTIMUM,
     STYLE,
     Picture,
     band,
     estimate_columns,
-    label_text,
     legend_below,
     line_styles,
+    set_title,
 )
 from rw_jax.analysis.run import Group, Run
 from rw_jax.reports.claim import Claim, of_seeds
-from rw_jax.reports.figures import STEPS, one, set_title
+from rw_jax.reports.figures import STEPS, one
 from rw_jax.study.config import Config
 
 
@@ -37,7 +38,7 @@ def losses_and_rates(run: Run) -> Picture:
             style["markevery"] = max(len(group.steps) // 5, 1)
             for name, axes in (("accuracy", accuracy_axes), ("attention_spread", spread_axes)):
                 table = estimate_columns(group.metric(name))
-                band(axes, group.steps, table, **style, label=f"η = {label_text(rate)}")
+                band(axes, group.steps, table, **style, label=f"η = {label(rate)}")
                 numbers.append(table.assign(metric=name, loss=loss, learning_rate=rate, step=group.steps))
             drawn.append(group)
         accuracy_axes.axhline(1 / run.config.task.num_nodes, **OPTIMUM, label="1/K")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     OPTIMUM,
     STYLE,
@@ -14,13 +15,13 @@ from rw_jax.analysis.plots.drawing import (
     band,
     bars,
     estimate_columns,
-    label_text,
     legend_below,
     line_styles,
+    set_title,
 )
 from rw_jax.analysis.run import Group, Run
 from rw_jax.reports.claim import Claim, all_of, of_seeds
-from rw_jax.reports.figures import STEPS, median_line, medians, one, set_title
+from rw_jax.reports.figures import STEPS, median_line, medians, one
 from rw_jax.reports.paper.figures.walks import at
 from rw_jax.study.config import Config
 from rw_jax.study.fields import Scalar
@@ -67,7 +68,7 @@ def question_readings(run: Run) -> Picture:
             numbers.append(table.assign(unit_length=length, learning_rate=rates, task=task))
             drawn += by_rate
         panel.axhline(0.5, **OPTIMUM, label="1/2")
-        panel.set_xticks(range(len(rates)), [label_text(rate) for rate in rates])
+        panel.set_xticks(range(len(rates)), [label(rate) for rate in rates])
         panel.set(title=f"unit length: {length}", xlabel="η for the mean loss", ylim=(0, 1.03))
     figure.axes[0].set_ylabel("accuracy after the last step")
     legend_below(figure, figure.axes[0])

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rw_jax.analysis.measures import direction
+from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     OPTIMUM,
@@ -14,19 +16,19 @@ from rw_jax.analysis.plots.drawing import (
     Picture,
     as_matrix,
     band,
-    direction,
     estimate_columns,
     label_slots,
-    label_text,
     legend_below,
+    set_title,
     show_attention,
     show_matrix,
+    unit_value_matrices,
 )
 from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import rate_interval
 from rw_jax.reports.claim import Claim, of_seeds
 from rw_jax.reports.evidence import transition_matrix
-from rw_jax.reports.figures import STEPS, one, set_title, unit_value_matrices
+from rw_jax.reports.figures import STEPS, one
 from rw_jax.study.config import Config
 from rw_jax.study.fields import Scalar
 
@@ -68,7 +70,7 @@ def walk_learning(run: Run) -> Picture:
     legend_below(figure, panels["accuracy"])
     found = f"{highest.mean:.0%} [{highest.low:.0%}, {highest.high:.0%}]"
     ending = f"mean and 95% interval over {{seeds}}; attention is highest on the direct parent for {found} of them"
-    set_title(figure, [group], f"p = {label_text(p)}, {ending}")
+    set_title(figure, [group], f"p = {label(p)}, {ending}")
     numbers = [
         accuracy.assign(metric="accuracy", step=steps),
         optimum.assign(metric="optimal_accuracy", step=steps),
