@@ -2,7 +2,7 @@
 
     python -m rw_jax.verify --config=configs/verify.py
 
-The studies of the report (`rw_jax.verify.studies`) start from this setting and change what each is about. By itself,
+The studies of the report (`rw_jax.reports.paper`) start from this setting and change what each is about. By itself,
 
     python -m rw_jax.main --config=configs/verify.py
 

@@ -7,7 +7,7 @@ Trains configs/precision.py in float32 and in float64 (a finished part is not ru
 eigenvalue of the linearised dynamics, and the accuracy. Prints when the accuracy leaves 1/K.
 """
 
-import subprocess
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -17,29 +17,33 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rw_jax import Run, load_run
+from rw_jax import Run
 from rw_jax.analysis import plots
 from rw_jax.analysis.stability import step_multipliers
 from rw_jax.analysis.statistics import mean_interval
 from rw_jax.main import log_plainly
+from rw_jax.reports.rounding import rounding
+from rw_jax.study.flags import from_config_dict, read_config
+from rw_jax.sweeps import interruption
+from rw_jax.sweeps.sweep import sweep
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/precision", "Where the two runs and the picture go.")
 _STEPS = flags.DEFINE_integer("eigenvalue_steps", 40, "For how many steps the linearised dynamics are computed.")
 
 
 def main(argv: list[str]) -> None:
-    """Runs both precisions, each in a process of its own, and draws the picture."""
+    """Runs both precisions and draws the picture."""
     del argv
     log_plainly()
-    workdir, runs = Path(_WORKDIR.value), {}
-    for precision in ("float32", "float64"):
-        flags_of_run = [f"--config.precision={precision}", f"--workdir={workdir / precision}"]
-        command = [sys.executable, "-m", "rw_jax.main", "--config=configs/precision.py", *flags_of_run]
-        subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
-        runs[precision] = load_run(workdir / precision)
+    workdir = Path(_WORKDIR.value)
+    config = from_config_dict(read_config(Path(__file__).parents[1] / "configs" / "precision.py"))
+    runs = {
+        precision: sweep(dataclasses.replace(config, precision=precision), workdir / precision)
+        for precision in ("float32", "float64")
+    }
     with jax.enable_x64(True):
         multipliers = step_multipliers(runs["float64"].cell(form="reduced", seed=0).config, _STEPS.value)
-    figure, numbers = plots.rounding(runs, multipliers)
+    figure, numbers = rounding(runs, multipliers)
     plots.save(figure, numbers, workdir / "precision")
     for precision, run in runs.items():
         print_departures(precision, run)
@@ -59,4 +63,5 @@ def print_departures(precision: str, run: Run) -> None:
 
 
 if __name__ == "__main__":
+    interruption.leave_when_told(interruption.CONTINUE)
     app.run(main)

@@ -17,10 +17,17 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rw_jax import main as main_of_runs
+from rw_jax.analysis.plots import drawing
+from rw_jax.analysis.run import Run
+from rw_jax.main import log_plainly
 from rw_jax.reports import reproduction
-from rw_jax.reports.reproduction import FIGURES, PaperFigure
+from rw_jax.reports.paper.figures import FIGURES
+from rw_jax.reports.paper.figures.overview import PANELS, overview
+from rw_jax.reports.reproduction import PaperFigure
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.sweeps import interruption
+from rw_jax.sweeps.sweep import sweep
 
 _ROOT = Path(__file__).parent.parent
 _RUNS = flags.DEFINE_string("runs", "runs", "Where the runs are.")
@@ -35,22 +42,29 @@ def main(argv: list[str]) -> None:
             print(f"{figure.name:14} {figure.what}; configs/{figure.config}.py")
         return
     figures = chosen(argv[1:])
-    runs, folder = Path(_RUNS.value), Path(_FOLDER.value)
-    for flag, path in (("--runs", runs), ("--folder", folder)):
+    folder_of_runs, folder = Path(_RUNS.value), Path(_FOLDER.value)
+    for flag, path in (("--runs", folder_of_runs), ("--folder", folder)):
         if path.exists() and not path.is_dir():
             refuse(f"{flag} is {path}, which is a file, but must be a folder or not be there yet.")
-    for config in dict.fromkeys(figure.config for figure in figures):
-        print(f"\nconfigs/{config}.py", flush=True)
-        command = ["reproduce", f"--config={_ROOT / 'configs' / config}.py", f"--workdir={runs / config}"]
-        main_of_runs.main(main_of_runs.parse(command, flags.FlagValues()))
+    log_plainly()
+    runs = {name: trained(name, folder_of_runs / name) for name in dict.fromkeys(figure.config for figure in figures)}
     for figure in figures:
-        rows = reproduction.write(figure, runs, folder)
+        rows = reproduction.write(figure, runs[figure.config], folder)
         for _, row in rows.iterrows():
             print(f"{row['figure']}: {row['claim']}: {reproduction.verdict_text(row)}", flush=True)
-        reproduction.write_page(runs, folder)
+        reproduction.write_page(FIGURES, folder_of_runs, folder)
     if len(figures) == len(FIGURES):
-        reproduction.write_overview(runs, folder)
+        drawing.save(*overview(runs, PANELS), folder / "overview")
     print(f"The claims and pictures are in {folder}/reproduction.md.")
+
+
+def trained(name: str, workdir: Path) -> Run:
+    """The finished run of configs/NAME.py, trained as far as it is not there yet."""
+    print(f"\nconfigs/{name}.py", flush=True)
+    try:
+        return sweep(from_config_dict(read_config(_ROOT / "configs" / f"{name}.py")), workdir)
+    except ConfigError as error:
+        refuse(str(error))
 
 
 def chosen(names: list[str]) -> list[PaperFigure]:

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from ml_collections import config_dict
 
 from configs import fig2, fig4, fig5_losses, fig6, fig6_readings, fig7, fig9
 from rw_jax.analysis.plots import drawing
-from rw_jax.analysis.run_dir import Run, RunDir, gather_metrics, load_run
+from rw_jax.analysis.run import Run
 from rw_jax.reports import reproduction
-from rw_jax.reports.reproduction import FIGURES, Claim, judge
-from rw_jax.study.config import Config, from_config_dict
+from rw_jax.reports.claim import Claim, judge, of_seeds
+from rw_jax.reports.paper.figures import FIGURES, gaussian
+from rw_jax.reports.paper.figures.overview import PANELS, Curve, overview
+from rw_jax.study.config import Config
+from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.study.grid import recorded_steps
-from rw_jax.sweeps import sweep
-from tests.analysis.test_plots import made_up_record
+from tests.reports.made_up import MadeUp
 
 PROJECT = Path(__file__).parents[2]
 
@@ -43,12 +45,11 @@ class MadeUpRun(Run):
 
 def made_up(config: config_dict.ConfigDict, metrics: dict[str, Any], **arrays: Callable[[int], np.ndarray]) -> Run:
     """A run of a config with these metrics: numbers, or arrays with some of its dimensions."""
-    run = MadeUpRun(RunDir(Path("nowhere")), from_config_dict(config), {})
-    empty = gather_metrics(run.run_dir, run.config)
-    known = {"optimal_accuracy": 1.0, "train_loss": 0.0, **metrics}
-    run.__dict__["metrics"] = empty.assign(
-        {name: xr.zeros_like(empty[name]).fillna(0) + x for name, x in known.items()}
-    )
+    source = MadeUp(from_config_dict(config))
+    run = MadeUpRun(source)
+    empty = source.metrics(run.grid)
+    known = {"optimal_accuracy": 1.0, **metrics}
+    run.__dict__["metrics"] = empty.assign({name: empty[name] + x for name, x in known.items()})
     run.__dict__["arrays"] = arrays
     return run
 
@@ -123,13 +124,17 @@ def reported_and_contrary(name: str) -> tuple[Run, Run]:
     raise ValueError(name)
 
 
+def outcomes(claims: Sequence[Claim], run: Run) -> dict[str, str]:
+    """The verdict on each claim, by its statement."""
+    return {claim.statement: judge(claim, [run]).verdict.word for claim in claims}
+
+
 @pytest.mark.parametrize("name", ["fig2", "fig4", "fig5_losses", "fig6", "fig7", "fig9", "fig11", "fig12", "fig13"])
 def test_what_the_paper_reports_is_reproduced_and_the_contrary_is_not(name):
     claims_of = {figure.name: figure.claims for figure in FIGURES}[name]
     for run, outcome in zip(reported_and_contrary(name), ("reproduced", "not reproduced"), strict=True):
-        assert {claim.words: judge(claim).outcome for claim in claims_of(run)} == dict.fromkeys(
-            (claim.words for claim in claims_of(run)), outcome
-        )
+        words = outcomes(claims_of(run.config), run)
+        assert words == dict.fromkeys(words, outcome)
 
 
 def test_a_reading_shows_figure_6_if_a_seed_shows_all_of_its_claims():
@@ -142,41 +147,31 @@ def test_a_reading_shows_figure_6_if_a_seed_shows_all_of_its_claims():
         for name in ("expected_accuracy", "accuracy")
     }
     run = made_up(config, metrics)
-    outcomes = {claim.words: judge(claim).outcome for claim in reproduction.readings_claims(run)}
-    assert outcomes["unit length none, start 0.1, η = 0.01: figure 6 as reported"] == "reproduced"
-    assert outcomes["unit length keys, start 0.1, η = 0.01: figure 6 as reported"] == "not reproduced"
-    assert sum("later" in words for words in outcomes) == 2
+    found = outcomes(gaussian.readings_claims(run.config), run)
+    assert found["unit length none, start 0.1, η = 0.01: figure 6 as reported"] == "reproduced"
+    assert found["unit length keys, start 0.1, η = 0.01: figure 6 as reported"] == "not reproduced"
+    assert sum("later" in words for words in found) == 2
 
 
-@pytest.mark.parametrize(
-    ("inside", "outcome"),
-    # The lower end of Wilson's interval of n of n is n / (n + 1.96^2): 0.806 for 16, 0.796 for 15.
-    [((16, 16), "reproduced"), ((15, 15), "differs"), ((25, 50), "differs"), ((17, 50), "not reproduced")],
-)
-def test_the_verdict_is_that_of_the_interval_of_the_share_of_seeds(inside, outcome):
-    shown, seeds = inside
-    values = np.where(np.arange(seeds) < shown, 0.5, 0.0)
-    assert judge(Claim("near one half", values, 0.4, 0.6)).outcome == outcome
-
-
-def test_seeds_that_do_not_show_a_claim_are_counted_by_where_they_lie():
-    verdict = judge(Claim("near one half", np.array([0.4, 0.6, 0.1, 0.9, np.inf, np.nan]), 0.4, 0.6))
-    assert (verdict.below, verdict.above, verdict.undefined) == (1, 2, 1)
-    assert verdict.share.mean == pytest.approx(2 / 6)
-    assert verdict.share.seeds == 6
+def test_the_table_counts_seeds_that_do_not_show_a_claim_by_where_they_lie():
+    values = np.array([0.4, 0.6, 0.1, 0.9, np.inf, np.nan])
+    run: Any = None
+    judged = judge(of_seeds("near one half", lambda run: values, 0.4, 0.6), [run])
+    (figure,) = (figure for figure in FIGURES if figure.name == "fig4")
+    row = reproduction.row(figure, reported_and_contrary("fig4")[0], judged)
+    assert (row["below"], row["above"], row["undefined"], row["seeds"]) == (1, 2, 1, 6)
+    assert row["share"] == pytest.approx(2 / 6)
 
 
 def test_a_run_that_learns_neither_p_is_no_evidence_that_one_is_learned_later():
     never = made_up(fig6.get_config(), {"expected_accuracy": 0.0, "accuracy": 0.0})
-    later = reproduction.gaussian_start_claims(never)[-1]
-    assert judge(later).undefined == 50
+    later = gaussian.gaussian_start_claims(never.config)[-1]
+    assert judge(later, [never]).verdict.reason == "50 without a number"
 
 
 def small(path: Path) -> Config:
     """A config of the paper with two seeds, short walks and few recorded steps."""
-    config: Any = {}
-    exec(compile(path.read_text(), str(path), "exec"), config)
-    config = config["get_config"]()
+    config = read_config(path)
     config.grid.seed = (0, 1)
     config.record.every = 50
     if config.task.name == "circle" and config.grid.task is None:
@@ -184,47 +179,52 @@ def small(path: Path) -> Config:
     return from_config_dict(config)
 
 
-def made_up_parameters(program, chunk, *machine):
-    """The record of made-up runs, with parameters that give an attention."""
-    record, config = made_up_record(program, chunk, *machine), chunk.structure.config
-    shape = record.mean_attention.shape[:2]
-    return record._replace(
-        params={
-            **record.params,
-            "state_scores": np.zeros((*shape, config.task.num_nodes), np.float32),
-            "position_scores": np.ones((*shape, config.task.walk_length), np.float32),
+def anything(config: Config) -> Run:
+    """A run whose metrics and parameters are drawn at random."""
+    rng = np.random.default_rng(0)
+
+    def keep(cell, step):
+        nodes, length = cell.config.task.num_nodes, cell.config.task.walk_length
+        scores = {"state_scores": np.zeros(nodes), "position_scores": np.ones(length)}
+        rows = cell.config.model.feed_forward_width or nodes
+        attention = rng.uniform(size=length) ** 4
+        return {
+            "params": {"value": rng.normal(0.3, 1, (rows, nodes)), **scores},
+            "mean_attention": attention / attention.sum(),
         }
-    )
+
+    return Run(MadeUp(config, lambda name, cell: rng.uniform(size=len(recorded_steps(cell.config))) ** 4, keep))
 
 
 DRAWN = tuple(
     figure
     for figure in {figure.claims: figure for figure in FIGURES}.values()
-    if figure.claims is not reproduction.every_gaussian_claim
+    if figure.claims is not gaussian.every_gaussian_claim
 )
 """One figure for each kind of claims, but for those whose pictures are others' pictures."""
 
 
-OVERVIEW = {"learned": (("fig8", {}, 0.5, "p = 0.5"),), "not learned": (("fig9", {}, 1.0, "p = 1"),)}
+OVERVIEW = {"learned": (Curve("fig8", {}, 0.5, "p = 0.5"),), "not learned": (Curve("fig9", {}, 1.0, "p = 1"),)}
 
 
 @pytest.fixture(scope="module")
-def reproduced(tmp_path_factory) -> Path:
+def runs() -> dict[str, Run]:
+    """Made-up runs, by config."""
+    return {name: anything(small(PROJECT / "configs" / f"{name}.py")) for name in {f.config for f in DRAWN}}
+
+
+@pytest.fixture(scope="module")
+def reproduced(runs, tmp_path_factory) -> Path:
     """A folder with figures that were drawn and judged from made-up runs."""
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(drawing.STYLE, "savefig.dpi", 40)
-        patch.setattr(sweep, "make_program", lambda *structure: None)
-        patch.setattr(sweep, "fitted", lambda *program: (None, 64))
-        patch.setattr(sweep, "run_chunk", made_up_parameters)
-        patch.setattr(sweep.summary, "show", lambda rows: None)
-        patch.setattr(reproduction, "OVERVIEW", OVERVIEW)
-        for name in {figure.config for figure in DRAWN}:
-            sweep.sweep(small(PROJECT / "configs" / f"{name}.py"), folder / "runs" / name)
+        for name in runs:
+            (folder / "runs" / name).mkdir(parents=True)
         for figure in DRAWN:
-            reproduction.write(figure, folder / "runs", folder / "reproduction")
-        reproduction.write_page(folder / "runs", folder / "reproduction")
-        reproduction.write_overview(folder / "runs", folder / "reproduction")
+            reproduction.write(figure, runs[figure.config], folder / "reproduction")
+        reproduction.write_page(FIGURES, folder / "runs", folder / "reproduction")
+        drawing.save(*overview(runs, OVERVIEW), folder / "reproduction" / "overview")
     return folder / "reproduction"
 
 
@@ -250,22 +250,22 @@ def test_the_page_has_a_row_for_each_claim_with_its_numbers_and_links_that_lead_
         assert (reproduced / target).exists(), target
 
 
-def test_the_overview_shows_the_mean_accuracy_of_its_runs(reproduced):
+def test_the_overview_shows_the_mean_accuracy_of_its_runs(reproduced, runs):
     numbers = pd.read_csv(reproduced / "overview.csv").groupby("figure")
     assert set(numbers.groups) == set(OVERVIEW)
-    accuracy = load_run(reproduced.parent / "runs" / "fig8").metrics["accuracy"].mean("seed")
+    accuracy = runs["fig8"].metrics["accuracy"].mean("seed")
     np.testing.assert_allclose(numbers.get_group("learned")["mean"], accuracy, rtol=1e-6)
 
 
 def test_the_overview_names_runs_that_figures_have():
-    for curves in reproduction.OVERVIEW.values():
-        assert {config for config, *_ in curves} <= {figure.config for figure in FIGURES}
+    for curves in PANELS.values():
+        assert {curve.config for curve in curves} <= {figure.config for figure in FIGURES}
 
 
 def test_a_page_holds_the_figures_that_are_there(reproduced, tmp_path):
     (tmp_path / "fig8").mkdir()
     (tmp_path / "fig8" / "claims.csv").write_text((reproduced / "fig8" / "claims.csv").read_text())
-    reproduction.write_page(reproduced.parent / "runs", tmp_path)
+    reproduction.write_page(FIGURES, reproduced.parent / "runs", tmp_path)
     assert re.findall(r"^## (\w+)", (tmp_path / "reproduction.md").read_text(), re.MULTILINE) == ["fig8"]
 
 
@@ -279,6 +279,4 @@ def test_a_figure_that_is_not_there_is_refused_in_a_sentence(tmp_path):
 
 def test_curves_have_at_least_fifty_seeds():
     for name in {figure.config for figure in FIGURES} - {"fig6_readings"}:
-        namespace: Any = {}
-        exec(compile((PROJECT / "configs" / f"{name}.py").read_text(), name, "exec"), namespace)
-        assert len(namespace["get_config"]().grid.seed) >= 50, name
+        assert len(read_config(PROJECT / "configs" / f"{name}.py").grid.seed) >= 50, name

@@ -1,6 +1,5 @@
 """The quick report from end to end, its pages, and what a command line is refused for."""
 
-import functools
 import html.parser
 import json
 import re
@@ -8,74 +7,69 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jax
 import matplotlib.image
 import pytest
 from absl import flags
 
 from rw_jax import verify
-from rw_jax.reports import claims, report
-from rw_jax.study.config import Config, ConfigError
-from rw_jax.study.grid import expand
+from rw_jax.reports import pages
+from rw_jax.reports.claim import FAILS, HOLDS, PARTLY, UNTESTABLE
+from rw_jax.reports.paper import CLAIMS, THEOREMS
+from rw_jax.reports.paper.studies import DETERMINISTIC, LENGTH, POPULATION, WALKS
+from rw_jax.reports.paper.theorem_3_1 import SUCCESS_BY_LENGTH, SUCCESS_BY_NODES, SUCCESS_BY_WALKS
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.flags import Command
+from rw_jax.study.grid import Grid
 from rw_jax.sweeps import sweep
 from tests.studies import assert_sentence
 
 CONFIG = "--config=configs/verify.py"
 
 
-def parse(*words: str) -> tuple[Config, Path, bool]:
+def parse(*words: str) -> Command:
     return verify.parse(["verify", *words], flags.FlagValues())
 
 
 @pytest.fixture(scope="module")
-def quick_report(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
+def quick_report(tmp_path_factory: pytest.TempPathFactory) -> pages.Written:
     """A quick report, its studies without figures."""
-    config, _, quick = parse(CONFIG, "--quick")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "make_program", functools.cache(sweep.make_program))
-        written = verify.run(config, tmp_path_factory.mktemp("verify"), quick)
-    jax.config.update("jax_enable_x64", False)
-    return written
+    config = parse(CONFIG, "--quick").config
+    return verify.run(config, tmp_path_factory.mktemp("verify"), quick=True)
 
 
-SMALL = ("population", "deterministic")
+SMALL = {POPULATION, DETERMINISTIC}
 """Studies that take seconds."""
 
 
-def keep_only(names: tuple[str, ...], patch: pytest.MonkeyPatch) -> None:
-    """Leaves a report these studies, and the claims that need no other."""
-    studies = verify.studies
-    patch.setattr(
-        verify, "studies", lambda *setting: {name: study for name, study in studies(*setting).items() if name in names}
-    )
-    patch.setattr(claims, "CLAIMS", tuple(claim for claim in claims.CLAIMS if set(claim.studies) <= set(names)))
+def keep_small_claims(patch: pytest.MonkeyPatch) -> None:
+    """Leaves a report the claims that need no other study."""
+    small = tuple(claim for claim in CLAIMS if set(claim.studies) <= SMALL)
+    patch.setattr(verify, "THEOREMS", THEOREMS._replace(claims=small))
 
 
 @pytest.fixture(scope="module")
-def small_report(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
+def small_report(tmp_path_factory: pytest.TempPathFactory) -> pages.Written:
     """A quick report of the claims that two small studies decide."""
-    config, _, quick = parse(CONFIG, "--quick")
+    config = parse(CONFIG, "--quick").config
     with pytest.MonkeyPatch.context() as patch:
-        keep_only(SMALL, patch)
-        written = verify.run(config, tmp_path_factory.mktemp("verify"), quick)
-    jax.config.update("jax_enable_x64", False)
-    return written
+        keep_small_claims(patch)
+        return verify.run(config, tmp_path_factory.mktemp("verify"), quick=True)
 
 
 @pytest.mark.slow
 def test_the_report_gives_a_verdict_on_every_claim(quick_report):
-    assert [judged.claim for judged in quick_report.judged] == list(claims.CLAIMS)
+    assert [judged.claim for judged in quick_report.judged] == list(CLAIMS)
     words = {judged.claim.name: judged.verdict.word for judged in quick_report.judged}
-    assert set(words.values()) <= {claims.HOLDS, claims.FAILS, claims.PARTLY, claims.UNTESTABLE}
+    assert set(words.values()) <= {HOLDS, FAILS, PARTLY, UNTESTABLE}
     # What does not hang on size is true in the smallest populations.
     for name in ("accuracy", "value-root", "recursion", "C1", "C2", "C7-growth", "D1", "D2", "D3", "zero-blocks", "E5"):
-        assert words[name] == claims.HOLDS, name
+        assert words[name] == HOLDS, name
     for name in ("output", "value", "C7-residual"):
         (verdict,) = (judged.verdict for judged in quick_report.judged if judged.claim.name == name)
-        assert verdict.word == claims.PARTLY
+        assert verdict.word == PARTLY
         assert verdict.reason.startswith("p = 0.5 (")
-    assert words["deterministic-attention"] == claims.HOLDS
-    assert words["deterministic-lengths"] == claims.PARTLY
+    assert words["deterministic-attention"] == HOLDS
+    assert words["deterministic-lengths"] == PARTLY
 
 
 def test_the_json_holds_what_the_page_tells(small_report):
@@ -84,7 +78,7 @@ def test_the_json_holds_what_the_page_tells(small_report):
     for claim, judged in zip(record["claims"], small_report.judged, strict=True):
         assert len(claim["rows"]) == len(judged.evidence.rows)
     assert {study["study"] for study in record["studies"]} == {
-        name for judged in small_report.judged for name in judged.claim.studies
+        study.name for judged in small_report.judged for study in judged.claim.studies
     }
 
 
@@ -138,25 +132,27 @@ def test_a_browser_shows_the_page_without_an_error_or_a_request(small_report, tm
 
 def test_a_finished_report_is_judged_again_without_training(small_report, monkeypatch):
     monkeypatch.setattr(sweep, "run_chunk", lambda *_: pytest.fail("something was trained"))
-    keep_only(SMALL, monkeypatch)
+    keep_small_claims(monkeypatch)
     before = small_report.path.read_text()
-    config, _, quick = parse(CONFIG, "--quick")
-    again = verify.run(config, small_report.path.parent, quick)
+    config = parse(CONFIG, "--quick").config
+    again = verify.run(config, small_report.path.parent, quick=True)
     assert again.judged[0].verdict == small_report.judged[0].verdict
     assert small_report.path.read_text() == before
 
 
 def test_a_folder_with_another_report_is_refused(small_report):
-    config, _, _ = parse(CONFIG)
+    config = parse(CONFIG).config
     with pytest.raises(ConfigError, match="holds a run of another config"):
         verify.run(config, small_report.path.parent, quick=False)
 
 
 def test_quick_has_a_folder_of_its_own_and_fields_can_be_changed():
-    config, workdir, quick = parse(CONFIG, "--quick", "--config.training.epsilon=0.2")
-    assert (str(workdir), quick, config.training.epsilon) == ("runs/verify_quick", True, 0.2)
-    assert parse(CONFIG)[1:] == (Path("runs/verify"), False)
-    assert parse(CONFIG, "--quick", "--workdir=mine")[1] == Path("mine")
+    command = parse(CONFIG, "--quick", "--config.training.epsilon=0.2")
+    assert (command.workdir, command.config.training.epsilon) == (Path("runs/verify_quick"), 0.2)
+    assert "quick" in command.switches
+    assert parse(CONFIG).workdir == Path("runs/verify")
+    assert not parse(CONFIG).switches
+    assert parse(CONFIG, "--quick", "--workdir=mine").workdir == Path("mine")
 
 
 def test_a_field_that_does_not_fit_is_one_sentence_and_exit_code_2(capsys):
@@ -177,19 +173,19 @@ def test_a_flag_of_sweeps_that_a_report_does_not_know_is_refused(flag, capsys):
     [("model.unit_length=keys", "none"), ("model.form=full", "reduced"), ("training.loss=hinge", "log")],
 )
 def test_another_model_or_loss_than_that_of_the_claims_is_refused(field, right):
-    config, _, _ = parse(CONFIG, f"--config.{field}")
+    config = parse(CONFIG, f"--config.{field}").config
     with pytest.raises(ConfigError, match=f"but must be '{right}', as the claims assume it") as refused:
         verify.studies(config, quick=True)
     assert_sentence(str(refused.value))
 
 
 def test_the_full_studies_are_as_large_as_promised():
-    config, _, _ = parse(CONFIG)
+    config = parse(CONFIG).config
     studies = verify.studies(config, quick=False)
-    for name in ("success_by_length", "success_by_nodes", "success_by_walks"):
-        grid = dict(studies[name].grid)
+    for study in (SUCCESS_BY_LENGTH, SUCCESS_BY_NODES, SUCCESS_BY_WALKS):
+        grid = dict(studies[study].grid)
         assert len(grid["seed"]) == 100
         assert min(grid["p"]) == pytest.approx(1 - max(grid["p"])) == pytest.approx(0.001)
-    assert len(dict(studies["length"].grid)["walk_length"]) >= 6
-    assert dict(studies["walks"].grid)["walks"] == (1000, 3000, 10_000, 30_000, 100_000)
-    assert sum(expand(study).num_cells for study in studies.values()) > 20_000
+    assert len(dict(studies[LENGTH].grid)["walk_length"]) >= 6
+    assert dict(studies[WALKS].grid)["walks"] == (1000, 3000, 10_000, 30_000, 100_000)
+    assert sum(Grid(study).num_cells for study in studies.values()) > 20_000

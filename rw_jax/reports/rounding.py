@@ -1,6 +1,6 @@
 """The figure of the rounding study (configs/precision.py)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -16,12 +16,11 @@ from rw_jax.analysis.plots.drawing import (
     Picture,
     band,
     estimate_columns,
-    runs_by_p,
     set_title,
 )
-from rw_jax.analysis.run_dir import Run, metric_of
+from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import mean_interval
-from rw_jax.study.grid import Cell
+from rw_jax.reports.figures import one
 
 _SMALLEST_SPREAD = 1e-17
 """Where a spread of 0 is drawn; below the smallest difference of two float64 weights of tokens, some 1e-18 to 1e-16."""
@@ -38,6 +37,7 @@ def rounding(runs: Mapping[str, Run], multipliers: np.ndarray) -> Picture:
       runs: by precision, runs over the axes form and seed that agree in everything else.
       multipliers: float[steps], the largest absolute eigenvalue of the linearised dynamics of each of the first steps.
     """
+    arithmetics = _arithmetics(runs)
     figure = Figure(figsize=(7.0, 3.0), layout="constrained")
     spread_axes, growth_axes, accuracy_axes = figure.subplots(1, 3)
     predicted = np.sqrt(multipliers[:-1] * multipliers[1:])
@@ -45,8 +45,8 @@ def rounding(runs: Mapping[str, Run], multipliers: np.ndarray) -> Picture:
     numbers = [
         pd.DataFrame({"quantity": "largest eigenvalue", "step": np.arange(len(multipliers)), "mean": multipliers})
     ]
-    for (precision, form, cells), colour, marker in zip(_arithmetics(runs), COLOURS, MARKERS, strict=False):
-        spread, accuracy = (metric_of(runs[precision], name, cells) for name in ("attention_spread", "accuracy"))
+    for (precision, form, group), colour, marker in zip(arithmetics, COLOURS, MARKERS, strict=False):
+        spread, accuracy = (group.metric(name) for name in ("attention_spread", "accuracy"))
         steps = np.arange(spread.shape[1])
         style: Any = {
             "color": colour,
@@ -65,7 +65,7 @@ def rounding(runs: Mapping[str, Run], multipliers: np.ndarray) -> Picture:
         if len(points):
             growth_axes.vlines(measured + 1, points["low"], points["high"], color=colour, linewidth=1)
             growth_axes.plot(measured + 1, points["mean"], color=colour, marker=marker, linestyle="none")
-        medians = pd.DataFrame({"mean": np.median(spread, axis=0), "seeds": len(cells), "step": steps})
+        medians = pd.DataFrame({"mean": np.median(spread, axis=0), "seeds": len(group.cells), "step": steps})
         tables = {"median attention spread": medians, "accuracy": estimate_columns(accuracy).assign(step=steps)}
         tables["growth of attention spread"] = points.assign(step=measured + 1)
         numbers += [table.assign(quantity=name, form=form, precision=precision) for name, table in tables.items()]
@@ -78,9 +78,8 @@ def rounding(runs: Mapping[str, Run], multipliers: np.ndarray) -> Picture:
         for first, rest in zip(*(axes.get_legend_handles_labels() for axes in (growth_axes, spread_axes)), strict=True)
     )
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
-    drawn_cells = {float(place): cells for place, (_, _, cells) in enumerate(_arithmetics(runs))}
     ending = "median and range of the spread, mean and 95% interval of the others, {seeds}"
-    set_title(figure, next(iter(runs.values())), drawn_cells, ending)
+    set_title(figure, [group for _, _, group in arithmetics], ending)
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -99,8 +98,10 @@ def growth_of_spread(spread: np.ndarray) -> np.ndarray:
     return np.sqrt(np.divide(after, before, out=np.full(before.shape, np.nan), where=linear))
 
 
-def _arithmetics(runs: Mapping[str, Run]) -> Iterator[tuple[str, str, list[Cell]]]:
+def _arithmetics(runs: Mapping[str, Run]) -> list[tuple[str, str, Group]]:
     """Each precision and form of a rounding study, with its runs."""
-    for precision, run in runs.items():
-        for form in dict(run.config.grid)["form"]:
-            yield precision, str(form), next(iter(runs_by_p(run, {"form": form}).values()))
+    return [
+        (precision, str(form), one(run, form=form))
+        for precision, run in runs.items()
+        for form in dict(run.config.grid)["form"]
+    ]

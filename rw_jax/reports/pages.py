@@ -1,4 +1,4 @@
-"""The pages of the theorem report: report.html, which needs nothing but itself, report.md and report.json."""
+"""The pages of a report: report.html, which needs nothing but itself, report.md and report.json."""
 
 import base64
 import html
@@ -11,24 +11,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from rw_jax.analysis import plots
-from rw_jax.analysis.run_dir import Run
-from rw_jax.reports.claims import Claim, Judged
+from rw_jax.analysis.numbers import text, with_interval
+from rw_jax.analysis.run import Run
+from rw_jax.reports.claim import Claim, Judged, Report
+from rw_jax.reports.study import Study
 from rw_jax.store.layout import write_atomically
+from rw_jax.study.config import symbol
 
 _LARGEST_TABLE = 30
 """Rows of a table that a page shows; all are in tables/."""
 
-_INTRODUCTION = (
-    "Each claim of Shi and Cao, Towards Understanding Transformers in Learning Random Walks (arXiv:2511.23239), "
-    "with what was measured of it and the verdict that a stated rule makes of the numbers. K is the number of "
-    "nodes, N the length of a walk, p the probability of a clockwise step, M the width of a position, V the value "
-    "matrix, W the key-query matrix, and u and a the scores of states and positions that W gives. Brackets are 95% "
-    "intervals over seeds; populations have none, because nothing in them is random. A setting agrees with a claim "
-    "if its whole interval lies in the range that the claim allows, and disagrees if it lies outside."
-)
 
-
-class Report(NamedTuple):
+class Written(NamedTuple):
     """A report that was written: its page, and what it found."""
 
     path: Path
@@ -39,12 +33,13 @@ class Report(NamedTuple):
         return [f"{j.claim.reference} ({j.claim.setting}): {j.verdict.word}; {j.verdict.reason}" for j in self.judged]
 
 
-def write(judged: Sequence[Judged], runs: Mapping[str, Run], folder: Path) -> Report:
+def write(report: Report, judged: Sequence[Judged], runs: Mapping[Study, Run], folder: Path) -> Written:
     """Writes figures, tables and pages into a folder.
 
     Args:
-      judged: the claims in the order of the page.
-      runs: the studies by name, each in the folder of its name.
+      report: what is reported.
+      judged: its claims in the order of the page.
+      runs: its studies.
       folder: where everything goes.
     """
     figures, tables = folder / "figures", folder / "tables"
@@ -57,19 +52,19 @@ def write(judged: Sequence[Judged], runs: Mapping[str, Run], folder: Path) -> Re
             pictures[claim.name] = figures / f"{claim.name}.png"
     studies = _studies(runs)
     write_atomically(folder / "report.json", _json(judged, studies))
-    write_atomically(folder / "report.md", _markdown(judged, studies, pictures))
-    write_atomically(folder / "report.html", _html(judged, studies, pictures))
-    return Report(folder / "report.html", judged)
+    write_atomically(folder / "report.md", _markdown(report, judged, studies, pictures))
+    write_atomically(folder / "report.html", _html(report, judged, studies, pictures))
+    return Written(folder / "report.html", judged)
 
 
-def _studies(runs: Mapping[str, Run]) -> pd.DataFrame:
+def _studies(runs: Mapping[Study, Run]) -> pd.DataFrame:
     """What was run: a row for each study."""
     rows = []
-    for name, run in runs.items():
+    for study, run in runs.items():
         calls = [*run.environment["earlier_calls"], run.environment]
         rows.append(
             {
-                "study": name,
+                "study": study.name,
                 "runs": run.grid.num_cells,
                 "setting": _setting(run),
                 "devices": ", ".join(sorted(set(run.environment["devices"]))),
@@ -81,25 +76,16 @@ def _studies(runs: Mapping[str, Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-_FIELDS = {
-    "num_nodes": "K",
-    "walk_length": "N",
-    "position_width": "M",
-    "p": "p",
-    "walks": "walks",
-    "form": "form",
-    "loss": "loss",
-    "epsilon": "ε",
-    "learning_rate": "η",
-    "steps": "steps",
-}
-"""Axis: how the setting of a study tells its values."""
+_TOLD = (
+    "num_nodes", "walk_length", "position_width", "p", "walks", "form", "loss", "epsilon", "learning_rate", "steps",
+)  # fmt: skip
+"""The axes that the setting of a study tells."""
 
 
 def _setting(run: Run) -> str:
     """The fields of a study with all their values, the number of seeds, and the precision."""
     grid = dict(run.config.grid)
-    fields = [f"{name} = {_labels(grid.get(axis, (run.config.value(axis),)))}" for axis, name in _FIELDS.items()]
+    fields = [f"{symbol(axis)} = {_labels(grid.get(axis, (run.config.value(axis),)))}" for axis in _TOLD]
     return "; ".join([*fields, f"{len(grid.get('seed', (0,)))} seeds", run.config.precision])
 
 
@@ -117,9 +103,11 @@ def _json(judged: Sequence[Judged], studies: pd.DataFrame) -> str:
                 "setting": claim.setting,
                 "statement": claim.statement,
                 "statistic": claim.statistic,
-                "allowed": [bound if math.isfinite(bound) else None for bound in claim.allowed],
-                "tolerance": claim.tolerance,
-                "studies": claim.studies,
+                "allowed": [
+                    bound if math.isfinite(bound) else None for bound in (claim.rule.least, claim.rule.largest)
+                ],
+                "tolerance": claim.rule.tolerance,
+                "studies": [study.name for study in claim.studies],
                 "verdict": verdict.word,
                 "reason": verdict.reason,
                 "rows": _records(rows),
@@ -135,25 +123,19 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _shown(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows as a page shows them: words only, the interval in brackets behind the number."""
-    shown = rows[list(claim.labels)].map(_number)
+    shown = rows[list(claim.labels)].map(text)
     shown["estimate [95% interval]"] = [
-        _number(estimate) + ("" if math.isnan(low) else f" [{_number(low)}, {_number(high)}]")
+        with_interval(estimate, low, high, digits=4)
         for estimate, low, high in zip(rows["estimate"], rows["low"], rows["high"], strict=True)
     ]
     others = [name for name in rows if name not in (*claim.labels, "estimate", "low", "high", "seeds", "agrees")]
-    shown[["seeds", *others]] = rows[["seeds", *others]].map(_number)
+    shown[["seeds", *others]] = rows[["seeds", *others]].map(text)
     shown["agrees"] = [{True: "yes", False: "no", None: "undecided"}[value] for value in rows["agrees"]]
     return shown.rename(columns=lambda name: name.replace("_", " "))
 
 
-def _number(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _range(claim: Claim) -> str:
-    least, largest = claim.allowed
+    least, largest = claim.rule.least, claim.rule.largest
     if math.isinf(least):
         return f"at most {largest:g}"
     if math.isinf(largest):
@@ -164,13 +146,13 @@ def _range(claim: Claim) -> str:
 def _facts(judged: Judged, studies: pd.DataFrame) -> list[tuple[str, str]]:
     """What a section says of a claim before its evidence."""
     claim = judged.claim
-    used = studies[studies["study"].isin(claim.studies)]
+    used = studies[studies["study"].isin([study.name for study in claim.studies])]
     data = [f"study {row.study}: {row.setting}. Made by {row.command}" for row in used.itertuples()]
     return [
         ("Setting", claim.setting),
         ("Statement", claim.statement),
         ("Measured", claim.statistic),
-        ("Agrees if", f"{_range(claim)}. {claim.tolerance}"),
+        ("Agrees if", f"{_range(claim)}. {claim.rule.tolerance}"),
         ("Verdict", f"{judged.verdict.word}: {judged.verdict.reason}."),
         ("Data", "; ".join(data) or "closed forms; nothing is trained"),
     ]
@@ -182,7 +164,7 @@ def _rest(claim: Claim, rows: pd.DataFrame) -> str:
     return f"The first {_LARGEST_TABLE} of {len(rows)} settings; all are in tables/{claim.name}.csv."
 
 
-def _markdown(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path]) -> str:
+def _markdown(report: Report, judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path]) -> str:
     summary = pd.DataFrame(
         [
             {
@@ -194,7 +176,7 @@ def _markdown(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping
             for j in judged
         ]
     )
-    parts = ["# Theorem report", _INTRODUCTION, _markdown_table(summary)]
+    parts = [f"# {report.title}", report.introduction, _markdown_table(summary)]
     for j in judged:
         parts.append(f'## <a id="{j.claim.name}"></a>{j.claim.reference}')
         parts.append("\n".join(f"- {name}: {text}" for name, text in _facts(j, studies)))
@@ -202,7 +184,7 @@ def _markdown(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping
             parts.append(f"![{j.claim.reference}](figures/{pictures[j.claim.name].name})")
         parts.append(_markdown_table(_shown(j.claim, j.evidence.rows).head(_LARGEST_TABLE)))
         parts.append(_rest(j.claim, j.evidence.rows))
-    parts += ["## What was run", _markdown_table(studies.map(_number))]
+    parts += ["## What was run", _markdown_table(studies.map(text))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -211,7 +193,7 @@ def _markdown_table(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _html(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path]) -> str:
+def _html(report: Report, judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path]) -> str:
     summary = "".join(
         f'<tr><td><a href="#{j.claim.name}">{_escape(j.claim.reference)}</a></td><td>{_escape(j.claim.setting)}</td>'
         f'<td class="{_class(j)}">{j.verdict.word}</td><td>{_escape(j.verdict.reason)}</td></tr>\n'
@@ -231,10 +213,11 @@ def _html(judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str
             f"<p>{_escape(_rest(j.claim, j.evidence.rows))}</p></section>"
         )
     return _PAGE.format(
-        introduction=_escape(_INTRODUCTION),
+        title=_escape(report.title),
+        introduction=_escape(report.introduction),
         summary=summary,
         sections="\n".join(sections),
-        studies=_html_table(studies.map(_number)),
+        studies=_html_table(studies.map(text)),
     )
 
 
@@ -257,7 +240,7 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Theorem report</title>
+<title>{title}</title>
 <link rel="icon" href="data:,">
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #111; }}
@@ -274,7 +257,7 @@ dt {{ font-weight: 600; }} dd {{ margin: 0 0 .4rem 0; }} img {{ max-width: 100%;
 </style>
 </head>
 <body>
-<h1>Theorem report</h1>
+<h1>{title}</h1>
 <p>{introduction}</p>
 <div class="wide"><table><thead><tr><th>claim</th><th>setting</th><th>verdict</th><th>why</th></tr></thead>
 <tbody>{summary}</tbody></table></div>

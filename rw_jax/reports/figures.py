@@ -1,4 +1,4 @@
-"""Figures of the theorem report: each draws the numbers that a claim was measured by (`evidence.Evidence.points`)."""
+"""General figures of a report: each draws the numbers that a claim was measured by (`Evidence.points`)."""
 
 import itertools
 import math
@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, STYLE, legend_below
+from rw_jax.analysis.run import Group, Run
+from rw_jax.analysis.statistics import median_interval
+from rw_jax.study.fields import Scalar
 
-_LEVELS = (0.5, 0.8, 0.95)
-"""Contour lines of a map of success."""
+STEPS = "gradient descent steps"
 
 
 @mpl.rc_context(STYLE)
@@ -75,7 +77,7 @@ def rates_against_walks(points: pd.DataFrame) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def success_lines(points: pd.DataFrame) -> Figure:
+def rates_against_nodes(points: pd.DataFrame) -> Figure:
     """The share of seeds that succeed against the number of nodes, for each p.
 
     Args:
@@ -100,28 +102,7 @@ def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def success_map(points: pd.DataFrame) -> Figure:
-    """The share of seeds that succeed over p, as its logit, and one other label, with contour lines.
-
-    Args:
-      points: columns p, estimate, and N, K or walks.
-    """
-    names = {"walks": "training walks", "N": "N, walk length", "K": "K, nodes"}
-    column, label = next((column, label) for column, label in names.items() if column in points)
-    return _map(points, column, label, (0, 1), "share of seeds on the parent", _LEVELS)
-
-
-@mpl.rc_context(STYLE)
-def gap_map(points: pd.DataFrame) -> Figure:
-    """The gap of Lemma E.4 over p and K, with the line where it is 0.
-
-    Args:
-      points: columns p, K, estimate.
-    """
-    return _map(points, "K", "K, nodes", (-0.2, 0.2), "gap of Lemma E.4", (0,), "PuOr", ("black",))
-
-
-def _map(
+def map_over_p(
     points: pd.DataFrame,
     column: str,
     label: str,
@@ -170,3 +151,27 @@ def _slope_mark(axes: Axes, points: pd.DataFrame) -> None:
     x = np.array([recursion["step"].max() / 100, recursion["step"].max()])
     y = 0.8 * ends["last"].min() * np.array([10, 1]) if falls else 1.25 * ends["last"].max() * np.array([0.1, 1])
     axes.plot(x, y, color="black", linestyle="--", linewidth=0.8, label="slope −1/2" if falls else "slope 1/2")
+
+
+def by_p(run: Run, **labels: Scalar) -> dict[float, Group]:
+    """The finished runs that have these labels, a group of seeds for each p, in increasing order."""
+    groups = run.groups("seed", **labels)
+    return {group.config.task.p: group for group in sorted(groups, key=lambda group: group.config.task.p)}
+
+
+def one(run: Run, **labels: Scalar) -> Group:
+    """The finished runs that have these labels, which differ in their seed alone."""
+    (group,) = run.groups("seed", **labels)
+    return group
+
+
+def medians(samples: np.ndarray) -> pd.DataFrame:
+    """Median, interval and number of seeds of each column of float[seeds, columns]."""
+    return pd.DataFrame([median_interval(column) for column in samples.T])
+
+
+def median_line(axes: Axes, x: np.ndarray, table: pd.DataFrame, style: dict[str, Any]) -> None:
+    """A line of medians with its band, where they are finite."""
+    middle, low, high = (table[name].where(np.isfinite(table["high"])) for name in ("median", "low", "high"))
+    axes.plot(x, middle, **style)
+    axes.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)

@@ -3,22 +3,24 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from configs import verify as verify_config
 from rw_jax import verify
-from rw_jax.reports import claims, evidence
-from rw_jax.reports.claims import CLAIMS, FAILS, HOLDS, PARTLY, UNTESTABLE
-from rw_jax.study.config import Config, from_config_dict
-from rw_jax.study.grid import Cell, Grid, expand, recorded_steps
-from rw_jax.training.metrics import METRICS
+from rw_jax.analysis.run import Run
+from rw_jax.reports.claim import FAILS, HOLDS, PARTLY, UNTESTABLE, Evidence, judge
+from rw_jax.reports.evidence import Course
+from rw_jax.reports.paper import CLAIMS, THEOREMS
+from rw_jax.study.config import Config
+from rw_jax.study.flags import from_config_dict
+from rw_jax.study.grid import Cell
+from rw_jax.theory import closed_forms
 from tests import oracle
+from tests.reports.made_up import MadeUp
 
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 STUDIES = verify.studies(from_config_dict(verify_config.get_config()), quick=True)
@@ -28,62 +30,16 @@ def row(estimate: float, low: float = math.nan, high: float = math.nan, **labels
     return {**labels, "estimate": estimate, "low": low, "high": high, "seeds": 5}
 
 
-@pytest.mark.parametrize(
-    ("measured", "expected"),
-    [
-        (row(0.5), True),
-        (row(1.5), False),
-        (row(math.nan), None),
-        (row(0.5, 0.1, 0.9), True),
-        (row(0.5, 0.1, 1.2), None),
-        (row(1.5, 1.1, 1.9), False),
-        (row(-1.0, -2.0, -0.1), False),
-        (row(math.inf), False),
-    ],
-)
-def test_a_setting_agrees_if_its_interval_lies_inside_and_disagrees_if_it_lies_outside(measured, expected):
-    assert claims.agreement(pd.DataFrame([measured]), (0, 1)) == [expected]
-
-
-@pytest.mark.parametrize(
-    ("agrees", "word"),
-    [
-        ([True, True], HOLDS),
-        ([True, None], PARTLY),
-        ([False, False], FAILS),
-        ([False, None], FAILS),
-        ([True, False], PARTLY),
-        ([None, None], UNTESTABLE),
-    ],
-)
-def test_a_claim_holds_if_every_setting_agrees_and_fails_if_none_does(agrees, word):
-    rows = pd.DataFrame({"p": [0.5, 0.7], "agrees": pd.Series(agrees, dtype=object)})
-    found = claims.verdict(rows, ("p",))
-    assert found.word == word
-    assert ("1 undecided" in found.reason) == (agrees.count(None) == 1)
-
-
-def test_where_a_claim_holds_is_told_by_one_label_or_by_two():
-    rows = pd.DataFrame([{"p": p, "K": K, "agrees": K < 12} for p in (0.5, 0.7) for K in (5, 6, 8, 12)])
-    assert claims.where(rows, ("p", "K")) == "K = 5 to 8"
-    rows["agrees"] = [True, True, True, True, True, False, True, False]
-    assert claims.where(rows, ("p", "K")) == "p = 0.5: any K; p = 0.7: K = 5, 8"
-    rows["agrees"] = pd.Series([True, None, True, True, True, False, True, False], dtype=object)
-    assert claims.where(rows, ("p", "K")) == "p = 0.5: K = 5, 8, 12; p = 0.7: K = 5, 8"  # what is undecided is not told
-
-
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 def test_the_rule_of_every_claim_says_yes_no_and_not_testable(claim):
-    least, largest = claim.allowed
+    least, largest = claim.rule.least, claim.rule.largest
     inside = (max(least, -10) + min(largest, 10)) / 2
     outside = largest + 1 if math.isfinite(largest) else least - 1
 
     def word(*estimates):
         rows = [row(estimate, **dict.fromkeys(claim.labels, place)) for place, estimate in enumerate(estimates)]
-        synthetic = dataclasses.replace(
-            claim, measure=lambda runs: evidence.Evidence(pd.DataFrame(rows), pd.DataFrame())
-        )
-        return claims.judge(synthetic, {}).verdict.word
+        synthetic = dataclasses.replace(claim, measure=lambda: Evidence(pd.DataFrame(rows), pd.DataFrame()))
+        return judge(synthetic, []).verdict.word
 
     assert word(inside, inside) == HOLDS
     assert word(outside, outside) == FAILS
@@ -91,63 +47,40 @@ def test_the_rule_of_every_claim_says_yes_no_and_not_testable(claim):
     assert word(math.nan) == UNTESTABLE
 
 
-def test_every_claim_has_a_name_of_its_own_and_studies_that_there_are():
+def test_every_claim_and_every_study_has_a_name_of_its_own():
     assert len(BY_NAME) == len(CLAIMS)
-    assert {name for claim in CLAIMS for name in claim.studies} == set(STUDIES)
+    assert len({study.name for study in THEOREMS.studies}) == len(THEOREMS.studies)
 
 
-@dataclasses.dataclass(frozen=True)
-class MadeUpRun:
-    """A run whose metrics and parameters are given by functions of the cell."""
-
-    config: Config
-    metric: Callable[[str, Cell], float] = lambda name, cell: math.nan
-    parameters: Callable[[Cell, int], dict[str, np.ndarray]] = lambda cell, step: {}
-
-    @property
-    def grid(self) -> Grid:
-        return expand(self.config)
-
-    @property
-    def metrics(self) -> xr.Dataset:
-        steps = sorted({step for structure in self.grid.structures for step in recorded_steps(structure.config)})
-        dims = (*(dimension.name for dimension in self.grid.dimensions), "step")
-        arrays = {name: np.zeros((*self.grid.shape, len(steps))) for name in METRICS}
-        for structure in self.grid.structures:
-            for cell in structure.cells:
-                for name, array in arrays.items():
-                    array[cell.index] = self.metric(name, cell)
-        return xr.Dataset({name: (dims, array) for name, array in arrays.items()}, {"step": steps})
-
-    def cell(self, **labels: Any) -> Cell:
-        cells = (cell for structure in self.grid.structures for cell in structure.cells)
-        return next(cell for cell in cells if cell.labels == labels)
-
-    def params(self, *, step: int, **labels: Any) -> dict[str, np.ndarray]:
-        return self.parameters(self.cell(**labels), step)
-
-    def value_matrix(self, *, step: int, **labels: Any) -> np.ndarray:
-        return self.params(step=step, **labels)["value"]
-
-    def key_query_matrix(self, *, step: int, **labels: Any) -> np.ndarray:
-        return self.params(step=step, **labels)["key_query"]
+class MadeUpRun(Run):
+    """A run of made-up numbers, whose walks go round and whose attention is on the parent."""
 
     def walks(self, split: str, **labels: Any) -> tuple[np.ndarray, np.ndarray]:
         task = self.cell(**labels).config.task
         walks = np.cumsum(np.ones((4, task.walk_length), int), axis=1) % task.num_nodes
         return walks[:, :-1], walks[:, -1]
 
-    def mean_attention(self, *, step: int, **labels: Any) -> np.ndarray:
-        return np.eye(self.cell(**labels).config.task.walk_length)[-2]
+
+def made_up(config: Config, metric=lambda name, cell: 0.5, parameters=lambda cell, step: {}) -> Run:
+    """A run with these metrics and parameters."""
+
+    def keep(cell, step):
+        return {"params": parameters(cell, step), "mean_attention": np.eye(cell.config.task.walk_length)[-2]}
+
+    return MadeUpRun(MadeUp(config, metric, keep))
 
 
-def word_of(name: str, metric=None, parameters=None) -> str:
-    """The verdict on a claim with one study, of which this is made up."""
+def word_of(name: str, **made_of: Callable) -> str:
+    """The verdict on a claim with one study, made up of these metrics or parameters."""
     (study,) = BY_NAME[name].studies
-    functions = {"metric": metric, "parameters": parameters}
-    run = MadeUpRun(STUDIES[study], **{field: function for field, function in functions.items() if function})
-    runs: Any = {study: run}
-    return claims.judge(BY_NAME[name], runs).verdict.word
+    return judge(BY_NAME[name], [made_up(STUDIES[study], **made_of)]).verdict.word
+
+
+def first_value(cell: Cell) -> np.ndarray:
+    """Lemma C.1's V(1) of a cell."""
+    task, training = cell.config.task, cell.config.training
+    transition = oracle.transition_matrix(task.num_nodes, task.p)
+    return closed_forms.first_step_value_matrix(transition, task.walk_length, training.learning_rate, training.epsilon)
 
 
 @pytest.mark.parametrize("name", ["attention", "attention-length", "C5"])
@@ -169,7 +102,7 @@ def test_errors_of_samples_must_fall_as_the_square_root_of_their_number(name):
     def noisy(exponent):
         def parameters(cell, step):
             noise = np.random.default_rng(0).normal(size=(cell.config.task.num_nodes,) * 2)
-            return {"value": evidence._first_value(cell) + 0.01 * cell.config.task.walks**exponent * noise}
+            return {"value": first_value(cell) + 0.01 * cell.config.task.walks**exponent * noise}
 
         return parameters
 
@@ -181,7 +114,7 @@ def test_errors_of_samples_must_fall_as_the_square_root_of_their_number(name):
 def test_the_first_value_matrix_must_be_the_closed_form_and_circulant(name):
     def changed(by):
         def parameters(cell, step):
-            value = evidence._first_value(cell)
+            value = first_value(cell)
             value[0, 0] += by
             zeros = np.zeros(3)
             return {"value": value, "state_scores": zeros, "position_scores": zeros}
@@ -272,21 +205,16 @@ def test_the_blocks_that_meet_the_states_of_the_query_must_be_zero():
         ("C7-residual", HOLDS, FAILS),
     ],
 )
-def test_what_v_tends_to_decides_the_claims_on_its_limit(name, to_transition, to_square_root, monkeypatch):
+def test_what_v_tends_to_decides_the_claims_on_its_limit(name, to_transition, to_square_root):
     steps = np.unique(np.geomspace(1, 100_000, 30).astype(int))
 
     def word(limit, growth=0.5):
-        def courses(path):
-            result = []
-            for p in (0.7, 0.9):
-                transition = oracle.transition_matrix(5, p)
-                values = np.stack([limit(transition.T) * step**growth + 0.3 for step in steps])
-                result.append(evidence._Course(p, transition, steps, values, steps, values))
-            return result
-
-        monkeypatch.setattr(evidence, "_courses", courses)
-        runs: Any = {"long": SimpleNamespace(run_dir=SimpleNamespace(path=None))}
-        return claims.judge(BY_NAME[name], runs).verdict.word
+        courses = []
+        for p in (0.7, 0.9):
+            transition = oracle.transition_matrix(5, p)
+            values = np.stack([limit(transition.T) * step**growth + 0.3 for step in steps])
+            courses.append(Course(p, transition, steps, values, steps, values))
+        return judge(BY_NAME[name], [courses]).verdict.word
 
     assert word(lambda transposed: transposed) == to_transition
     assert word(np.sqrt) == to_square_root

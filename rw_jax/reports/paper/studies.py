@@ -1,0 +1,104 @@
+"""Studies that several theorems of the paper are tested on, and what all studies of the paper share."""
+
+from rw_jax.reports.study import Follows, Study, spread_out
+from rw_jax.study.config import ALL, Config
+from rw_jax.study.fields import Scalar
+
+QUICK_SEEDS = (0, 1, 2)
+
+POPULATIONS = {"walks": ALL, "test_walks": ALL}
+"""Fields of a study in which nothing is random."""
+
+FEW_SAMPLES = {"walks": 100, "test_walks": 50}
+"""Fields of a quick study of samples."""
+
+FEW_SHORT_SAMPLES = {**FEW_SAMPLES, "walk_length": 13}
+"""Fields of a quick study of samples whose length is no axis."""
+
+
+def _width(base: Config, walk_length: Scalar) -> int:
+    """The position width for walks of a length: it grows as N^(3/2), as Theorem 3.1 wants it, from that of `base`."""
+    length = int(walk_length)
+    return max(length, round(base.model.position_width * (length / base.task.walk_length) ** 1.5))
+
+
+WIDTH = Follows("position_width", "walk_length", _width)
+
+POPULATION = Study(
+    name="population",
+    fields={"steps": 200, **POPULATIONS},
+    grid={
+        "num_nodes": (6, 6, 6, 6, 6, 6, 5),
+        "walk_length": (7, 8, 9, 10, 11, 12, 9),
+        "p": (0.02, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98),
+    },
+    quick_fields={"steps": 20},
+    quick_grid={"num_nodes": (5, 5), "walk_length": (6, 7), "p": (0.5, 0.9)},
+    zipped=("num_nodes", "walk_length"),
+    follows=(WIDTH,),
+    keep=(1, 2, 3, 5, 10, 20, 50, 100),
+    precision="float64",
+)
+
+LONG = Study(
+    name="long",
+    fields={"steps": 20_000, "walk_length": 9, **POPULATIONS},
+    grid={"p": (0.5, 0.6, 0.7, 0.8, 0.9, 0.98)},
+    quick_fields={"steps": 200, "walk_length": 6},
+    quick_grid={"p": (0.5, 0.9)},
+    quick_keep=spread_out(200),
+    follows=(WIDTH,),
+    keep=spread_out(20_000),
+    precision="float64",
+)
+
+WALKS = Study(
+    name="walks",
+    fields={"steps": 20},
+    grid={
+        "walks": (1000, 3000, 10_000, 30_000, 100_000),
+        "p": (0.5, 0.7, 0.9, 0.97, 0.99),
+        "seed": tuple(range(20)),
+    },
+    quick_fields={"steps": 5, **FEW_SHORT_SAMPLES},
+    quick_grid={"walks": (50, 200), "p": (0.5, 0.9), "seed": QUICK_SEEDS},
+    follows=(WIDTH,),
+    keep=(1, 2),
+)
+
+LENGTH = Study(
+    name="length",
+    fields={"steps": 50, "walks": 10_000},
+    grid={"walk_length": (13, 25, 49, 97, 145, 193), "p": (0.5, 0.7, 0.9, 0.97), "seed": tuple(range(16))},
+    quick_fields={"steps": 5, **FEW_SAMPLES},
+    quick_grid={"walk_length": (7, 13), "p": (0.5, 0.9), "seed": QUICK_SEEDS},
+    follows=(WIDTH,),
+    keep=(2,),
+)
+
+DETERMINISTIC = Study(
+    name="deterministic",
+    fields={"steps": 200, **POPULATIONS},
+    grid={
+        "num_nodes": (6, 7),
+        "walk_length": (97, 50),
+        "p": (0.0, 1.0),
+        "loss": ("log", "cross_entropy", "squared_error", "hinge"),
+        "learning_rate": (0.01, 0.1, 1.0, 10.0),
+    },
+    quick_fields={"steps": 20},
+    quick_grid={"num_nodes": (5,), "walk_length": (21,), "loss": ("log",)},
+    zipped=("num_nodes", "walk_length"),
+    follows=(WIDTH,),
+    keep=(1, 2, 3, 10, 50),
+)
+
+FULL = Study(
+    name="full",
+    fields={"steps": 50, "form": "full", "walk_length": 13},
+    grid={"p": (0.5, 0.7, 1.0), "seed": (0, 1, 2, 3)},
+    quick_fields=FEW_SAMPLES,
+    quick_grid={"seed": QUICK_SEEDS},
+    follows=(WIDTH,),
+    keep=(1, 2, 10),
+)
