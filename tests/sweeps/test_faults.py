@@ -12,12 +12,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from rw_jax import load_run, main
-from rw_jax.analysis.run_dir import RunError
-from rw_jax.store import checkpoint
+from rw_jax.store import checkpoint, chunks
+from rw_jax.study.config import Config
+from rw_jax.study.errors import RunError
+from rw_jax.study.flags import Command
 from rw_jax.sweeps import lock, sweep
 from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
 
@@ -39,9 +42,13 @@ def copied(values_run, tmp_path):
     return Path(shutil.copytree(values_run, tmp_path / "copy"))
 
 
+def command(study: Config, workdir: Path, *switches: str) -> Command:
+    return Command(study, Path("study.py"), workdir, frozenset(switches))
+
+
 def refusal(capsys, study, workdir, exit_code=2):
     with pytest.raises(SystemExit) as refused:
-        main.main(main.Command(study, workdir))
+        main.main(command(study, workdir))
     assert refused.value.code == exit_code
     sentence = capsys.readouterr().err.splitlines()[-1]
     assert_sentence(sentence)
@@ -100,13 +107,11 @@ def test_the_sweep_trains_a_damaged_chunk_again_and_analysis_names_it(
     assert any(str(damaged) in record.getMessage() for record in caplog.records)
 
 
-def test_a_finished_directory_with_a_damaged_chunk_is_not_finished(
-    copied, values_run, values_study, sweep_once, capsys
-):
+def test_a_finished_directory_with_a_damaged_chunk_is_not_finished(copied, values_run, values_study, sweep_once):
     damaged = chunk_of(copied, p=1.0, seed=1)
     shutil.rmtree(damaged / "state")
     sweep_once(values_study, copied)
-    assert "2 of 6 runs trained" in capsys.readouterr().out
+    assert load_run(copied).environment["runs"] == 2
     assert stored_records(copied) == stored_records(values_run)
 
 
@@ -124,7 +129,6 @@ def test_damaged_metrics_are_named(copied):
 def test_a_half_written_chunk_is_nothing_and_is_cleared_away(copied, values_run, values_study, sweep_once):
     lost = chunk_of(copied, p=1.0, seed=0)
     lost.rename(lost.with_name(f"{lost.name}.orbax-checkpoint-tmp"))
-    (copied / "summary.csv").unlink()
     (copied / "metrics.nc").unlink()
     assert np.isnan(load_run(copied).metrics["accuracy"].sel(p=1.0)).all()
     sweep_once(values_study, copied)
@@ -147,18 +151,18 @@ def test_a_file_that_cannot_grow_in_a_save_ends_the_sweep_in_a_sentence_and_the_
     values_run, values_study, sweep_once, tmp_path, capsys, monkeypatch
 ):
     folder = tmp_path / "run"
-    save = sweep.save_cells
+    save = chunks.save
 
     def save_the_second_on_a_full_disk(path, *rest):
         with files_at_most(300) if list(path.glob("*")) else contextlib.nullcontext():
             return save(path, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "save_cells", save_the_second_on_a_full_disk)
+        patch.setattr(chunks, "save", save_the_second_on_a_full_disk)
         sentence = refusal(capsys, values_study, folder, exit_code=1)
     assert "cannot be written (File too large); what is finished is kept" in sentence
     sweep_once(values_study, folder)
-    assert "2 of 6 runs trained" in capsys.readouterr().out
+    assert load_run(folder).environment["runs"] == 2
     assert stored_records(folder) == stored_records(values_run)
 
 
@@ -202,9 +206,9 @@ with lock.hold(pathlib.Path(sys.argv[1])):
 def test_a_second_process_is_refused_at_once_with_the_first_by_name_and_a_dead_one_holds_nothing(
     copied, values_study, sweep_once, capsys
 ):
-    (copied / "summary.csv").unlink()
-    command = [sys.executable, "-c", HOLD, str(copied / "lock")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+    (copied / "metrics.nc").unlink()
+    holder = [sys.executable, "-c", HOLD, str(copied / "lock")]
+    with subprocess.Popen(holder, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
         before = contents(copied)
@@ -214,7 +218,7 @@ def test_a_second_process_is_refused_at_once_with_the_first_by_name_and_a_dead_o
         first.kill()
     assert f"process {first.pid}" in (copied / "lock").read_text()
     sweep_once(values_study, copied)
-    assert (copied / "summary.csv").is_file()
+    assert (copied / "metrics.nc").is_file()
 
 
 def test_a_lock_is_free_again_after_its_holder(tmp_path):
@@ -225,13 +229,14 @@ def test_a_lock_is_free_again_after_its_holder(tmp_path):
 
 
 def test_a_directory_of_an_older_format_is_refused_in_a_sentence_that_names_the_commit(copied, values_study, capsys):
-    file = copied / "environment.json"
-    environment = json.loads(file.read_text())
-    del environment["format"]
-    file.write_text(json.dumps(environment | {"commit": "c0ffee"}))
+    file, config_file = copied / "environment.json", copied / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"commit": "c0ffee"}))
+    config = json.loads(config_file.read_text())
+    assert config.pop("schema") == 3
+    config_file.write_text(json.dumps(config))
     sentence = refusal(capsys, values_study, copied)
-    assert "has format 1, but this rw_jax reads format 2; commit c0ffee wrote it" in sentence
-    with pytest.raises(RunError, match="has format 1"):
+    assert "has format 2, but this rw_jax reads format 3; commit c0ffee wrote it" in sentence
+    with pytest.raises(RunError, match="has format 2"):
         load_run(copied)
 
 
@@ -244,8 +249,13 @@ def test_clocks_that_change_change_nothing(copied, values_run, values_study, swe
 
 
 def test_nothing_in_a_run_directory_is_executed_when_it_is_read():
-    for module in ("run_dir", "checkpoint", "config", "grid", "summary"):
-        text = Path(f"{Path(main.__file__).parent}/{module}.py").read_text()
+    package = Path(main.__file__).parent
+    modules = [path for wing in ("study", "store", "analysis") for path in (package / wing).rglob("*.py")]
+    assert len(modules) > 15
+    for module in modules:
+        if module.name == "flags.py":  # the config file of a command line is Python
+            continue
+        text = module.read_text()
         for word in ("pickle", "eval(", "exec(", "allow_pickle=True", "dill"):
             assert word not in text
 
@@ -265,10 +275,36 @@ def test_a_run_that_diverges_is_told_and_its_neighbours_are_untouched(sweep_once
     one, other = stored_records(calm), stored_records(wild)
     assert len(set(one) & set(other)) == 2
     assert all(one[key] == other[key] for key in set(one) & set(other))
+    main.main(command(study, wild))
     assert f"1 runs diverged, their training loss NaN or infinite: learning_rate=1e+30 from step {step:g} on." in (
         caplog.text
     )
-    main.main(main.Command(study, wild))
     with pytest.raises(SystemExit) as strict:
-        main.main(main.Command(study, wild, strict=True))
+        main.main(command(study, wild, "strict"))
     assert strict.value.code == 3
+
+
+def test_memory_that_is_short_ends_the_sweep_in_a_sentence_that_says_what_to_give(
+    values_study, tmp_path, capsys, monkeypatch
+):
+    def short(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(sweep, "_train", short)
+    sentence = refusal(capsys, values_study, tmp_path / "run", exit_code=1)
+    assert "memory is short; give a smaller --config.execution.cells_per_chunk" in sentence
+
+
+def test_a_chunk_or_metrics_of_another_study_are_not_read_as_ones_own(copied, sweep_once, tmp_path):
+    other = sweep_once(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"study_seed": 5}), tmp_path / "other")
+    shutil.copy(other / "metrics.nc", copied / "metrics.nc")
+    with pytest.raises(RunError, match=r"metrics\.nc is of another study") as refused:
+        _ = load_run(copied).metrics
+    assert_sentence(str(refused.value))
+    (copied / "metrics.nc").unlink()
+    shutil.rmtree(copied / "chunks")
+    shutil.copytree(other / "chunks", copied / "chunks")
+    for ask in (lambda: load_run(copied).metrics, lambda: load_run(copied).params(p=0.5, seed=0)):
+        with pytest.raises(RunError, match="is of another study") as refused:
+            ask()
+        assert_sentence(str(refused.value))

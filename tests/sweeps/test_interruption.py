@@ -42,7 +42,7 @@ def files(folder: Path) -> set[str]:
 def assert_same_end(folder: Path, expected: Path) -> None:
     assert stored_records(folder) == stored_records(expected)
     there, files_expected = contents(folder), contents(expected)
-    for name in ("config.json", "metrics.nc", "summary.csv"):
+    for name in ("config.json", "metrics.nc"):
         assert there[name] == files_expected[name]
     assert {path.name for path in folder.iterdir()} == {path.name for path in expected.iterdir()}
     assert not [path for path in there if "tmp" in path]

@@ -15,19 +15,21 @@ from absl import logging as absl_logging
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rw_jax import load_run, main
-from rw_jax.analysis.run_dir import cut
-from rw_jax.store.environment import commit_of
-from rw_jax.study.config import ConfigError
-from rw_jax.study.grid import expand, kept_steps, recorded_steps
-from rw_jax.sweeps import progress_bar, sweep
-from rw_jax.training import train
+from rw_jax import load_run
+from rw_jax.store import chunks
+from rw_jax.store.provenance import commit_of
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.grid import Grid, recorded_steps
+from rw_jax.sweeps import devices, program, progress_bar, sweep
+from rw_jax.training import run as training_run
+from rw_jax.training.experiment import make_experiment, make_grid
+from rw_jax.training.values import run_values
 from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
 
 
 @pytest.fixture(scope="module")
 def mesh():
-    return sweep.set_up_devices(tiny_study())
+    return devices.set_up(tiny_study().execution).mesh
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +37,15 @@ def programs(mesh):
     """A compiled program for each structure and batch: the tests that compare bits share them."""
     made = {}
 
-    def program(structure, cells_per_batch):
-        if (structure, cells_per_batch) not in made:
-            made[structure, cells_per_batch] = sweep.make_program(structure, mesh, cells_per_batch)
-        return made[structure, cells_per_batch]
+    def program_of(structure, cells_per_batch, size):
+        key = structure, cells_per_batch, size
+        if key not in made:
+            made[key] = program.compile_program(
+                make_experiment(structure), devices.Placement(mesh, cells_per_batch, size)
+            )
+        return made[key]
 
-    return program
+    return program_of
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +53,16 @@ def records_of(mesh, programs):
     """The bytes of the records of every cell of a study with one structure, by its p and seed."""
 
     def records(study, cells_per_batch=1):
-        ((structure,), size) = expand(study).structures, study.execution.cells_per_chunk
-        program = programs(structure.config, cells_per_batch)
+        grid, size = make_grid(study), study.execution.cells_per_chunk
+        (structure,) = grid.structures
+        compiled = programs(structure.config, cells_per_batch, size)
         found = {}
-        for chunk in cut(expand(study), size):
-            record = jax.tree.map(np.asarray, sweep.run_chunk(program, chunk, mesh, cells_per_batch, size))
-            rows = sweep.deal(len(chunk.cells), mesh, cells_per_batch, size).rows
-            for row, cell in zip(rows, chunk.cells, strict=True):
-                leaves = [leaf[row].tobytes() for leaf in jax.tree.leaves(record)]
+        for start in range(0, grid.num_cells, size):
+            cells = [grid.cell(number) for number in structure.cells[start : start + size]]
+            progress = jax.tree.map(np.asarray, program.run_chunk(compiled, cells))
+            rows = compiled.placement.deal(len(cells)).rows
+            for row, cell in zip(rows, cells, strict=True):
+                leaves = [leaf[row].tobytes() for leaf in jax.tree.leaves(progress)]
                 found[cell.config.task.p, cell.config.seed] = leaves
         return found
 
@@ -73,15 +80,19 @@ def test_every_cell_of_a_batch_equals_the_same_run_alone_bit_for_bit(six, record
         assert records_of(tiny_study(p=(p,), seed=(seed,))) == {(p, seed): leaves}
 
 
-def test_a_run_of_the_grid_is_the_plain_single_run_of_train_py(six, mesh):
+def test_a_run_of_the_grid_is_the_plain_single_run_of_training(six):
     study = tiny_study(fields={"task.p": 0.7, "seed": 1})
-    values, sizes = train.run_values(study), (len(recorded_steps(study)), len(kept_steps(study)))
-    schedule = sweep.make_schedule(study, 0, sizes[0])
-    run = jax.jit(lambda values: train.train(study, values, train.begin(study, values, *sizes), schedule).record)
-    record = run(values)
-    for ours, theirs in zip(jax.tree.leaves(record), six[0.7, 1], strict=True):
+    experiment = make_experiment(study)
+    schedule = program.make_schedule(study, 0, len(recorded_steps(study)))
+    room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.progress_shape(experiment).record)
+    run = jax.jit(
+        lambda values: training_run.train(experiment, values, training_run.begin(experiment, values, room), schedule)
+    )
+    progress = run(run_values(study, experiment.task))
+    assert progress.state.step == 5
+    for ours, theirs in zip(jax.tree.leaves(progress), six[0.7, 1], strict=True):
         # The same numbers to rounding; only one compiled program gives them to the bit.
-        np.testing.assert_allclose(np.frombuffer(theirs, np.float32), np.ravel(ours), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(np.frombuffer(theirs, ours.dtype), np.ravel(ours), rtol=1e-3, atol=1e-4)
 
 
 def test_changing_one_cell_changes_no_other(six, records_of):
@@ -112,66 +123,66 @@ def test_a_cell_does_not_depend_on_its_neighbours_in_a_vmapped_batch(form, recor
     assert alone[1.0, 1] == some[1.0, 1]
 
 
-def test_an_interrupted_sweep_goes_on_to_identical_files(values_run, values_study, sweep_once, tmp_path, capsys):
+def test_an_interrupted_sweep_is_resumed_to_identical_files(values_run, values_study, sweep_once, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(values_run, folder)
     finished = contents(folder)
     lost, kept = chunk_of(folder, p=0.5, seed=0), chunk_of(folder, p=1.0, seed=0)
     shutil.rmtree(lost)
     (folder / "metrics.nc").unlink()
-    (folder / "summary.csv").unlink()
     written = kept.stat().st_mtime_ns
     sweep_once(values_study, folder)
-    assert "4 of 6 runs trained in" in capsys.readouterr().out
+    assert load_run(folder).environment["runs"] == 4
     assert kept.stat().st_mtime_ns == written  # only what was missing was trained
     assert stored_records(folder) == stored_records(values_run)
     again = contents(folder)
-    for name in ("config.json", "metrics.nc", "summary.csv"):
+    for name in ("config.json", "metrics.nc"):
         assert again[name] == finished[name]
 
 
-def test_a_finished_directory_of_the_same_config_says_so_and_changes_nothing(values_run, values_study, capsys):
+def test_a_finished_directory_of_the_same_config_is_left_as_it_is_without_a_word(values_run, values_study, capsys):
     before = contents(values_run)
-    sweep.sweep(values_study, values_run)
-    out, err = capsys.readouterr()
-    assert out == f"{values_run} is finished: all 6 runs of this config are there. Nothing to do.\n"
-    assert err == ""
+    run = sweep.sweep(values_study, values_run)
+    assert capsys.readouterr() == ("", "")
+    assert run.config == values_study
     assert contents(values_run) == before
 
 
-def test_a_larger_grid_trains_only_what_it_adds_and_says_so(values_run, sweep_once, tmp_path, capsys, caplog):
+def test_a_larger_grid_trains_only_what_it_adds_and_says_so(values_run, sweep_once, tmp_path, caplog):
     folder = shutil.copytree(values_run, tmp_path / "run")
     before = stored_records(folder)
     larger = tiny_study(p=(0.3, 0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"execution.cells_per_chunk": 3})
     caplog.set_level(logging.INFO)
     sweep_once(larger, folder)
     assert "6 of 12 runs to train" in caplog.text
-    assert "6 of 12 runs trained in" in capsys.readouterr().out
+    assert load_run(folder).environment["runs"] == 6
     there = stored_records(folder)
     assert {key: there[key] for key in before} == before
     assert there == stored_records(sweep_once(larger))
     assert load_run(folder).config == larger
+    before = contents(folder)
     sweep_once(larger, folder)
-    assert "all 12 runs of this config are there" in capsys.readouterr().out
+    assert contents(folder) == before
 
 
 def test_more_steps_go_on_from_the_last_one_to_the_bits_of_a_training_in_one_go(
-    values_run, sweep_once, tmp_path, capsys, caplog
+    values_run, sweep_once, tmp_path, caplog
 ):
     folder = shutil.copytree(values_run, tmp_path / "run")
     longer = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1, 2), fields={"training.steps": 9})
     caplog.set_level(logging.INFO)
     sweep_once(longer, folder)
     assert "9 of 9 runs to train, 6 of them from where they are" in caplog.text
-    assert "9 of 9 runs trained in" in capsys.readouterr().out
+    assert load_run(folder).environment["runs"] == 9
     assert stored_records(folder) == stored_records(sweep_once(longer))
     assert load_run(folder).steps == (0, 2, 9)  # and no longer the last step of the shorter runs
+    before = contents(folder)
     sweep_once(longer, folder)
-    assert "all 9 runs of this config are there" in capsys.readouterr().out
+    assert contents(folder) == before
 
 
 def test_more_steps_go_on_from_the_progress_of_shorter_runs_in_their_midst(values_study, sweep_once, tmp_path, caplog):
-    folder, save = tmp_path / "run", sweep.save_cells
+    folder, save = tmp_path / "run", chunks.save
 
     def save_no_chunk(where, *what):
         if where.name == "chunks":
@@ -182,7 +193,7 @@ def test_more_steps_go_on_from_the_progress_of_shorter_runs_in_their_midst(value
         values_study, execution=dataclasses.replace(values_study.execution, checkpoint_steps=2)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "save_cells", save_no_chunk)
+        patch.setattr(chunks, "save", save_no_chunk)
         with pytest.raises(KeyboardInterrupt):
             sweep_once(shorter, folder)
     caplog.set_level(logging.INFO)
@@ -193,7 +204,7 @@ def test_more_steps_go_on_from_the_progress_of_shorter_runs_in_their_midst(value
 
 
 def test_the_shorter_command_still_runs_after_a_longer_one_that_finished_nothing(
-    values_run, values_study, sweep_once, tmp_path, capsys
+    values_run, values_study, sweep_once, tmp_path
 ):
     folder = shutil.copytree(values_run, tmp_path / "run")
     with pytest.MonkeyPatch.context() as patch:
@@ -201,7 +212,7 @@ def test_the_shorter_command_still_runs_after_a_longer_one_that_finished_nothing
         with pytest.raises(KeyboardInterrupt):
             sweep.sweep(values_study.replace(steps=9), folder)
     sweep_once(values_study, folder)
-    assert "0 of 6 runs trained in" in capsys.readouterr().out
+    assert load_run(folder).environment["runs"] == 0
     assert stored_records(folder) == stored_records(values_run)
     assert load_run(folder).config == values_study
 
@@ -236,11 +247,8 @@ def test_a_grid_that_leaves_out_a_run_or_changes_one_is_refused(values_run):
     assert contents(values_run) == before
 
 
-def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_run, values_study, tmp_path, capsys):
-    main.main(main.Command(values_study, tmp_path / "new", dry_run=True))
-    main.main(main.Command(values_study, values_run, dry_run=True))
-    new, finished = capsys.readouterr().out.splitlines()
-    # 6 runs of 14 metrics x 6 steps, 3 x (16 + 4 + 6) parameters and 3 x 6 weights, 4 bytes each
+def test_a_plan_tells_what_there_is_to_do_and_writes_nothing(values_run, values_study, tmp_path):
+    new, finished = sweep.plan(values_study, tmp_path / "new"), sweep.plan(values_study, values_run)
     assert new.startswith("6 of 6 runs to train: 1 programs, 2 chunks of at most 4 runs, 0.0 MB on disk")
     assert finished.startswith("0 of 6 runs to train: 0 programs, 0 chunks")
     assert not (tmp_path / "new").exists()
@@ -249,39 +257,29 @@ def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_run, valu
 def test_a_training_in_segments_has_the_bits_of_one_in_a_single_call(values_run, sweep_once, tmp_path):
     study = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.checkpoint_steps": 2})
     saved = []
-    save = sweep.save_cells
+    save = chunks.save
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "save_cells", lambda *what: saved.append(what[0].name) or save(*what))
+        patch.setattr(chunks, "save", lambda *what: saved.append(what[0].name) or save(*what))
         folder = sweep_once(study, tmp_path / "run")
     assert saved == ["unfinished", "unfinished", "chunks"] * 2
     assert stored_records(folder) == stored_records(values_run)
     assert not (folder / "unfinished").exists()
 
 
-def test_chunks_are_as_small_as_the_memory_that_is_free_and_halved_where_it_does_not_do(
-    values_run, values_study, sweep_once, tmp_path, monkeypatch, caplog
-):
-    structure, mesh = expand(values_study).structures[0].config, sweep.set_up_devices(values_study)
-    program = sweep.make_program(structure, mesh, 1)
-    assert sweep.fitted(program, structure, mesh, 1, 64)[1] == 64
-    bytes_per_cell = sum(leaf.size * 4 for leaf in jax.tree.leaves(sweep.progress_shape(structure)))
-    monkeypatch.setattr(sweep, "free_memory", lambda mesh: 64 * bytes_per_cell // mesh.size)
-    assert mesh.size <= sweep.fitted(program, structure, mesh, 1, 64)[1] < 64
-    monkeypatch.setattr(sweep, "free_memory", lambda mesh: 1)
-    assert sweep.fitted(program, structure, mesh, 1, 64)[1] == mesh.size
-    monkeypatch.undo()
-    run_chunk, sizes = sweep.run_chunk, []
-
-    def run_chunk_in_little_memory(program, chunk, *rest):
-        sizes.append(len(chunk.cells))
-        if len(chunk.cells) > 2:
-            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-        return run_chunk(program, chunk, *rest)
-
-    monkeypatch.setattr(sweep, "run_chunk", run_chunk_in_little_memory)
-    assert stored_records(sweep_once(values_study, tmp_path / "run")) == stored_records(values_run)
-    assert sizes == [4, 2, 2, 2]
-    assert "Memory is short: going on in chunks of 2 runs." in caplog.text
+def test_chunks_are_as_small_as_the_memory_that_is_free(values_run, values_study, tmp_path, monkeypatch):
+    experiment = make_experiment(make_grid(values_study).structures[0].config)
+    placement = devices.set_up(values_study.execution)._replace(cells_per_chunk=64)
+    whole = program.compile_program(experiment, placement)
+    assert whole.placement.cells_per_chunk == 64
+    bytes_per_cell = sum(leaf.size * 4 for leaf in jax.tree.leaves(whole.shape))
+    monkeypatch.setattr(program, "free_memory", lambda mesh: 64 * bytes_per_cell // mesh.size)
+    assert placement.mesh.size <= program.compile_program(experiment, placement).placement.cells_per_chunk < 64
+    monkeypatch.setattr(program, "free_memory", lambda mesh: 1)
+    smallest = program.compile_program(experiment, placement).placement.cells_per_chunk
+    assert smallest == placement.mesh.size
+    sweep.sweep(values_study, tmp_path / "run")
+    assert {len(chunk.rows) for chunk in chunks.read_all(tmp_path / "run" / "chunks")} <= {1, smallest}
+    assert stored_records(tmp_path / "run") == stored_records(values_run)
 
 
 RARE = st.sampled_from([0.0, 1e-30, 1e-3, 1.0, 1e30, -1.0, float("nan"), None, "one"])
@@ -320,6 +318,7 @@ def test_any_config_is_refused_in_a_sentence_or_runs(sweep_once, fields):
             assert_sentence(str(error))
         return
     metrics = load_run(sweep_once(config)).metrics
+    assert metrics["finished"].all()
     assert metrics["optimal_accuracy"].notnull().all()
     assert (metrics["diverged_at"].notnull() == ~np.isfinite(metrics["train_loss"]).all("step")).all()
 
@@ -339,7 +338,7 @@ def test_a_start_that_was_killed_while_it_wrote_the_config_can_be_repeated(tmp_p
         raise StartedError
 
     (tmp_path / "config.json.tmp").write_text('{"name":')
-    monkeypatch.setattr(sweep, "make_program", start)
+    monkeypatch.setattr(sweep, "compile_program", start)
     with pytest.raises(StartedError):
         sweep.sweep(values_study, tmp_path)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["config.json", "environment.json", "lock"]
@@ -351,7 +350,7 @@ def test_the_environment_names_what_the_numbers_depend_on(values_run):
     assert environment["devices"]
     assert environment["cells_per_batch"] == 1
     assert environment["command"]
-    assert set(environment["seconds"]) == {"training", "total"}
+    assert environment["seconds"] > 0
     assert environment["commit"] is None or len(environment["commit"]) == 40
 
 
@@ -409,12 +408,11 @@ def train_in_batches(mesh):
     """(p, learning_rates) -> Record: 2000 steps of a run for each pair of labels, in vmapped batches of three."""
     fields = {"task.num_nodes": 7, "task.walk_length": 15, "task.walks": 101, "model.position_width": 1000}
     fields |= {"training.steps": 2000, "record.every": 50, "record.parameters": (1, 2, 5, 1000)}
-    program = sweep.make_program(tiny_study(fields=fields), mesh, 3)
+    compiled = program.compile_program(make_experiment(tiny_study(fields=fields)), devices.Placement(mesh, 3, 6))
 
     def train_all(p, learning_rates):
-        study = tiny_study(p=p, learning_rate=learning_rates, fields={**fields, "execution.cells_per_chunk": 6})
-        (chunk,) = cut(expand(study), 6)
-        return jax.tree.map(np.asarray, sweep.run_chunk(program, chunk, mesh, 3, 6))
+        study = tiny_study(p=p, learning_rate=learning_rates, fields=fields)
+        return jax.tree.map(np.asarray, program.run_chunk(compiled, list(Grid(study).cells())).record)
 
     return train_all
 
@@ -425,8 +423,8 @@ def test_batches_of_deterministic_walks_keep_equal_weights_to_the_last_bit_for_2
     record = train_in_batches((0.0, 1.0), (0.01, 1.0, 10.0))
     assert record.metrics["attention_spread"].shape == (6, 44)
     np.testing.assert_array_equal(record.metrics["attention_spread"], 0)
-    np.testing.assert_array_equal(np.ptp(record.params["value"], axis=-1), 0)
-    assert (record.params["value"][:, 1:] != 0).all()
+    np.testing.assert_array_equal(np.ptp(record.kept["params"]["value"], axis=-1), 0)
+    assert (record.kept["params"]["value"][:, 1:] != 0).all()
 
 
 @pytest.mark.usefixtures("optimized")
@@ -437,7 +435,7 @@ def test_a_run_whose_factors_underflow_changes_no_bit_of_the_others_in_its_batch
 
     calm, _ = records((0.4, 0.5, 0.6))
     beside, record = records((0.4, 1e9, 0.6))
-    spread = np.ptp(record.params["state_scores"][1, -1])
+    spread = np.ptp(record.kept["params"]["state_scores"][1, -1])
     assert not spread < 60  # beyond what the factors of float32 hold
     assert beside[0] == calm[0]
     assert beside[2] == calm[2]

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from rw_jax import load_run
-from rw_jax.store import distributed
-from rw_jax.study.config import ConfigError
+from rw_jax.study.errors import ConfigError
+from rw_jax.sweeps import processes
 from tests.studies import assert_sentence
 
 ROOT = Path(__file__).parents[2]
@@ -37,17 +37,18 @@ from absl import flags
 from rw_jax.sweeps import interruption
 from rw_jax import main
 interruption.leave_when_told(interruption.CONTINUE)
-main.main(main.parse(sys.argv, flags.FLAGS), lambda run, folder: None)
+main.plots.write_figures = lambda run, folder: None
+main.main(main.parse(sys.argv, flags.FLAGS))
 """
 
 
-def start(workdir: Path, processes: int, devices: int, *argv: str) -> list[subprocess.Popen[str]]:
+def start(workdir: Path, number: int, devices: int, *argv: str) -> list[subprocess.Popen[str]]:
     """Starts the processes of a job, each with so many devices."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    job = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(processes)}
-    if processes > 1:
+    job = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(number)}
+    if number > 1:
         argv = (*argv, "--distributed")
     return [
         subprocess.Popen(
@@ -60,7 +61,7 @@ def start(workdir: Path, processes: int, devices: int, *argv: str) -> list[subpr
             stderr=subprocess.PIPE,
             text=True,
         )
-        for i in range(processes)
+        for i in range(number)
     ]
 
 
@@ -97,9 +98,9 @@ def alone(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (1, 4), (3, 1)])
-def test_any_number_of_devices_and_processes_leaves_the_same_run_directory(processes, devices, alone, tmp_path):
-    for code, said in finish(start(tmp_path / "run", processes, devices)):
+@pytest.mark.parametrize(("number", "devices"), [(2, 2), (1, 4), (3, 1)])
+def test_any_number_of_devices_and_processes_leaves_the_same_run_directory(number, devices, alone, tmp_path):
+    for code, said in finish(start(tmp_path / "run", number, devices)):
         assert code == 0, said
     assert contents_by_label(tmp_path / "run") == alone
 
@@ -150,9 +151,9 @@ def test_processes_that_do_not_find_one_another_are_refused_in_a_sentence(monkey
 
     monkeypatch.setattr(jax.distributed, "initialize", find)
     with pytest.raises(ConfigError, match="outside SLURM and TPU pods set JAX_COORDINATOR_ADDRESS") as refused:
-        distributed.join()
+        processes.join()
     assert_sentence(str(refused.value))
     monkeypatch.setenv("JAX_NUM_PROCESSES", "two")
     with pytest.raises(ConfigError, match="JAX_NUM_PROCESSES is 'two', but must be an integer") as refused:
-        distributed.join()
+        processes.join()
     assert_sentence(str(refused.value))
