@@ -15,7 +15,7 @@ from rw_jax.models.reduced import project, reduced_transformer
 from rw_jax.study.config import ALL, VALUE_AXES, Config
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import is_piece
-from rw_jax.study.grid import Grid
+from rw_jax.study.grid import Grid, Structure
 from rw_jax.tasks import Task, Walks
 from rw_jax.tasks.circle import circle
 from rw_jax.tasks.questions import majority, preference
@@ -257,7 +257,7 @@ def make_grid(config: Config, own: Own = NOTHING_OWN) -> Grid:
     _check_options(config, own)
     for structure in grid.structures:
         check(make_experiment(structure.config, own))
-        _check_labels(grid, structure.config, own)
+        _check_labels(grid, structure, own)
     return grid
 
 
@@ -275,18 +275,20 @@ def _check_options(config: Config, own: Own) -> None:
             raise ConfigError(f"{path} is given, but no piece of the study has a parameter {name}.")
 
 
-def _check_labels(grid: Grid, structure: Config, own: Own) -> None:
-    """Has the task check each label of each dimension, the others at those of the structure."""
-    task = make_task(structure, own)
-    task.check(structure.values())
-    for dimension in grid.dimensions:
-        if set(dimension.axes) & set(grid.value_axes) and dimension.axes != ("seed",):
-            for labels in dimension.labels:
-                changes = dict(zip(dimension.axes, labels, strict=True))
-                if all(
-                    changes[axis] == structure.value(axis) for axis in dimension.axes if axis not in grid.value_axes
-                ):
-                    task.check(structure.values() | changes)
+def _check_labels(grid: Grid, structure: Structure, own: Own) -> None:
+    """Has the task check each label of each value axis, the other fields as those of the structure's first cell."""
+    task = make_task(structure.config, own)
+    first = grid.cell(structure.cells[0])
+    labels = first.config.values()
+    task.check(labels)
+    for dimension, i in zip(grid.dimensions, first.index, strict=True):
+        if dimension.axes == ("seed",):
+            continue
+        shape = {axis: labels[axis] for axis in dimension.axes if axis not in grid.value_axes}
+        for others in dimension.labels[:i] + dimension.labels[i + 1 :]:
+            changes = dict(zip(dimension.axes, others, strict=True))
+            if all(changes[axis] == label for axis, label in shape.items()):
+                task.check(labels | changes)
 
 
 def check(experiment: Experiment) -> None:
