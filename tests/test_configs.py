@@ -8,14 +8,15 @@ from absl import flags
 
 from rw_jax import main
 from rw_jax.study.config import Config
-from rw_jax.study.grid import expand
+from rw_jax.training.experiment import make_grid
 
 PROJECT = Path(__file__).parent.parent
 FILES = sorted((PROJECT / "configs").glob("*.py"))
 
 
 def load(path: Path) -> tuple[Config, Path]:
-    return main.parse(["rw_jax", f"--config={path}"], flags.FlagValues())[:2]
+    command = main.parse(["rw_jax", f"--config={path}"], flags.FlagValues())
+    return command.config, command.workdir
 
 
 def test_there_are_the_base_a_smoke_test_and_the_main_job():
@@ -27,7 +28,7 @@ def test_a_config_is_accepted_and_named_after_its_file(path):
     config, workdir = load(path)
     assert config.name == path.stem
     assert workdir == Path("runs") / path.stem
-    assert expand(config).num_cells >= 1
+    assert make_grid(config).num_cells >= 1
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -63,7 +64,7 @@ def test_the_main_job_is_the_grid_of_the_readme():
     ],
 )
 def test_the_figures_of_the_paper_have_the_settings_of_the_paper(name, sizes, start, training):
-    config, _ = load(PROJECT / "configs" / f"{name}.py")
+    config = make_grid(load(PROJECT / "configs" / f"{name}.py")[0]).config  # with the sizes of its tasks
     labels = dict(config.grid)
     given = (config.value(axis) if axis not in labels else labels[axis] for axis in ("num_nodes", "walk_length", "p"))
     assert tuple(given) == sizes

@@ -9,10 +9,7 @@ import pandas as pd
 import pytest
 
 import rw_jax
-from configs import base
 from rw_jax.analysis.statistics import rate_interval
-from rw_jax.study.config import from_config_dict
-from rw_jax.sweeps import sweep
 from rw_jax.training.metrics import METRICS
 
 PROJECT = Path(__file__).parent.parent
@@ -53,8 +50,8 @@ def test_the_run_is_loaded_again_by_label(smoke):
     run = rw_jax.load_run(smoke[1])
     assert run.config.name == "smoke"
     assert run.metrics.sizes == {"p": 3, "seed": 4, "step": 21}
-    for name in METRICS:  # directions are undefined at the zero start
-        assert np.isfinite(run.metrics[name].sel(step=slice(1, None))).all()
+    for metric in METRICS:  # directions are undefined at the zero start
+        assert np.isfinite(run.metrics[metric.name].sel(step=slice(1, None))).all()
     assert run.steps == (0, 1, 2, 3, 10, 20)
     assert run.value_matrix(step=20, p=0.8, seed=3).shape == (6, 6)
     assert run.key_query_matrix(step=20, p=0.8, seed=3).shape == (106, 106)
@@ -105,13 +102,12 @@ def test_most_seeds_of_the_papers_setting_reach_the_optimum_by_attending_to_the_
     the 24 runs here succeeded when this was written (Wilson interval 0.80 to 0.99), 7 of 8 at p = 0.5. The rule: the
     interval of the 24 lies above one half, and at each p at least 5 of the 8 seeds succeed.
     """
-    fields = base.get_config()
+    fields = rw_jax.base_config()
     fields.record.every = 50
     fields.record.parameters = ()
     fields.grid.p = (0.5, 0.7, 0.9)
     fields.grid.seed = tuple(range(8))
-    sweep.sweep(from_config_dict(fields), tmp_path / "run")
-    final = rw_jax.load_run(tmp_path / "run").metrics.sel(step=50)
+    final = rw_jax.sweep(fields, tmp_path / "run").metrics.sel(step=50)
     optimum = np.maximum(final["p"], 1 - final["p"])
     error = np.abs(final["accuracy"] - optimum)
     succeeds = (error <= 4 * np.sqrt(final["p"] * (1 - final["p"]) / 1000)) & (final["parent_attention"] > 0.99)

@@ -1,6 +1,7 @@
 """The command line: what it accepts, and that everything else is one sentence, exit code 2 and nothing written."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from configs import smoke
+import rw_jax
 from rw_jax import main
-from rw_jax.study.config import Config, from_config_dict
+from rw_jax.study.config import Config, to_json
+from rw_jax.study.flags import Command, from_config_dict
 from tests.studies import assert_sentence, contents, tiny_study
 
 PROJECT = Path(__file__).parent.parent
@@ -46,12 +48,14 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "--config.task={}"], ["task is a group", "task.name"]),
     ([SMOKE, "--config.grid=3"], ["grid is a group"]),
     ([SMOKE, "--config.grid.y=3"], ["grid.y", "can be an axis", "learning_rate"]),
-    ([SMOKE, "--config.grid.precision=float64"], ["grid.precision", "can be an axis"]),
+    ([SMOKE, "--config.grid.study_seed=1,2"], ["grid.study_seed", "can be an axis"]),
+    ([SMOKE, "--config.task.options.lag=2"], ["task.options.lag", "config file"]),
+    ([SMOKE, "--config.task.wlaks=7"], ["task.wlaks", "Did you mean walks?"]),
     # values of the wrong type
     ([SMOKE, "--config.seed"], ["--config.seed", "value"]),
     ([SMOKE, "--config.task.p=abc"], ["task.p", "'abc'", "a number from 0 to 1"]),
     ([SMOKE, "--config.task.p="], ["task.p", "''", "a number from 0 to 1"]),
-    ([SMOKE, "--config.task.num_nodes=six"], ["task.num_nodes", "'six'", "an integer from 3"]),
+    ([SMOKE, "--config.task.num_nodes=six"], ["task.num_nodes", "'six'", "an integer from 2"]),
     ([SMOKE, "--config.seed=1.5"], ["seed", "'1.5'", "an integer from 0"]),
     ([SMOKE, "--config.execution.cells_per_batch=None"], ["cells_per_batch", "'None'", "an integer from 1"]),
     ([SMOKE, "--config.record.parameters="], ["record.parameters", "''", "an integer"]),
@@ -61,7 +65,7 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "--config.task.p=1.1"], ["task.p", "1.1", "from 0 to 1"]),
     ([SMOKE, "--config.task.p=-0.1"], ["task.p", "-0.1", "from 0 to 1"]),
     ([SMOKE, "--config.task.p=nan"], ["task.p", "nan", "from 0 to 1"]),
-    ([SMOKE, "--config.task.num_nodes=2"], ["task.num_nodes", "2", "from 3"]),
+    ([SMOKE, "--config.task.num_nodes=2"], ["task.num_nodes", "2", "at least 3"]),
     ([SMOKE, "--config.task.num_nodes=99999999999"], ["task.num_nodes", "99999999999", "2147483647"]),
     ([SMOKE, "--config.task.walk_length=2"], ["task.walk_length", "2", "from 3"]),
     ([SMOKE, "--config.task.walks=0"], ["task.walks", "0", "from 1"]),
@@ -140,8 +144,13 @@ BAD_FILES = [
 
 def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The sentence with which a command line is refused, exit code 2, before anything starts."""
+
+    def plan():
+        command = main.parse(["rw_jax", *argv], flags.FlagValues())
+        main.main(command._replace(switches=frozenset({"dry_run"})))  # what only the pieces know is checked here
+
     with pytest.raises(SystemExit) as refused:
-        main.parse(["rw_jax", *argv], flags.FlagValues())
+        plan()
     assert refused.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -152,7 +161,8 @@ def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def parsed(*argv: str) -> tuple[Config, Path]:
-    return main.parse(["rw_jax", *argv], flags.FlagValues())[:2]
+    command = main.parse(["rw_jax", *argv], flags.FlagValues())
+    return command.config, command.workdir
 
 
 def start_command(*argv: str, cwd: Path) -> subprocess.Popen[str]:
@@ -181,9 +191,7 @@ def test_a_bad_command_line_is_refused_in_one_sentence_that_says_what_would_be_r
 @pytest.mark.parametrize(("text", "words"), BAD_FILES, ids=range(len(BAD_FILES)))
 def test_a_bad_config_file_is_refused_in_one_sentence_that_says_where_it_fails(text, words, capsys, tmp_path):
     path = tmp_path / "study.py"
-    path.write_text(
-        text.replace("{change}", "from configs import base\ndef get_config():\n    config = base.get_config();")
-    )
+    path.write_text(text.replace("{change}", "import rw_jax\ndef get_config():\n    config = rw_jax.base_config();"))
     sentence = refusal([f"--config={path}"], capsys)
     for word in words:
         assert word in sentence
@@ -204,7 +212,7 @@ def test_a_bad_config_file_is_refused_in_one_sentence_that_says_where_it_fails(t
 def test_flags_and_their_values_may_stand_in_one_word_or_two(argv, monkeypatch):
     monkeypatch.chdir(PROJECT)
     config, workdir = parsed(*argv)
-    assert config == from_config_dict(smoke.get_config()).replace(seed=3)
+    assert config == from_config_dict(rw_jax.read_config(PROJECT / "configs" / "smoke.py")).replace(seed=3)
     assert workdir == Path("runs/smoke")
 
 
@@ -247,9 +255,10 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "todo.txt").write_text("text")
     for name, text in {
-        "other": tiny_study(seed=(0, 1, 2), fields={"study_seed": 7}).to_json(),
+        "other": to_json(tiny_study(seed=(0, 1, 2), fields={"study_seed": 7}), schema=3),
         "no_json": "{",
         "no_object": "[]",
+        "cut": '{"schema": 3, "name": "tiny"}',
         "older": '{"name": "tiny"}',
     }.items():
         (tmp_path / name).mkdir()
@@ -261,9 +270,10 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
         "file/below": ["Not a directory"],
         "notes": ["notes", "not a run directory", "config.json"],
         "other": ["another config", "grid.seed: (0, 1, 2), (0, 1)", "study_seed: 7, 0"],
-        "no_json": ["config.json", "not JSON"],
+        "no_json": ["config.json", "cannot be read"],
         "no_object": ["config.json", "not an object"],
-        "older": ["config.json", "task is missing"],
+        "cut": ["config.json", "task is missing"],
+        "older": ["has format 2"],
         "no_text": ["config.json", "utf-8"],
         "long" * 100: ["File name too long"],
         "../../../../../../../../proc/run": ["cannot be written"],
@@ -271,7 +281,7 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
     before = contents(tmp_path)
     for name, words in cases.items():
         with pytest.raises(SystemExit) as refused:
-            main.main(main.Command(study, tmp_path / name))
+            main.main(Command(study, Path("study.py"), tmp_path / name, frozenset()))
         assert refused.value.code == 2
         out, err = capsys.readouterr()
         assert out == ""
@@ -293,3 +303,28 @@ def test_the_real_command_refuses_in_one_sentence_with_exit_code_2_and_writes_no
         assert output == ""
         assert_sentence(errors.removesuffix("\n"))
     assert contents(tmp_path) == before
+
+
+def test_a_finished_sweep_is_shown_once_and_shown_again_if_its_table_is_gone(
+    values_run, values_study, tmp_path, capsys
+):
+    folder = Path(shutil.copytree(values_run, tmp_path / "run"))
+    command = Command(values_study, Path("study.py"), folder, frozenset())
+    main.main(command)
+    out = capsys.readouterr().out
+    assert "6 of 6 runs trained in" in out
+    assert f"Everything is in {folder}" in out
+    assert {path.name for path in folder.iterdir()} >= {"summary.csv", "figures"}
+    before = contents(folder)
+    main.main(command)
+    assert capsys.readouterr().out == (f"{folder} is finished: all 6 runs of this config are there. Nothing to do.\n")
+    assert contents(folder) == before
+    (folder / "summary.csv").unlink()
+    main.main(command)
+    assert (folder / "summary.csv").read_bytes() == before["summary.csv"]
+
+
+def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_study, tmp_path, capsys):
+    main.main(Command(values_study, Path("study.py"), tmp_path / "new", frozenset({"dry_run"})))
+    assert capsys.readouterr().out.startswith("6 of 6 runs to train: 1 programs, 2 chunks of at most 4 runs")
+    assert not (tmp_path / "new").exists()

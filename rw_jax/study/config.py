@@ -36,7 +36,7 @@ class TaskConfig:
     )
     walk_length: int = field(
         "states of a walk, the last of which is the target; None: what the task has",
-        fields.optional(fields.integer(2)),
+        fields.optional(fields.integer(3)),
         role=STRUCTURE,
         symbol="N",
     )

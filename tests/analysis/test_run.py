@@ -3,7 +3,6 @@
 import itertools
 import json
 import shutil
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,11 +10,24 @@ import pytest
 import xarray as xr
 
 import rw_jax
-from rw_jax.analysis.run_dir import RunDir, RunError, cut, write_atomically
+from rw_jax.analysis.sources import InMemory
 from rw_jax.store import checkpoint
+from rw_jax.store.layout import RunDir, write_config
+from rw_jax.study.errors import RunError
+from rw_jax.study.grid import Grid
+from rw_jax.training.experiment import NOTHING_OWN
 from rw_jax.training.metrics import METRICS
+from rw_jax.training.run import Record
 from tests import oracle
 from tests.studies import assert_sentence, chunk_of, contents, tiny_study
+
+NAMES = tuple(metric.name for metric in METRICS)
+
+
+def run_of_study(study):
+    """A run of which nothing is trained."""
+    nothing = Record({}, {})
+    return rw_jax.Run(InMemory(study, NOTHING_OWN, np.zeros(0, int), nothing, {}))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +47,6 @@ def unfinished(values_run, tmp_path):
     shutil.copytree(values_run, folder)
     shutil.rmtree(chunk_of(folder, p=1.0, seed=0))
     (folder / "metrics.nc").unlink()
-    (folder / "summary.csv").unlink()
     return rw_jax.load_run(folder)
 
 
@@ -45,10 +56,14 @@ def tree_and_row(folder, p, seed):
         (path, metadata, i)
         for path in (folder / "chunks").iterdir()
         for metadata in [checkpoint.load_metadata(path)]
-        for i, labels in enumerate(zip(metadata["cells"]["p"], metadata["cells"]["seed"], strict=True))
-        if labels == (p, seed)
+        for i in range(len(metadata["rows"]))
+        if tuple(_of_row(metadata["cells"][axis], i) for axis in ("p", "seed")) == (p, seed)
     )
     return checkpoint.load(path), metadata["rows"][i]
+
+
+def _of_row(column, i):
+    return column[i] if isinstance(column, list) else column
 
 
 def refused(call, *args, **labels):
@@ -59,13 +74,14 @@ def refused(call, *args, **labels):
 
 
 def test_the_metrics_lie_on_the_axes_of_the_grid_and_the_recorded_steps(run):
-    assert set(run.metrics.data_vars) == {*METRICS, "diverged_at"}
-    for name in METRICS:
-        variable = run.metrics[name]
+    assert set(run.metrics.data_vars) == {*NAMES, "diverged_at", "finished"}
+    assert run.metrics["finished"].all()
+    for metric in METRICS:
+        variable = run.metrics[metric.name]
         assert variable.dims == ("p", "seed", "step")
         assert variable.shape == (3, 2, 6)
         assert variable.dtype == np.float64
-        assert (variable.attrs["long_name"], variable.attrs["units"]) == METRICS[name]
+        assert (variable.attrs["long_name"], variable.attrs["units"]) == (metric.about, metric.unit)
     assert run.metrics["p"].values.tolist() == [0.5, 0.7, 1.0]
     assert run.metrics["seed"].values.tolist() == [0, 1]
     assert run.metrics["step"].values.tolist() == [0, 1, 2, 3, 4, 5]
@@ -95,8 +111,8 @@ def test_metrics_nc_holds_the_numbers_of_the_chunks_to_the_bit(run, values_run):
     with xr.open_dataset(values_run / "metrics.nc", engine="h5netcdf") as stored:
         for p, seed in itertools.product((0.5, 0.7, 1.0), (0, 1)):
             tree, row = tree_and_row(values_run, p, seed)
-            for name in METRICS:
-                expected = tree["metrics"][name][row].astype(np.float64)
+            for name in NAMES:
+                expected = tree["record"]["metrics"][name][row].astype(np.float64)
                 np.testing.assert_array_equal(stored[name].sel(p=p, seed=seed).values, expected)
                 np.testing.assert_array_equal(run.metrics[name].sel(p=p, seed=seed).values, expected)
 
@@ -112,10 +128,10 @@ def test_parameters_of_a_label_are_the_rows_of_its_chunk(run, values_run):
                 "position_scores": (6,),
             }
             for name, array in params.items():
-                np.testing.assert_array_equal(array, tree["params"][name][row, place])
+                np.testing.assert_array_equal(array, tree["record"]["kept"]["params"][name][row, place])
             np.testing.assert_array_equal(run.value_matrix(step=step, p=p, seed=seed), params["value"])
             np.testing.assert_array_equal(
-                run.mean_attention(step=step, p=p, seed=seed), tree["mean_attention"][row, place]
+                run.mean_attention(step=step, p=p, seed=seed), tree["record"]["kept"]["mean_attention"][row, place]
             )
     assert run.steps == (0, 2, 5)
 
@@ -227,7 +243,7 @@ def test_labels_are_found_but_for_the_rounding_of_fractions_and_seeds_exactly(ru
     assert run.cell(p=1, seed=np.int64(1)).labels == {"p": 1.0, "seed": 1}
     for label in (0.7001, "0.7", None, float("nan")):
         assert "0.5, 0.7, 1.0" in refused(run.cell, p=label, seed=1)
-    near = rw_jax.Run(RunDir(run.run_dir.path), tiny_study(p=(0.3, 0.1 + 0.2), seed=(2**31 - 2, 2**31 - 1)), {})
+    near = run_of_study(tiny_study(p=(0.3, 0.1 + 0.2), seed=(2**31 - 2, 2**31 - 1)))
     assert near.cell(p=0.3, seed=2**31 - 2).index == (0, 0)
     assert near.cell(p=0.1 + 0.2, seed=2**31 - 1).index == (1, 1)
 
@@ -253,7 +269,7 @@ def test_the_steps_of_a_cell_are_its_own_where_steps_is_an_axis(structures):
 
 
 def test_a_long_list_of_labels_is_cut_in_the_middle():
-    run = rw_jax.Run(RunDir(Path("nowhere")), tiny_study(seed=tuple(range(1000))), {})
+    run = run_of_study(tiny_study(seed=tuple(range(1000))))
     sentence = refused(run.cell, seed=1000)
     assert "0, 1, 2" in sentence
     assert "..." in sentence
@@ -262,7 +278,8 @@ def test_a_long_list_of_labels_is_cut_in_the_middle():
 
 
 def test_an_unfinished_run_opens_with_nan_where_it_is_not_finished(unfinished, run):
-    for name in METRICS:
+    assert unfinished.metrics["finished"].sel(seed=0).values.tolist() == [True, True, False]
+    for name in NAMES:
         assert np.isnan(unfinished.metrics[name].sel(p=1.0)).all()
         xr.testing.assert_identical(unfinished.metrics[name].sel(p=[0.5, 0.7]), run.metrics[name].sel(p=[0.5, 0.7]))
     np.testing.assert_array_equal(
@@ -276,11 +293,12 @@ def test_an_unfinished_run_opens_with_nan_where_it_is_not_finished(unfinished, r
 
 def test_a_run_directory_of_which_only_the_config_is_written_opens(tmp_path):
     study = tiny_study(p=(0.5, 0.7))
-    write_atomically(tmp_path / "config.json", study.to_json())
+    write_config(RunDir(tmp_path), study)
     run = rw_jax.load_run(tmp_path)
     assert run.config == study
     assert run.environment == {}
-    assert np.isnan(run.metrics["accuracy"]).all()
+    assert not run.metrics["finished"].any()
+    assert "accuracy" not in run.metrics  # nothing is known yet of what is measured
 
 
 def test_a_run_directory_can_be_moved_and_reading_it_changes_nothing(values_run, run, tmp_path):
@@ -298,18 +316,71 @@ def test_a_run_directory_can_be_moved_and_reading_it_changes_nothing(values_run,
 def test_what_is_no_run_directory_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("text")
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "config.json").write_text(json.dumps({"name": "x"}))
+    (tmp_path / "broken" / "config.json").write_text(json.dumps({"schema": 3, "name": "x"}))
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path)
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path / "nowhere")
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path / "file")
     assert "task is missing" in refused(rw_jax.load_run, tmp_path / "broken")
 
 
-def test_chunks_hold_the_cells_of_each_structure_in_order():
-    study = tiny_study(form=("full", "reduced"), seed=tuple(range(5)), fields={"execution.cells_per_chunk": 2})
-    chunks = cut(rw_jax.Run(RunDir(Path("nowhere")), study, {}).grid, 2)
-    assert [[cell.labels["seed"] for cell in chunk.cells] for chunk in chunks] == [[0, 1], [2, 3], [4]] * 2
-    assert [chunk.structure.config.model.form for chunk in chunks] == ["full"] * 3 + ["reduced"] * 3
+def test_cells_of_each_structure_are_in_the_order_of_the_grid():
+    structures = Grid(tiny_study(form=("full", "reduced"), seed=tuple(range(5)))).structures
+    assert [structure.config.model.form for structure in structures] == ["full", "reduced"]
+    assert [structure.cells.tolist() for structure in structures] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_the_last_step_is_taken_if_none_is_given(run, structures):
+    np.testing.assert_array_equal(run.value_matrix(p=0.7, seed=1), run.value_matrix(step=5, p=0.7, seed=1))
+    labels = dict(form="full", num_nodes=4, seed=0)
+    np.testing.assert_array_equal(structures.key_query_matrix(**labels), structures.key_query_matrix(step=4, **labels))
+
+
+def test_arrays_are_the_callers_own_and_changing_them_changes_no_later_answer(run):
+    labels = dict(step=5, p=0.7, seed=1)
+    calls = {
+        "value": lambda: run.value_matrix(**labels),
+        "params": lambda: run.params(**labels)["position_scores"],
+        "attention": lambda: run.attention(**labels),
+        "mean attention": lambda: run.mean_attention(**labels),
+        "W": lambda: run.key_query_matrix(**labels),
+        "walks": lambda: run.walks("test", p=0.7, seed=1)[0],
+        "weights": lambda: run.walk_weights("test", p=0.7, seed=1),
+        "transition": lambda: run.transition_matrix(p=0.7, seed=1),
+    }
+    for name, call in calls.items():
+        before = call()
+        kept = before.copy()
+        before[:] = 0
+        assert kept.any(), name
+        np.testing.assert_array_equal(call(), kept)
+
+
+def test_a_run_opened_by_a_relative_path_is_read_from_wherever_the_process_is(values_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(values_run.parent)
+    run = rw_jax.load_run(values_run.name)
+    monkeypatch.chdir(tmp_path)
+    assert run.metrics["accuracy"].notnull().all()
+    assert run.value_matrix(p=0.5, seed=0).shape == (4, 4)
+
+
+def test_groups_are_the_finished_runs_that_differ_in_one_axis_alone(run, unfinished):
+    groups = run.groups(over="seed")
+    assert [group.labels for group in groups] == [{"p": 0.5}, {"p": 0.7}, {"p": 1.0}]
+    for group in groups:
+        assert [cell.labels["seed"] for cell in group.cells] == [0, 1]
+        np.testing.assert_array_equal(group.metric("accuracy"), run.metrics["accuracy"].sel(p=group.labels["p"]))
+        assert group.steps.tolist() == [0, 1, 2, 3, 4, 5]
+    assert [group.labels for group in run.groups(over="p", p=0.7)] == [{"seed": 0}, {"seed": 1}]
+    assert [len(group.cells) for group in run.groups(over="p")] == [3, 3]
+    assert [group.labels for group in unfinished.groups()] == [{"p": 0.5}, {"p": 0.7}]
+    assert "No finished run has p = 1.0" in refused(unfinished.groups, p=1.0)
+    assert "colour is no axis" in refused(run.groups, colour="red")
+
+
+def test_the_transition_matrix_is_that_of_the_paper_in_float64(run):
+    transition_KxK = run.transition_matrix(p=0.7, seed=0)
+    assert transition_KxK.dtype == np.float64
+    np.testing.assert_array_equal(transition_KxK, oracle.transition_matrix(4, 0.7))
 
 
 @pytest.fixture(scope="module")
