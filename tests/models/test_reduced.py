@@ -10,7 +10,10 @@ import pytest
 from jax.test_util import check_grads
 
 from rw_jax.models import reduced
-from rw_jax.models.model import UNIT_LENGTH, FullTransformer, ValueMatrix
+from rw_jax.models.full import FullTransformer, full_transformer
+from rw_jax.models.positions import UNIT_LENGTH
+from rw_jax.models.sums import apply_matrix
+from rw_jax.models.values import ValueMatrix
 from tests import oracle
 
 K, N, M = 4, 9, 12
@@ -18,7 +21,7 @@ K, N, M = 4, 9, 12
 
 @functools.cache
 def reduced_apply(unit_length):
-    values = ValueMatrix(nn.initializers.zeros, reduced.apply_matrix)
+    values = ValueMatrix(nn.initializers.zeros, apply_matrix)
     model = reduced.ReducedTransformer(K, N, M, unit_length, values)
     return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
 
@@ -35,7 +38,7 @@ def pull_back(params, tokens_LxB, gradient_KxB):
     """The gradient of the mean over walks of gradient_KxB . X S."""
 
     def product(params):
-        return jnp.sum(gradient_KxB * reduced_apply("none")(params, tokens_LxB).output) / gradient_KxB.shape[1]
+        return jnp.sum(gradient_KxB * reduced_apply("none")(params, tokens_LxB).output_KxB) / gradient_KxB.shape[1]
 
     return jax.grad(product)(params)
 
@@ -63,9 +66,9 @@ def test_attention_and_output_equal_those_of_the_full_form(unit_length, float64)
     full, tokens_LxB = random_full(1), some_tokens()
     expected = full_apply(unit_length)(full, tokens_LxB)
     actual = reduced_apply(unit_length)(reduced.project(full, N), tokens_LxB)
-    assert float(jnp.ptp(actual.attention)) > 0.01
-    np.testing.assert_allclose(actual.attention, expected.attention, rtol=1e-12)
-    np.testing.assert_allclose(actual.output, expected.output, rtol=1e-12, atol=1e-13)
+    assert float(jnp.ptp(actual.attention_NxB)) > 0.01
+    np.testing.assert_allclose(actual.attention_NxB, expected.attention_NxB, rtol=1e-12)
+    np.testing.assert_allclose(actual.output_KxB, expected.output_KxB, rtol=1e-12, atol=1e-13)
 
 
 def test_projected_parameters_give_the_scores_of_the_definition(float64):
@@ -103,7 +106,7 @@ def test_rebuilt_parameters_differ_from_the_start_by_a_matrix_of_rank_one_along_
 
 def test_zero_parameters_attend_to_all_slots_alike_to_the_last_bit():
     params = jax.tree.map(lambda leaf: np.zeros_like(leaf, np.float32), random_reduced(0))
-    attention_NxB = reduced_apply("none")(params, some_tokens()).attention
+    attention_NxB = reduced_apply("none")(params, some_tokens()).attention_NxB
     np.testing.assert_array_equal(attention_NxB, np.full_like(attention_NxB, np.float32(1) / N))
 
 
@@ -157,7 +160,7 @@ def test_averaged_token_its_gradient_and_attention_equal_the_slow_loop(case, pre
     with jax.enable_x64(precision == "float64"):
         output = reduced_apply("none")(params, tokens_LxB)
         gradient = pull_back(params, tokens_LxB, gradient_KxB)
-    assert output.output.dtype == precision
+    assert output.output_KxB.dtype == precision
 
     u_K, a_N = params["state_scores"].astype(float), params["position_scores"].astype(float)
     # float32 scores lose digits of their sum where |u + a| is large.
@@ -168,8 +171,8 @@ def test_averaged_token_its_gradient_and_attention_equal_the_slow_loop(case, pre
     for b, tokens in enumerate(tokens_LxB.T):
         weights_N = oracle.softmax(np.append(u_K[tokens] + a_N[:-1], a_N[-1]))
         average_K = oracle.average_token(weights_N, tokens, K)
-        np.testing.assert_allclose(output.attention[:, b], weights_N, rtol=tolerance, atol=tolerance**2)
-        np.testing.assert_allclose(output.output[:, b], average_K, rtol=tolerance, atol=tolerance**2)
+        np.testing.assert_allclose(output.attention_NxB[:, b], weights_N, rtol=tolerance, atol=tolerance**2)
+        np.testing.assert_allclose(output.output_KxB[:, b], average_K, rtol=tolerance, atol=tolerance**2)
         mean = average_K @ gradient_KxB[:, b]
         for j, token in enumerate(tokens):
             pull = weights_N[j] * (gradient_KxB[token, b] - mean) / num_walks
@@ -183,45 +186,23 @@ def test_averaged_token_its_gradient_and_attention_equal_the_slow_loop(case, pre
 @pytest.mark.parametrize("case", ["moderate", "apart by 1000"])
 def test_gradient_of_the_output_equals_finite_differences(case, float64):
     params, tokens_LxB = SCORES[case]
-    check_grads(lambda params: reduced_apply("none")(params, tokens_LxB).output, (params,), order=1, modes=["rev"])
+    check_grads(lambda params: reduced_apply("none")(params, tokens_LxB).output_KxB, (params,), order=1, modes=["rev"])
 
 
-@pytest.mark.parametrize("variant", [reduced._sums_position_by_position, reduced._sums_state_by_state])
-@pytest.mark.parametrize("one_weight_for_all_walks", [True, False])
-def test_sums_by_state_of_either_kind_equal_the_slow_loop(variant, one_weight_for_all_walks, float64):
-    tokens_LxB = np.random.default_rng(11).integers(0, K, (37, 5)).astype(np.int8)
-    weights = np.random.default_rng(12).normal(size=(37, 1 if one_weight_for_all_walks else 5))
-    expected_KxB = np.zeros((K, 5))
-    for j in range(37):
-        for b in range(5):
-            expected_KxB[tokens_LxB[j, b], b] += np.broadcast_to(weights, (37, 5))[j, b]
-    actual_KxB = jax.jit(variant, static_argnums=2)(weights, tokens_LxB, K)
-    np.testing.assert_allclose(actual_KxB, expected_KxB, rtol=1e-13, atol=1e-13)
+def test_preconditioned_gradients_are_q_times_those_of_states_and_q_squared_those_of_positions():
+    gradients = {name: jnp.asarray([0.5, -1.0]) for name in ("value", "state_scores", "position_scores")}
+    preconditioned = reduced.precondition(3.0)(gradients)
+    for name, factor in (("value", 1), ("state_scores", 3), ("position_scores", 9)):
+        np.testing.assert_allclose(preconditioned[name], factor * gradients[name], rtol=1e-15)
 
 
-@pytest.mark.parametrize("num_nodes", [1, 4, 5, 6, 7, 12, 20, 128])
-def test_looking_up_equals_indexing(num_nodes):
-    tokens_LxB = np.random.default_rng(14).integers(0, num_nodes, (99, 6))
-    table_KxB = np.random.default_rng(13).normal(size=(num_nodes, 6)).astype(np.float32)
-    np.testing.assert_array_equal(reduced.look_up(table_KxB[:, 0], tokens_LxB), table_KxB[:, 0][tokens_LxB])
-    by_walk_LxB = np.take_along_axis(table_KxB, tokens_LxB, axis=0)
-    np.testing.assert_array_equal(reduced.look_up(table_KxB, tokens_LxB), by_walk_LxB)
-
-
-def test_applied_matrix_and_its_gradient_equal_numpys(float64):
-    generator = np.random.default_rng(14)
-    matrix_KxK, vectors_KxB, gradient_KxB = (generator.normal(size=shape) for shape in [(7, 7), (7, 31), (7, 31)])
-    product_KxB, pull = jax.vjp(reduced.apply_matrix, jnp.asarray(matrix_KxK), jnp.asarray(vectors_KxB))
-    np.testing.assert_allclose(product_KxB, matrix_KxK @ vectors_KxB, rtol=1e-12, atol=1e-13)
-    matrix_gradient_KxK, vectors_gradient_KxB = pull(jnp.asarray(gradient_KxB))
-    np.testing.assert_allclose(matrix_gradient_KxK, gradient_KxB @ vectors_KxB.T, rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(vectors_gradient_KxB, matrix_KxK.T @ gradient_KxB, rtol=1e-12, atol=1e-13)
-
-
-@pytest.mark.parametrize("size", [5, 6, 7, 12, 20])
-def test_applied_matrix_of_equal_entries_gives_equal_rows_to_the_last_bit(size):
-    vectors_KxB = jnp.tile(jnp.asarray(np.random.default_rng(15).normal(size=101), jnp.float32), (size, 1))
-    matrix_KxK = jnp.full((size, size), 0.1, jnp.float32)
-    product_KxB, pull = jax.vjp(reduced.apply_matrix, matrix_KxK, vectors_KxB)
-    for array in (product_KxB, *pull(vectors_KxB)):
-        np.testing.assert_array_equal(array, jnp.broadcast_to(array[:1], array.shape))
+def test_the_model_as_functions_starts_at_the_projection_of_the_full_start_and_is_rebuilt_from_it(float64):
+    arguments = (K, N, M, "none", 0, "gaussian")
+    full, model = full_transformer(*arguments), reduced.reduced_transformer(*arguments)
+    key, values = jax.random.key(3), {"init_scale": 0.3}
+    start, params = full.init(key, values), model.init(key, values)
+    for name, leaf in reduced.project(start, N).items():
+        np.testing.assert_array_equal(params[name], leaf)
+    np.testing.assert_allclose(model.to_full(params, key, values)["key_query"], start["key_query"], atol=1e-14)
+    expected = full.apply(start, some_tokens())
+    np.testing.assert_allclose(model.apply(params, some_tokens()).output_KxB, expected.output_KxB, atol=1e-13)

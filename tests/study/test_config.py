@@ -10,29 +10,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ml_collections import config_dict
 
-from configs import base, smoke
+from rw_jax import base_config
+from rw_jax.store import layout
 from rw_jax.study.config import (
     AXES,
-    CHOICES,
+    DECLARATIONS,
     VALUE_AXES,
-    ConfigError,
     axis_groups,
+    checked,
     describe_field,
     differences,
-    from_config_dict,
-    from_json,
     group_labels,
+    parse,
+    to_json,
 )
-from rw_jax.study.grid import expand
+from rw_jax.study.errors import ConfigError, RunError
+from rw_jax.study.flags import from_config_dict
+from rw_jax.study.grid import Grid
 from tests.studies import assert_sentence, tiny_study
 
 
 def leaves(tree: dict, prefix: str = "") -> list[str]:
-    """The paths of all fields of nested dicts."""
+    """The paths of all fields of nested dicts; the parameters of a piece, of which there are none, are one field."""
     return [
         path
         for name, value in tree.items()
-        for path in (leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name])
+        for path in (leaves(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name])
     ]
 
 
@@ -42,7 +45,23 @@ def get(config: object, path: str) -> object:
     return config
 
 
-FIELDS = leaves(base.get_config().to_dict())
+def tiny_mapping(**changes: object) -> dict:
+    """The fields of a right config as JSON gives them, some of them changed."""
+    return json.loads(to_json(tiny_study(p=(0.5, 0.7)))) | changes
+
+
+FIELDS = leaves(base_config().to_dict())
+
+NAMES = {
+    "task.name": ("circle", "majority", "preference"),
+    "model.form": ("reduced", "full"),
+    "model.unit_length": ("none", "keys", "both"),
+    "model.init": ("zero", "gaussian"),
+    "training.loss": ("log", "cross_entropy", "squared_error", "hinge"),
+    "training.optimizer": ("gd",),
+    "precision": ("float32", "float64"),
+}
+"""The names that each field can take, whatever else it can be."""
 
 SCALARS = st.one_of(
     st.none(),
@@ -52,7 +71,8 @@ SCALARS = st.one_of(
     st.floats(),
     st.floats(0, 1),
     st.text(max_size=8),
-    st.sampled_from([name for names in CHOICES.values() for name in names] + ["range(3)", "p", "seed", "full,reduced"]),
+    st.sampled_from([name for names in NAMES.values() for name in names]),
+    st.sampled_from(["range(3)", "p", "seed", "full,reduced", "mine.py:task", "mine.py:task@0123456789ab"]),
     st.sampled_from([np.int64(3), np.float32(0.25), np.float64(0.5), np.array([1, 2]), b"x", 1j, 10**400, object]),
 )
 VALUES = st.one_of(
@@ -62,14 +82,13 @@ VALUES = st.one_of(
     st.lists(st.lists(st.sampled_from(["p", "seed", "steps", 3]), max_size=2).map(tuple), max_size=2).map(tuple),
     st.dictionaries(st.sampled_from(["p", "seed", "name", "y"]), SCALARS, max_size=2),
 )
+OTHERS = ["y", "task.y", "grid.y", "task", "grid", "task.options.y", "model.options.y", "model.options.size"]
 
 
-@given(
-    st.dictionaries(st.sampled_from([*FIELDS, "y", "task.y", "grid.y", "task", "grid"]), VALUES, min_size=1, max_size=4)
-)
+@given(st.dictionaries(st.sampled_from([*FIELDS, *OTHERS]), VALUES, min_size=1, max_size=4))
 @settings(max_examples=400, deadline=None)
 def test_any_change_of_a_config_is_refused_in_one_sentence_or_survives_json(changes):
-    fields = base.get_config().to_dict()
+    fields = base_config().to_dict()
     for path, value in changes.items():
         *groups, leaf = path.split(".")
         group = fields
@@ -82,58 +101,77 @@ def test_any_change_of_a_config_is_refused_in_one_sentence_or_survives_json(chan
     except ConfigError as error:
         assert_sentence(str(error))
         return
-    back = from_json(config.to_json())
-    assert back == config
+    back = parse(json.loads(to_json(config)))
+    assert back == config == checked(config)
     assert hash(back) == hash(config)
-    assert differences(back, config) == []
-    assert expand(back) == expand(config)
+    assert differences(back, config) == {}
+    grid, of_back = Grid(config), Grid(back)
+    assert (of_back.dimensions, of_back.shape) == (grid.dimensions, grid.shape)
+    if grid.num_cells < 100:
+        assert [cell.key for cell in of_back.cells()] == [cell.key for cell in grid.cells()]
 
 
 @given(st.text() | st.recursive(SCALARS.filter(lambda v: isinstance(v, str | int | float | None)), st.lists).map(str))
 @settings(max_examples=100, deadline=None)
-def test_any_text_is_a_config_or_refused_in_one_sentence(text):
-    with pytest.raises(ConfigError) as refused:
-        from_json(text)
+def test_any_text_in_the_place_of_a_config_is_refused_in_one_sentence(tmp_path_factory, text):
+    run_dir = layout.RunDir(tmp_path_factory.getbasetemp())
+    run_dir.config_file.write_text(text)
+    with pytest.raises(RunError) as refused:
+        layout.read_config(run_dir)
     assert_sentence(str(refused.value))
 
 
 @pytest.mark.parametrize("grid", [5, "p", [1], [["p"]], [["p", 0.5]], {"p": 3}, [[["p"], [0.5]]]])
 def test_a_grid_in_json_that_is_none_is_refused_in_one_sentence(grid):
-    fields = json.loads(from_config_dict(base.get_config()).to_json()) | {"grid": grid}
     with pytest.raises(ConfigError) as refused:
-        from_json(json.dumps(fields))
+        parse(json.loads(json.dumps(tiny_mapping(grid=grid))))
     assert_sentence(str(refused.value))
 
 
 def test_a_config_survives_json_with_its_types():
     config = tiny_study(p=(0, 0.1, 1), seed=(3, 1), form=("full", "reduced"), fields={"figures.p": ()})
-    back = from_json(config.to_json())
+    back = parse(json.loads(to_json(config)))
     assert back == config
     assert isinstance(dict(back.grid)["p"][0], float)
     assert isinstance(back.record.parameters, tuple)
     assert [axis for axis, _ in back.grid] == [axis for axis, _ in config.grid]
 
 
+def test_json_holds_what_is_given_beside_the_config():
+    config = tiny_study()
+    assert json.loads(to_json(config, schema=7)).pop("schema") == 7
+    assert "schema" not in json.loads(to_json(config))
+
+
 def test_every_field_of_the_base_config_arrives_in_the_frozen_one():
-    config, fields = from_config_dict(base.get_config()), base.get_config()
+    config, fields = from_config_dict(base_config()), base_config()
     for path in FIELDS:
-        if not path.startswith("grid."):
+        if path.endswith(".options"):
+            assert get(config, path) == ()
+        elif not path.startswith("grid."):
             assert get(config, path) == get(fields, path)
     assert config.grid == ()
 
 
+def test_every_axis_of_the_base_config_is_a_field_that_can_be_one():
+    assert {path.removeprefix("grid.") for path in FIELDS if path.startswith("grid.")} == set(AXES)
+
+
 def test_numbers_of_numpy_and_whole_numbers_become_those_of_python():
-    fields = smoke.get_config()
+    fields = base_config()
     fields.grid.p = (np.float64(0.5), 1, np.float32(0.25))
     fields.grid.seed = tuple(np.arange(2))
-    labels = dict(from_config_dict(fields).grid)
+    fields.task.options.size = np.int64(3)
+    config = from_config_dict(fields)
+    labels = dict(config.grid)
     assert labels == {"p": (0.5, 1.0, 0.25), "seed": (0, 1)}
     assert {type(label) for label in labels["p"]} == {float}
     assert {type(label) for label in labels["seed"]} == {int}
+    assert {type(value) for _, value in config.task.options} == {int}
 
 
 def test_a_required_field_that_was_never_set_is_refused_in_one_sentence():
-    fields = ml_collections.ConfigDict(base.get_config().to_dict())
+    fields = ml_collections.ConfigDict(base_config().to_dict())
     fields.task.p = config_dict.required_placeholder(float)
     with pytest.raises(ConfigError, match="no value yet") as refused:
         from_config_dict(fields)
@@ -141,34 +179,51 @@ def test_a_required_field_that_was_never_set_is_refused_in_one_sentence():
 
 
 def test_replace_changes_the_field_that_the_axis_names_and_no_other():
-    config = from_config_dict(base.get_config())
+    config = from_config_dict(base_config())
     for axis, path in AXES.items():
         value = config.value(axis)
         other = "changed" if isinstance(value, str) else value + 1
         changed = config.replace(**{axis: other})
         assert get(changed, path) == other
         assert changed.value(axis) == other
-        assert differences(changed, config) == [f"{path}: {other!r}, {value!r}"]
+        assert differences(changed, config) == {path: (other, value)}
+
+
+def test_replace_changes_several_fields_of_one_group_and_of_others_at_once():
+    config = tiny_study(fields={"task.options": {"size": 3, "kind": "ring"}})
+    changed = config.replace(p=0.25, num_nodes=7, steps=9, seed=4, size=5)
+    assert differences(config, changed) == {
+        "task.p": (0.7, 0.25),
+        "task.num_nodes": (4, 7),
+        "training.steps": (5, 9),
+        "seed": (0, 4),
+        "task.options.size": (3, 5),
+    }
+    assert (changed.value("size"), changed.value("kind")) == (5, "ring")
 
 
 def test_every_value_axis_is_an_axis_and_every_other_axis_is_structure():
     assert set(VALUE_AXES) < set(AXES)
-    assert {type(from_config_dict(base.get_config()).value(axis)) for axis in VALUE_AXES} == {int, float}
+    assert {type(from_config_dict(base_config()).value(axis)) for axis in VALUE_AXES} == {int, float}
+    assert set(VALUE_AXES) == {"p", "seed", "learning_rate", "epsilon", "init_scale"}
 
 
 def test_differences_name_each_field_and_axis_with_both_values():
     one = tiny_study(p=(0.5, 0.7), seed=(0, 1))
     other = tiny_study(p=(0.5, 0.9), seed=(0, 1), fields={"training.steps": 6})
-    assert differences(one, one) == []
-    assert differences(one, other) == ["training.steps: 5, 6", "grid.p: (0.5, 0.7), (0.5, 0.9)"]
-    assert differences(one, tiny_study(p=(0.5, 0.7))) == ["grid.axes: ['p', 'seed'], ['p']", "grid.seed: (0, 1), None"]
+    assert differences(one, one) == {}
+    assert differences(one, other) == {"training.steps": (5, 6), "grid.p": ((0.5, 0.7), (0.5, 0.9))}
+    assert differences(one, tiny_study(p=(0.5, 0.7))) == {
+        "grid.axes": (["p", "seed"], ["p"]),
+        "grid.seed": ((0, 1), None),
+    }
 
 
 def test_the_order_of_axes_is_a_difference_because_it_is_that_of_the_dimensions():
     one = tiny_study(p=(0.5, 0.7), seed=(0, 1))
     other = dataclasses.replace(one, grid=one.grid[::-1])
     assert one != other
-    assert differences(one, other) == ["grid.axes: ['p', 'seed'], ['seed', 'p']"]
+    assert differences(one, other) == {"grid.axes": (["p", "seed"], ["seed", "p"])}
 
 
 def test_the_middle_of_a_long_value_is_left_out_of_a_message():
@@ -185,6 +240,117 @@ def test_every_field_is_described_and_nothing_else():
         with pytest.raises(ConfigError) as refused:
             describe_field(path)
         assert_sentence(str(refused.value))
+
+
+def test_every_declared_field_is_refused_in_the_words_that_describe_it():
+    assert set(DECLARATIONS) == {
+        path for path in FIELDS if not path.startswith("grid.") and not path.endswith(".options") and path != "zipped"
+    }
+    for path, declared in DECLARATIONS.items():
+        assert declared.what
+        assert describe_field(path) == declared.right.words
+        fields = base_config().to_dict()
+        *groups, leaf = path.split(".")
+        group = fields[groups[0]] if groups else fields
+        group[leaf] = object()
+        with pytest.raises(ConfigError) as refused:
+            parse(fields)
+        assert_sentence(str(refused.value))
+        assert str(refused.value).startswith(f"{path} is ")
+        assert str(refused.value).endswith(f"but must be {describe_field(path)}.")
+    for axis, path in AXES.items():
+        assert describe_field(f"grid.{axis}") == f"a tuple of labels, each {describe_field(path)}"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        *((path, f"one of {', '.join(names)}") for path, names in NAMES.items()),
+        ("task.num_nodes", "an integer from 2 to 2147483647, or None"),
+        ("task.p", "a number from 0 to 1"),
+        ("task.walks", "an integer from 1 to 2147483647, or 'all'"),
+        ("model.position_width", "an integer from 3 to 2147483647"),
+        ("training.epsilon", "a number from 1e-30 to 1e+30"),
+        ("execution.cells_per_batch", "an integer from 1 to 2147483647, or None"),
+        ("record.parameters", "a tuple, each element an integer from 0 to 2147483647"),
+        ("name", "a word of letters, digits, '.', '_' and '-'"),
+        ("grid.seed", "a tuple of labels, each an integer from 0 to 2147483647"),
+        ("zipped", "a tuple of groups of axes"),
+        ("task.options", "a number or a word"),
+    ],
+)
+def test_the_description_of_a_field_says_what_is_right_for_it(path, words):
+    assert describe_field(path).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("path", "right", "wrong"),
+    [
+        ("task.p", [0, 1, 0.5], [-0.1, 1.1, "0.5", True, None, float("nan")]),
+        ("task.num_nodes", [2, None, 2**31 - 1], [1, 2**31, 2.0, "4", True]),
+        ("task.walks", [1, "all"], [0, "some", 1.5, None]),
+        ("task.name", ["majority", "mine.py:task", "a.b:task"], ["square", "mine.py", "mine.py:", ":task", 3]),
+        ("model.form", ["full", "mine.py:model"], ["half", "mine.py:a b"]),
+        ("model.init", ["zero"], ["one", "mine.py:init"]),
+        ("training.epsilon", [1e-30, 1, 1e30], [0, 1e31, -1]),
+        ("training.steps", [0, 5], [-1, 0.5]),
+        ("name", ["a-b_c.d"], ["", "..", "a/b", "a b"]),
+        ("execution.cells_per_batch", [None, 1], [0, "1"]),
+        ("record.parameters", [(), [3, 1]], [3, (-1,), (0.5,), "012"]),
+        ("figures.p", [(), (0, 1)], [0.5, (2,)]),
+        ("precision", ["float64"], ["float16", 64]),
+    ],
+)
+def test_what_is_right_for_a_field_is_taken_and_what_is_not_is_refused(path, right, wrong):
+    for value in right:
+        stored = get(tiny_study(fields={path: value}), path)
+        assert stored == (tuple(value) if isinstance(value, list) else value)
+    for value in wrong:
+        fields = tiny_mapping()
+        *groups, leaf = path.split(".")
+        (fields[groups[0]] if groups else fields)[leaf] = value
+        with pytest.raises(ConfigError, match=path) as refused:
+            parse(fields)
+        assert_sentence(str(refused.value))
+
+
+def test_a_misspelt_field_is_answered_by_the_one_that_was_meant():
+    for path, group, misspelt, meant in [
+        ("task.num_node", "task", "num_node", "num_nodes"),
+        ("training.learing_rate", "training", "learing_rate", "learning_rate"),
+        ("grid.learing_rate", "grid", "learing_rate", "learning_rate"),
+        ("precison", None, "precison", "precision"),
+    ]:
+        fields = tiny_mapping()
+        (fields if group is None else fields[group])[misspelt] = (1,)
+        for refuse in (lambda path=path: describe_field(path), lambda fields=fields: parse(fields)):
+            with pytest.raises(ConfigError) as refused:
+                refuse()
+            message = str(refused.value)
+            assert message.startswith(f"{path} is not a field")
+            assert message.endswith(f" Did you mean {meant}?")
+    with pytest.raises(ConfigError) as refused:
+        describe_field("task.zzz")
+    assert "Did you mean" not in str(refused.value)
+
+
+def test_parameters_of_a_piece_are_axes_and_have_names_of_their_own():
+    study = tiny_study(fields={"task.options": {"size": 3}})
+    fields = study.as_mapping()
+    study = parse(fields | {"grid": {"size": (3, 4)}})
+    assert study.options == {"size": "task.options.size"}
+    assert group_labels(study, ("size",)) == ((3,), (4,))
+    for name in ("p", "not a name", 3):
+        with pytest.raises(ConfigError, match=r"task\.options has") as refused:
+            parse(fields | {"task": fields["task"] | {"options": {name: 1}}})
+        assert_sentence(str(refused.value))
+    for value in (None, {"a": 1}, [object()]):
+        with pytest.raises(ConfigError, match=r"^task\.options\.size is .* but must be a number or a word") as refused:
+            parse(fields | {"task": fields["task"] | {"options": {"size": value}}})
+        assert_sentence(str(refused.value))
+    with pytest.raises(ConfigError, match="size is in the options of 2 groups") as refused:
+        parse(fields | {"model": fields["model"] | {"options": {"size": 1}}})
+    assert_sentence(str(refused.value))
 
 
 def test_zipped_axes_form_one_group_at_the_place_of_the_first():
@@ -204,32 +370,9 @@ def test_zipped_labels_may_repeat_on_one_axis_as_long_as_no_combination_does():
         tiny_study(num_nodes=(4, 4), walk_length=(6, 6), zipped=(("num_nodes", "walk_length"),))
 
 
-def test_every_combination_of_walk_length_and_width_must_fit():
-    tiny_study(walk_length=(6, 9), position_width=(6, 9), zipped=(("walk_length", "position_width"),))
-    with pytest.raises(ConfigError, match=r"position_width is 6, but must be at least task.walk_length = 9"):
-        tiny_study(walk_length=(6, 9), position_width=(6, 9))
-
-
-def test_all_walks_are_refused_where_they_cannot_be_enumerated():
-    tiny_study(p=(0.0, 0.3), fields={"task.walks": "all", "task.test_walks": "all"})
-    tiny_study(p=(0.0, 1.0), fields={"task.walks": "all", "task.walk_length": 31, "model.position_width": 31})
-    with pytest.raises(ConfigError, match=r"test_walks is 'all', but must be a number for task.p = 0.3") as refused:
-        tiny_study(p=(0.0, 0.3), fields={"task.test_walks": "all", "task.walk_length": 31, "model.position_width": 31})
-    assert_sentence(str(refused.value))
-
-
 def test_an_axis_of_walks_holds_numbers_or_all():
     assert dict(tiny_study(walks=("all",)).grid)["walks"] == ("all",)
     for labels in (("all", 16), ("some",), (0,), (1.5,)):
         with pytest.raises(ConfigError, match=r"^grid\.walks ") as refused:
             tiny_study(walks=labels)
         assert_sentence(str(refused.value))
-
-
-def test_questions_come_in_the_size_of_their_sentences():
-    sizes = {"task.num_nodes": 19, "model.position_width": 30}
-    questions = {"task": ("majority", "preference"), "walk_length": (17, 19)}
-    tiny_study(**questions, zipped=(("task", "walk_length"),), fields=sizes)
-    with pytest.raises(ConfigError, match=r"walk_length is 19, but must be 17 for task.name = 'majority'") as refused:
-        tiny_study(**questions, fields=sizes)
-    assert_sentence(str(refused.value))

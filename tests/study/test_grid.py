@@ -2,22 +2,24 @@
 
 import dataclasses
 import itertools
-import time
+import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rw_jax.study.config import VALUE_AXES
-from rw_jax.study.grid import expand, kept_steps, recorded_steps
+from rw_jax.study.config import VALUE_AXES, key_values
+from rw_jax.study.grid import Grid, kept_steps, recorded_steps
 from tests.studies import tiny_study
 
 
 def test_a_study_without_axes_is_one_cell():
-    grid = expand(tiny_study())
+    grid = Grid(tiny_study())
     assert grid.shape == ()
     assert grid.num_cells == 1
-    ((cell,),) = (structure.cells for structure in grid.structures)
+    (cell,) = grid.cells()
+    assert [structure.cells.tolist() for structure in grid.structures] == [[0]]
     assert cell.index == ()
     assert cell.labels == {}
     assert cell.config == tiny_study()
@@ -26,20 +28,20 @@ def test_a_study_without_axes_is_one_cell():
 def test_axes_multiply_and_each_cell_has_its_labels_in_its_config():
     ps, seeds = (0.5, 0.7, 1.0), (4, 2)
     study = tiny_study(p=ps, seed=seeds)
-    grid = expand(study)
+    grid = Grid(study)
     assert grid.shape == (3, 2)
-    (structure,) = grid.structures
+    cells = list(grid.cells())
     expected = list(itertools.product(enumerate(ps), enumerate(seeds)))
-    assert [cell.index for cell in structure.cells] == [(i, j) for (i, _), (j, _) in expected]
-    assert [cell.labels for cell in structure.cells] == [{"p": p, "seed": seed} for (_, p), (_, seed) in expected]
-    for cell in structure.cells:
+    assert [cell.index for cell in cells] == [(i, j) for (i, _), (j, _) in expected]
+    assert [cell.labels for cell in cells] == [{"p": p, "seed": seed} for (_, p), (_, seed) in expected]
+    for cell in cells:
         assert cell.config == dataclasses.replace(study, grid=()).replace(**cell.labels)
         assert cell.config.grid == ()
 
 
-def test_zipped_axes_advance_together():
-    grid = expand(tiny_study(num_nodes=(4, 5), walk_length=(6, 7), seed=(0, 1), zipped=(("num_nodes", "walk_length"),)))
-    labels = [tuple(cell.labels.values()) for structure in grid.structures for cell in structure.cells]
+def test_zipped_axes_are_paired():
+    grid = Grid(tiny_study(num_nodes=(4, 5), walk_length=(6, 7), seed=(0, 1), zipped=(("num_nodes", "walk_length"),)))
+    labels = [tuple(cell.labels.values()) for cell in grid.cells()]
     assert sorted(labels) == [(4, 6, 0), (4, 6, 1), (5, 7, 0), (5, 7, 1)]
     assert [(dimension.name, dimension.axes) for dimension in grid.dimensions] == [
         ("num_nodes", ("num_nodes", "walk_length")),
@@ -57,44 +59,83 @@ def test_each_combination_of_structure_axes_is_one_structure_and_value_axes_make
     }
     assert set(values) == set(VALUE_AXES)
     study = tiny_study(form=("full", "reduced"), steps=(2, 3, 4), **values)
-    grid = expand(study)
+    grid = Grid(study)
     assert grid.num_cells == 2 * 3 * 2**5
     assert [(s.config.model.form, s.config.training.steps) for s in grid.structures] == list(
         itertools.product(("full", "reduced"), (2, 3, 4))
     )
     for structure in grid.structures:
         assert len(structure.cells) == 2**5
-        for cell in structure.cells:
-            assert (
-                cell.config.replace(**{axis: structure.config.value(axis) for axis in VALUE_AXES}) == structure.config
-            )
+        for cell in map(grid.cell, structure.cells):
+            shared = {axis: structure.config.value(axis) for axis in VALUE_AXES}
+            assert cell.config.replace(**shared) == structure.config == grid.structure_of(cell)
 
 
 def test_the_structure_of_a_cell_does_not_depend_on_the_values_of_the_grid_around_it():
-    one, other = expand(tiny_study(p=(0.5, 0.7), seed=(0,))), expand(tiny_study(p=(0.9,), seed=(5, 6)))
+    one, other = Grid(tiny_study(p=(0.5, 0.7), seed=(0,))), Grid(tiny_study(p=(0.9,), seed=(5, 6)))
     assert one.structures[0].config == other.structures[0].config
 
 
 def test_the_cells_of_all_structures_fill_the_grid_once():
-    grid = expand(
+    grid = Grid(
         tiny_study(steps=(2, 3), p=(0.5, 0.7), form=("full", "reduced"), seed=(0, 1, 2), zipped=(("p", "form"),))
     )
-    indices = [cell.index for structure in grid.structures for cell in structure.cells]
+    indices = [grid.cell(number).index for structure in grid.structures for number in structure.cells]
     assert sorted(indices) == list(itertools.product(*map(range, grid.shape)))
+    assert [cell.index for cell in grid.cells()] == list(itertools.product(*map(range, grid.shape)))
 
 
-def test_a_grid_of_ten_thousand_cells_expands_in_a_fraction_of_a_second():
-    study = tiny_study(seed=tuple(range(1_000)), p=tuple(i / 10 for i in range(10)))
-    started = time.process_time()
-    assert expand(study).num_cells == 10_000
-    assert time.process_time() - started < 0.5
+def test_any_cell_of_a_grid_of_a_million_is_that_of_the_product_of_its_axes():
+    ps, seeds = tuple(i / 999 for i in range(1000)), tuple(range(1000))
+    grid = Grid(tiny_study(p=ps, seed=seeds))
+    assert grid.num_cells == 10**6
+    (structure,) = grid.structures
+    np.testing.assert_array_equal(structure.cells, np.arange(10**6))
+    numbers = np.random.default_rng(0).integers(10**6, size=10_000)
+    expected = [(ps[number // 1000], seeds[number % 1000]) for number in numbers]
+    for number, (p, seed) in zip(numbers[:200], expected, strict=False):
+        assert grid.cell(number).labels == {"p": p, "seed": seed}
+    columns = grid.columns([grid.cell(0)]) | {"p": [p for p, _ in expected], "seed": [seed for _, seed in expected]}
+    np.testing.assert_array_equal(grid.locate(columns, 10_000), numbers)
 
 
-def test_an_axis_of_many_labels_is_checked_in_time_that_grows_with_their_number():
-    started = time.process_time()
-    tiny_study(seed=tuple(range(30_000)))
-    # A tenth of a second; comparing every label with every other would take more than ten.
-    assert time.process_time() - started < 3
+def axes_of(draw):
+    """Some axes of structure and of values, two of which may be paired."""
+    labels = {
+        "p": (0.1, 0.5, 0.9), "seed": (0, 1, 7), "form": ("full", "reduced"), "steps": (3, 4, 5), "walks": (16, "all"),
+    }  # fmt: skip
+    axes = {}
+    for axis in draw(st.lists(st.sampled_from(list(labels)), unique=True)):
+        axes[axis] = tuple(draw(st.lists(st.sampled_from(labels[axis]), min_size=1, unique=True)))
+    axes = {axis: given for axis, given in axes.items() if len({isinstance(label, str) for label in given}) == 1}
+    paired = [axis for axis in axes if axis != "seed"][:2]
+    is_paired = len(paired) == 2 and len(axes[paired[0]]) == len(axes[paired[1]]) and draw(st.booleans())
+    return axes, (tuple(paired),) if is_paired else ()
+
+
+@given(st.data())
+def test_columns_of_cells_find_them_again_in_their_grid_and_in_a_larger_one(data):
+    axes, zipped = axes_of(data.draw)
+    grid = Grid(tiny_study(zipped=zipped, **axes))
+    cells = data.draw(st.lists(st.integers(0, grid.num_cells - 1), min_size=1, unique=True))
+    columns = json.loads(json.dumps(grid.columns([grid.cell(number) for number in cells])))
+    assert "optimizer" not in columns  # it is at its neutral value
+    assert grid.locate(columns, len(cells)).tolist() == cells
+    other = Grid(tiny_study(zipped=zipped, **axes, epsilon=(0.2, 0.1)))
+    found = other.locate(columns, len(cells))
+    assert [other.cell(number).key for number in found] == [grid.cell(number).key for number in cells]
+    elsewhere = Grid(tiny_study(zipped=zipped, **axes, epsilon=(0.2, 0.3)))
+    assert elsewhere.locate(columns, len(cells)).tolist() == [-1] * len(cells)
+
+
+def test_a_key_is_that_of_the_run_in_whatever_grid_and_knows_nothing_of_fields_at_their_neutral_value():
+    alone = Grid(tiny_study(fields={"task.p": 0.5, "seed": 3})).cell(0)
+    among = Grid(tiny_study(p=(0.3, 0.5), seed=(3, 4))).cell(2)
+    assert among.labels == {"p": 0.5, "seed": 3}
+    assert alone.key == among.key
+    keys = {cell.key for cell in Grid(tiny_study(p=(0.3, 0.5), seed=(3, 4), form=("full", "reduced"))).cells()}
+    assert len(keys) == 8
+    assert "optimizer" not in key_values(alone.config)
 
 
 @pytest.mark.parametrize(

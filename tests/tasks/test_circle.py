@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rw_jax.study.errors import ConfigError
 from rw_jax.tasks import circle
 from tests import oracle
 
@@ -23,8 +24,8 @@ def compiled_sampler(num_walks, walk_length):
 
 def draw(seed, p, num_nodes=6, walk_length=97, num_walks=1000):
     """Sampled walks with their targets, int[B, N]."""
-    tokens_BxL, targets_B, _ = compiled_sampler(num_walks, walk_length)(jax.random.key(seed), p, num_nodes)
-    return np.column_stack([tokens_BxL, targets_B])
+    tokens_LxB, targets_B, _ = compiled_sampler(num_walks, walk_length)(jax.random.key(seed), p, num_nodes)
+    return np.vstack([tokens_LxB, targets_B]).T
 
 
 def steps_of(states_BxN, num_nodes):
@@ -122,12 +123,12 @@ def test_walks_are_the_same_in_float64():
 
 
 def test_tokens_targets_and_weights_have_the_promised_shapes_and_types():
-    tokens_BxL, targets_B, weights_B = compiled_sampler(50, 5)(jax.random.key(0), 0.5, 5)
-    assert (tokens_BxL.shape, targets_B.shape, weights_B.shape) == ((50, 4), (50,), (50,))
-    assert (tokens_BxL.dtype, targets_B.dtype, weights_B.dtype) == (jnp.int32, jnp.int32, jnp.float32)
+    tokens_LxB, targets_B, weights_B = compiled_sampler(50, 5)(jax.random.key(0), 0.5, 5)
+    assert (tokens_LxB.shape, targets_B.shape, weights_B.shape) == ((4, 50), (50,), (50,))
+    assert (tokens_LxB.dtype, targets_B.dtype, weights_B.dtype) == (jnp.int32, jnp.int32, jnp.float32)
     assert (weights_B == 1).all()
-    assert tokens_BxL.min() >= 0
-    assert tokens_BxL.max() < 5
+    assert tokens_LxB.min() >= 0
+    assert tokens_LxB.max() < 5
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 0.5, 1.0])
@@ -140,7 +141,7 @@ def test_next_state_law_is_the_conditional_law_of_the_enumerated_walks(float64):
     num_nodes, p = 4, 0.3
     walks = oracle.all_walks(num_nodes, 5)
     probabilities = oracle.probabilities(walks, num_nodes, p)
-    law_BxK = np.asarray(circle.circle(num_nodes, 5).next_state_law(jnp.asarray(walks[:, :-1]), p))
+    law_BxK = np.asarray(circle.circle(num_nodes, 5).next_state_law(jnp.asarray(walks[:, :-1].T), {"p": p})).T
     for walk, law_K in zip(walks, law_BxK, strict=True):
         alike = (walks[:, :-1] == walk[:-1]).all(axis=1)
         joint_K = np.bincount(walks[alike, -1], probabilities[alike], minlength=num_nodes)
@@ -149,14 +150,14 @@ def test_next_state_law_is_the_conditional_law_of_the_enumerated_walks(float64):
 
 @functools.cache
 def compiled_population(num_nodes, walk_length):
-    return jax.jit(lambda p: circle.circle(num_nodes, walk_length).population(p))
+    return jax.jit(lambda p: circle.circle(num_nodes, walk_length).population({"p": p}))
 
 
 @pytest.mark.parametrize(("num_nodes", "walk_length"), [(3, 3), (5, 6)])
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 def test_the_population_is_every_walk_once_with_its_probability(num_nodes, walk_length, p, float64):
-    tokens_BxL, targets_B, weights_B = compiled_population(num_nodes, walk_length)(p)
-    states = np.column_stack([tokens_BxL, targets_B]).tolist()
+    tokens_LxB, targets_B, weights_B = compiled_population(num_nodes, walk_length)(p)
+    states = np.vstack([tokens_LxB, targets_B]).T.tolist()
     weight = dict(zip(map(tuple, states), np.asarray(weights_B), strict=True))
     walks = oracle.all_walks(num_nodes, walk_length)
     assert len(weight) == len(targets_B) == len(walks)
@@ -166,12 +167,31 @@ def test_the_population_is_every_walk_once_with_its_probability(num_nodes, walk_
 
 @pytest.mark.parametrize("p", [0.0, 1.0])
 def test_the_population_of_long_deterministic_walks_is_one_from_each_node(p):
-    tokens_KxL, targets_K, weights_K = compiled_population(6, 97)(p)
+    tokens_LxK, targets_K, weights_K = compiled_population(6, 97)(p)
     walks = (np.arange(6)[:, None] + (1 if p == 1 else -1) * np.arange(97)) % 6
-    np.testing.assert_array_equal(np.column_stack([tokens_KxL, targets_K]), walks)
+    np.testing.assert_array_equal(np.vstack([tokens_LxK, targets_K]).T, walks)
     np.testing.assert_array_equal(weights_K, np.full(6, np.float32(1 / 6)))
 
 
 def test_walks_can_be_enumerated_up_to_the_limit():
     assert circle.can_enumerate(4, 16)
     assert not circle.can_enumerate(5, 16)
+
+
+def test_the_chain_of_the_task_starts_uniform_and_goes_on_by_the_transition_matrix(float64):
+    law = circle.circle(5, 6).law({"p": 0.3})
+    np.testing.assert_array_equal(law.start_K, np.full(5, 0.2))
+    np.testing.assert_array_equal(law.transition_KxK, oracle.transition_matrix(5, 0.3))
+
+
+def test_a_circle_of_two_nodes_is_refused_because_both_directions_lead_to_the_same():
+    with pytest.raises(ConfigError, match="num_nodes is 2, but must be at least 3"):
+        circle.circle(2, 6)
+
+
+def test_all_walks_are_refused_where_they_cannot_be_enumerated():
+    task = circle.circle(6, 97)
+    task.check({"p": 1.0, "walks": "all", "test_walks": 10})
+    task.check({"p": 0.3, "walks": 10, "test_walks": 10})
+    with pytest.raises(ConfigError, match=r"test_walks is 'all', but must be a number for task.p = 0.3"):
+        task.check({"p": 0.3, "walks": 10, "test_walks": "all"})

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rw_jax.models.model import Output
+from rw_jax.models import Output
 from rw_jax.tasks import Walks
 from rw_jax.training import metrics
 from tests import oracle
@@ -13,12 +13,20 @@ from tests import oracle
 K, N, P = 4, 5, 0.7
 TRANSITION_KxK = oracle.transition_matrix(K, P)
 
-measure_compiled = jax.jit(metrics.measure)
+MEASURABLE = tuple(metric.name for metric in metrics.METRICS if metric.name != "train_loss")
+
+
+@jax.jit
+def measure_compiled(output, walks, law_KxB, transition_KxK, value_KxK):
+    seen = metrics.Seen(
+        output, walks, 1, law_KxB, metrics.mean_attention(output, walks.weights_B), value_KxK, transition_KxK
+    )
+    return metrics.measure(metrics.METRICS, seen)
 
 
 def measure(output_BxK, attention_BxN, tokens_B, targets_B, weights_B, value_KxK):
     """The metrics as NumPy scalars; tokens_B are the last tokens."""
-    walks = Walks(jnp.zeros((len(targets_B), N - 1), jnp.int32), jnp.asarray(targets_B), jnp.asarray(weights_B))
+    walks = Walks(jnp.zeros((N - 1, len(targets_B)), jnp.int32), jnp.asarray(targets_B), jnp.asarray(weights_B))
     output = Output(jnp.asarray(output_BxK).T, jnp.asarray(attention_BxN[:, :-1]).T, jnp.asarray(attention_BxN[:, -1]))
     law_KxB = jnp.asarray(TRANSITION_KxK[tokens_B].T)
     measured = measure_compiled(output, walks, law_KxB, jnp.asarray(TRANSITION_KxK), jnp.asarray(value_KxK))
@@ -85,7 +93,8 @@ def test_metrics_are_those_computed_by_hand(float64):
 
 
 def test_there_is_one_metric_for_each_name_of_the_table_but_the_training_loss(float64):
-    assert measure(**some_batch()).keys() | {"train_loss"} == metrics.METRICS.keys()
+    assert measure(**some_batch()).keys() == set(MEASURABLE)
+    assert len(MEASURABLE) == len(metrics.METRICS) - 1
 
 
 def test_every_metric_of_a_perfect_predictor_is_at_its_best(float64):
@@ -154,3 +163,43 @@ def test_divergence_is_finite_where_an_impossible_state_gets_no_share(float64):
 def test_mean_weights_walks_along_the_last_axis(float64):
     values_2xB, weights_B = np.array([[1.0, 2.0, 6.0], [0.0, 4.0, 1.0]]), np.array([1.0, 1.0, 2.0], np.float32)
     np.testing.assert_allclose(metrics.mean(jnp.asarray(values_2xB), jnp.asarray(weights_B)), [15 / 4, 6 / 4])
+
+
+def some_seen(**changes):
+    walks = Walks(jnp.zeros((N - 1, 3), jnp.int32), jnp.asarray([0, 1, 2]), jnp.ones(3))
+    output = Output(jnp.eye(K)[:, :3], jnp.full((N - 1, 3), 0.2), jnp.full(3, 0.2))
+    law_KxB, transition_KxK = jnp.asarray(TRANSITION_KxK[:3].T), jnp.asarray(TRANSITION_KxK)
+    seen = metrics.Seen(output, walks, 1, law_KxB, jnp.full(N, 0.2), jnp.eye(K), transition_KxK)
+    return seen._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("missing", "absent"),
+    [
+        ("law_KxB", {"expected_accuracy", "optimal_accuracy", "kl_divergence", "output_direction_error"}),
+        ("mean_attention_N", {"parent_attention", "empty_attention", "parent_is_highest", "attention_spread"}),
+        ("value_HxK", {"value_direction_error", "value_sqrt_direction_error", "value_uniform_direction_error"}),
+        ("parent", {"parent_attention", "parent_is_highest"}),
+    ],
+)
+def test_metrics_that_need_what_is_not_there_are_absent_and_all_others_stay(missing, absent):
+    measured = metrics.measure(metrics.METRICS, some_seen(**{missing: None}))
+    assert set(MEASURABLE) - measured.keys() == absent
+
+
+def test_a_value_matrix_that_is_not_to_be_compared_has_no_distance_from_the_transition_matrix():
+    measured = metrics.measure(metrics.METRICS, some_seen(transition_KxK=None))
+    assert np.isnan(measured["value_direction_error"])
+    assert np.isnan(measured["value_sqrt_direction_error"])
+    assert not np.isnan(measured["value_uniform_direction_error"])
+
+
+def test_what_the_objective_has_measured_is_a_metric_like_any_other():
+    measured = metrics.measure(metrics.METRICS, some_seen(objective={"train_loss": jnp.asarray(2.5)}))
+    assert measured["train_loss"] == 2.5
+
+
+def test_a_metric_may_be_an_array_with_axes_of_its_own():
+    diagonal = metrics.Metric("diagonal", "of V", "1", lambda seen: jnp.diagonal(seen.value_HxK), dims=("node",))
+    measured = metrics.measure((diagonal,), some_seen(value_HxK=jnp.diag(jnp.arange(1.0, K + 1))))
+    np.testing.assert_array_equal(measured["diagonal"], [1, 2, 3, 4])

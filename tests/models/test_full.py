@@ -8,14 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rw_jax.models.model import UNIT_LENGTH, FeedForward, FullTransformer, ValueMatrix, key_scales
+from rw_jax.models.full import FullTransformer, full_transformer
+from rw_jax.models.positions import UNIT_LENGTH, key_scales
+from rw_jax.models.values import make_values
 from tests import oracle
 
 K, N, M = 5, 8, 11
 
 
 def transformer(unit_length, initializer, width=0):
-    values = FeedForward(width, initializer, jnp.matmul) if width else ValueMatrix(initializer, jnp.matmul)
+    values = make_values(width, initializer, jnp.matmul)
     return FullTransformer(K, N, M, unit_length, values, initializer)
 
 
@@ -36,7 +38,7 @@ def test_scores_attention_and_output_equal_the_slow_loop(unit_length, float64):
     params = {"value": generator.normal(size=(K, K)), "key_query": 0.1 * generator.normal(size=(K + M, K + M))}
     tokens_BxL = some_tokens()
     output = apply(unit_length)(params, tokens_BxL.T)
-    output_KxB, attention_NxB = output.output, output.attention
+    output_KxB, attention_NxB = output.output_KxB, output.attention_NxB
     for b, tokens in enumerate(tokens_BxL):
         attention_N, output_K = oracle.attention_and_output(params["value"], params["key_query"], tokens, unit_length)
         np.testing.assert_allclose(attention_NxB[:, b], attention_N, rtol=1e-12)
@@ -53,8 +55,8 @@ def test_scores_attention_and_output_equal_the_slow_loop(unit_length, float64):
 def test_zero_weights_attend_to_all_slots_alike_and_output_nothing(unit_length, float64):
     params = {"value": jnp.zeros((K, K)), "key_query": jnp.zeros((K + M, K + M))}
     output = apply(unit_length)(params, some_tokens().T)
-    np.testing.assert_array_equal(output.attention, np.full_like(output.attention, 1 / N))
-    np.testing.assert_array_equal(output.output, np.zeros_like(output.output))
+    np.testing.assert_array_equal(output.attention_NxB, np.full_like(output.attention_NxB, 1 / N))
+    np.testing.assert_array_equal(output.output_KxB, np.zeros_like(output.output_KxB))
 
 
 def test_weights_made_by_hand_attend_to_the_parent_alone_and_predict_its_row_of_pi(float64):
@@ -66,8 +68,8 @@ def test_weights_made_by_hand_attend_to_the_parent_alone_and_predict_its_row_of_
     tokens_BxL = some_tokens()
     params = {"value": transition_KxK.T, "key_query": key_query}
     output = apply("none")(params, tokens_BxL.T)
-    np.testing.assert_array_equal(output.attention, np.eye(N)[[N - 2] * len(tokens_BxL)].T)
-    np.testing.assert_array_equal(output.output.T, transition_KxK[tokens_BxL[:, -1]])
+    np.testing.assert_array_equal(output.attention_NxB, np.eye(N)[[N - 2] * len(tokens_BxL)].T)
+    np.testing.assert_array_equal(output.output_KxB.T, transition_KxK[tokens_BxL[:, -1]])
 
 
 def test_a_feed_forward_layer_reads_out_the_positive_part_of_its_units(float64):
@@ -80,8 +82,8 @@ def test_a_feed_forward_layer_reads_out_the_positive_part_of_its_units(float64):
     tokens_BxL = some_tokens()
     output = apply("none", 3)(params, tokens_BxL.T)
     for b, tokens in enumerate(tokens_BxL):
-        hidden = params["value"] @ oracle.average_token(output.attention[:, b], tokens, K)
-        np.testing.assert_allclose(output.output[:, b], params["readout"] @ np.maximum(hidden, 0), rtol=1e-12)
+        hidden = params["value"] @ oracle.average_token(output.attention_NxB[:, b], tokens, K)
+        np.testing.assert_allclose(output.output_KxB[:, b], params["readout"] @ np.maximum(hidden, 0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("width", [0, 3])
@@ -101,3 +103,18 @@ def test_walks_of_another_length_are_refused():
 def test_an_unknown_unit_length_is_refused():
     with pytest.raises(ValueError, match="unit_length is 'half', but must be one of none, keys, both"):
         key_scales("half", M)
+
+
+@pytest.mark.parametrize("width", [0, 3])
+def test_the_model_as_functions_starts_at_zero_or_gaussian_and_gives_the_module_of_its_parameters(width, float64):
+    zero, gaussian = (full_transformer(K, N, M, "none", width, init) for init in ("zero", "gaussian"))
+    key, values = jax.random.key(0), {"init_scale": 0.5}
+    assert all((leaf == 0).all() for leaf in zero.init(key, values).values())
+    params = gaussian.init(key, values)
+    assert np.std(params["key_query"]) == pytest.approx(0.5, rel=0.2)
+    expected = apply("none", width)(params, some_tokens().T)
+    np.testing.assert_allclose(gaussian.apply(params, some_tokens().T).output_KxB, expected.output_KxB, rtol=1e-12)
+    assert gaussian.value(params) is params["value"]
+    assert gaussian.value_is_output == (width == 0)
+    assert gaussian.precondition is None
+    assert gaussian.to_full(params, key, values) is params

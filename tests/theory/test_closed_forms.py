@@ -1,17 +1,11 @@
-"""Closed forms against the enumeration of all walks, and the recursion against training."""
+"""Closed forms against the enumeration of all walks."""
 
-import functools
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rw_jax.analysis.interpret import direction_distance
-from rw_jax.theory import theory
-from rw_jax.training import train
+from rw_jax.analysis.measures import direction_distance
+from rw_jax.theory import closed_forms
 from tests import oracle
-from tests.studies import tiny_study
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
@@ -25,7 +19,7 @@ def test_first_value_matrix_is_the_mean_of_target_times_sum_of_tokens(num_nodes,
             # At V = 0 the loss has slope -1/eps in f_y, and f_y has slope 1/N in V[y, s] for each token s.
             expected_KxK[walk[-1], state] += learning_rate * probability / (epsilon * walk_length)
     transition_KxK = oracle.transition_matrix(num_nodes, p)
-    actual_KxK = theory.first_step_value_matrix(transition_KxK, walk_length, learning_rate, epsilon)
+    actual_KxK = closed_forms.first_step_value_matrix(transition_KxK, walk_length, learning_rate, epsilon)
     np.testing.assert_allclose(actual_KxK, expected_KxK, rtol=1e-13)
 
 
@@ -35,9 +29,9 @@ def test_token_correlations_are_means_of_the_first_value_matrix_at_target_and_to
     walks = oracle.all_walks(num_nodes, walk_length)
     weights = oracle.probabilities(walks, num_nodes, p)
     means = [weights @ visits_KxK[walks[:, -1], walks[:, -1 - k]] for k in range(1, walk_length)]
-    correlations = theory.token_correlations(num_nodes, p, walk_length)
+    correlations = closed_forms.token_correlations(num_nodes, p, walk_length)
     np.testing.assert_allclose(correlations - correlations[0], np.array(means) - means[0], atol=1e-13)
-    assert theory.parent_gap(num_nodes, p, walk_length) == pytest.approx(means[0] - max(means[1:]), abs=1e-13)
+    assert closed_forms.parent_gap(num_nodes, p, walk_length) == pytest.approx(means[0] - max(means[1:]), abs=1e-13)
 
 
 def first_value(num_nodes: int, walk_length: int, p: float) -> np.ndarray:
@@ -47,9 +41,9 @@ def first_value(num_nodes: int, walk_length: int, p: float) -> np.ndarray:
 
 
 def test_the_parent_leads_on_few_nodes_but_not_on_many_if_the_walk_drifts():
-    assert theory.parent_gap(6, 0.7, 97) > 0.1
-    assert theory.parent_gap(31, 0.7, 5000) < -0.03
-    assert theory.parent_gap(31, 0.5, 5000) > 0.4
+    assert closed_forms.parent_gap(6, 0.7, 97) > 0.1
+    assert closed_forms.parent_gap(31, 0.7, 5000) < -0.03
+    assert closed_forms.parent_gap(31, 0.5, 5000) > 0.4
 
 
 @pytest.mark.parametrize("p", [0.2, 0.5, 0.9])
@@ -58,42 +52,18 @@ def test_the_margin_is_that_of_the_first_value_matrix(num_nodes, walk_length, p)
     column = first_value(num_nodes, walk_length, p)[:, 0]
     largest = oracle.transition_matrix(num_nodes, p)[0] == max(p, 1 - p)
     expected = (column[largest].min() - column[~largest].max()) / column.max()
-    assert theory.first_step_margin(num_nodes, p, walk_length) == pytest.approx(expected, abs=1e-12)
-
-
-def test_training_with_attention_on_the_parent_is_the_recursion(float64):
-    config = tiny_study(fields={"task.walks": "all", "task.test_walks": "all", "task.p": 0.7})
-    values = train.run_values(config)
-    walks, _ = train.sample_walks(config, values)
-    loss = train.mean_loss(config, walks, values.epsilon)
-    gradient_descent = train.make_learner(config).gradient_descent(jnp.asarray(values.learning_rate))
-    state = train.init(config, values)
-    parent_only = jnp.zeros(6).at[4].set(2000.0)  # its weight is 1 to the last bit
-    state = state._replace(params={**state.params, "position_scores": parent_only})
-    step = jax.jit(functools.partial(train.train_step, loss, gradient_descent))
-    trained = []
-    for _ in range(4):
-        state, _ = step(state)
-        trained.append(state.params["value"])
-    expected = theory.one_hot_training(
-        np.zeros((4, 4)), oracle.transition_matrix(4, 0.7), values.learning_rate, values.epsilon, [1, 2, 3, 4]
-    )
-    np.testing.assert_allclose(trained, expected, rtol=1e-12)
-
-
-def test_the_recursion_grows_as_the_square_root_of_the_step():
-    transition = oracle.transition_matrix(5, 0.8)
-    (value,) = theory.one_hot_training(np.zeros((5, 5)), transition, 2.0, 0.1, [100_000])
-    np.testing.assert_allclose(value, np.sqrt(2 * 2.0 * transition.T * 100_000 / 5), rtol=2e-3)
+    assert closed_forms.first_step_margin(num_nodes, p, walk_length) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 0.5, 0.98])
 def test_the_distance_of_the_square_root_is_that_of_the_matrices_and_of_their_columns(p):
     transition = oracle.transition_matrix(6, p)
     for matrix in (transition, transition[:, 0]):
-        assert direction_distance(matrix, np.sqrt(matrix)) == pytest.approx(theory.square_root_distance(p), abs=1e-7)
+        assert direction_distance(matrix, np.sqrt(matrix)) == pytest.approx(
+            closed_forms.square_root_distance(p), abs=1e-7
+        )
 
 
 def test_the_first_step_of_a_deterministic_walk_is_lemma_c1s():
-    exact = theory.first_step_value_matrix(oracle.transition_matrix(5, 1.0), 16, 2.0, 0.1)
-    np.testing.assert_allclose(exact, theory.symmetric_first_value(5, 16, 2.0, 0.1), rtol=1e-12)
+    exact = closed_forms.first_step_value_matrix(oracle.transition_matrix(5, 1.0), 16, 2.0, 0.1)
+    np.testing.assert_allclose(exact, closed_forms.symmetric_first_value(5, 16, 2.0, 0.1), rtol=1e-12)
