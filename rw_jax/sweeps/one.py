@@ -69,9 +69,8 @@ def train(
     grid = make_grid(pinned.config, own)
     experiment = make_experiment(grid.config, own)
     placement = devices.set_up(config.execution)
-    placement = placement._replace(
-        mesh=devices.make_mesh(jax.local_devices()[:1]), cells_per_chunk=placement.cells_per_batch
-    )
+    # On all devices, as a sweep: the full form has other last bits where the process has another number of them.
+    placement = placement._replace(cells_per_chunk=placement.mesh.size * placement.cells_per_batch)
     progress = run_chunk(compile_program(experiment, placement), [grid.cell(0)])
     record: Record = jax.tree.map(lambda stack: np.asarray(stack)[:1], progress.record)
     environment = describe_environment(placement.mesh, placement.cells_per_batch)

@@ -207,13 +207,13 @@ def _starting_from(model: Model, params: Params | None, task: Task) -> Model:
     """The model with these parameters for a start; full ones are projected for a reduced form."""
     if params is None:
         return model
-    params = dict(params)
-    if model.precondition is not None and "key_query" in params:
-        params = project(params, task.walk_length)
-    start = {name: np.asarray(leaf) for name, leaf in params.items()}
+    given_params = {name: np.asarray(leaf) for name, leaf in params.items()}
 
     def init(key, values):
         shapes = jax.eval_shape(model.init, key, values)
+        start = given_params
+        if model.precondition is not None and "key_query" in start:
+            start = project({name: jnp.asarray(leaf) for name, leaf in start.items()}, task.walk_length)
         given = {name: leaf.shape for name, leaf in start.items()}
         right = {name: leaf.shape for name, leaf in shapes.items()}
         if given != right:

@@ -1,0 +1,97 @@
+"""One run in memory has the bits of the same run in a sweep."""
+
+import jax
+import numpy as np
+import pytest
+
+import rw_jax
+from tests.studies import assert_sentence, tiny_study
+
+
+def assert_same_run(one, run, **labels):
+    """That a run in memory holds what a sweep holds of a cell, to the last bit."""
+    for name in one.metrics:
+        np.testing.assert_array_equal(one.metrics[name].values, run.metrics[name].sel(labels).values, err_msg=name)
+    for step in one.steps:
+        mine, theirs = one.params(step=step), run.params(step=step, **labels)
+        assert mine.keys() == theirs.keys()
+        for name in mine:
+            np.testing.assert_array_equal(mine[name], theirs[name])
+        np.testing.assert_array_equal(one.mean_attention(step=step), run.mean_attention(step=step, **labels))
+
+
+@pytest.mark.usefixtures("optimized")
+@pytest.mark.parametrize("form", ["reduced", "full"])
+def test_a_run_in_memory_has_the_bits_of_a_sweep(form, tmp_path):
+    study = tiny_study(p=(0.5, 0.7), seed=(0, 1, 2), fields={"model.form": form})
+    run = rw_jax.sweep(study, tmp_path / "run")
+    one = rw_jax.train(study, p=0.7, seed=2)
+    assert_same_run(one, run, p=0.7, seed=2)
+    np.testing.assert_array_equal(one.walks("test")[0], run.walks("test", p=0.7, seed=2)[0])
+    np.testing.assert_array_equal(one.key_query_matrix(), run.key_query_matrix(p=0.7, seed=2))
+    assert (one.config.task.p, one.config.seed, one.config.grid) == (0.7, 2, ())
+
+
+def test_a_run_in_memory_takes_a_config_dict_and_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = rw_jax.base_config()
+    config.task.walk_length, config.model.position_width, config.training.steps = 6, 8, 3
+    config.task.walks = config.task.test_walks = 20
+    one = rw_jax.train(config, p=0.9)
+    assert one.metrics["accuracy"].shape == (4,)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(rw_jax.RunError, match="in memory") as refused:
+        _ = one.run_dir
+    assert_sentence(str(refused.value))
+
+
+def test_names_of_pieces_may_be_given_as_labels():
+    one = rw_jax.train(tiny_study(), loss="hinge", init="gaussian", seed=3)
+    assert (one.config.training.loss, one.config.model.init) == ("hinge", "gaussian")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"colour": "red"}, "colour is not a field"),
+        ({"p": 1.5}, "task.p is 1.5"),
+        ({"seed": True}, "seed is True"),
+        ({"loss": "absolute"}, "training.loss is 'absolute'"),
+        ({"p": "half"}, "task.p is 'half'"),
+    ],
+)
+def test_labels_that_are_not_right_are_refused_in_a_sentence(labels, words):
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        rw_jax.train(tiny_study(), **labels)
+    assert_sentence(str(refused.value))
+    assert words in str(refused.value)
+
+
+def test_training_starts_from_the_parameters_that_are_given_full_ones_projected_for_the_reduced_form():
+    study = tiny_study(fields={"model.init": "gaussian", "precision": "float64"})
+    full = rw_jax.train(study, form="full", seed=5)
+    start = full.params(step=0)
+    again = rw_jax.train(study, form="full", init=start, seed=5)
+    reduced = rw_jax.train(study, form="reduced", init=start, seed=5)
+    for name, leaf in start.items():
+        np.testing.assert_array_equal(again.params(step=0)[name], leaf)
+    np.testing.assert_array_equal(again.metrics["train_loss"], full.metrics["train_loss"])
+    np.testing.assert_allclose(reduced.metrics["train_loss"], full.metrics["train_loss"], rtol=1e-9)
+    on = rw_jax.train(study, form="reduced", init=reduced.params(step=2), seed=5)
+    np.testing.assert_allclose(on.metrics["train_loss"][:4], reduced.metrics["train_loss"][2:6], rtol=1e-9)
+
+
+def test_a_start_of_other_shapes_is_refused_in_a_sentence():
+    with pytest.raises(rw_jax.ConfigError, match="init has the parameters") as refused:
+        rw_jax.train(tiny_study(), init={"value": np.zeros((3, 3))})
+    assert_sentence(str(refused.value))
+
+
+def test_precision_is_a_label_and_of_the_run_not_of_the_process(tmp_path):
+    fields = {"model.init": "gaussian", "model.init_scale": 0.1}
+    run = rw_jax.sweep(tiny_study(precision=("float32", "float64"), seed=(0, 1), fields=fields), tmp_path / "run")
+    assert not jax.config.jax_enable_x64
+    for precision in ("float32", "float64"):
+        assert run.params(precision=precision, seed=0)["value"].dtype == precision
+        one = rw_jax.train(tiny_study(fields=fields), precision=precision, seed=1)
+        assert_same_run(one, run, precision=precision, seed=1)

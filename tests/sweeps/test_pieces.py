@@ -1,0 +1,312 @@
+"""Pieces of the user's own: as objects through train, and by name through a sweep, killed and resumed."""
+
+import contextlib
+import shutil
+import textwrap
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import rw_jax
+from rw_jax import Law, Model, Output, Task, Walks
+from rw_jax.store import chunks
+from rw_jax.sweeps import program
+from tests.studies import assert_sentence, contents, stored_records, tiny_study
+
+PIECES = '''
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import optax
+from rw_jax import Model, Output, Task, Walks
+
+if (log := pathlib.Path(__file__).with_name("executed")).is_absolute():
+    log.write_text("executed")
+
+
+def back(num_nodes, walk_length, lag):
+    """The target is the token so many before the end."""
+
+    def sample(key, num_walks, values):
+        tokens_LxB = jax.random.randint(key, (walk_length - 1, num_walks), 0, num_nodes)
+        return Walks(tokens_LxB, tokens_LxB[-lag], jnp.ones(num_walks))
+
+    return Task(num_nodes, walk_length, sample, parent=lag)
+
+
+def table(num_nodes):
+    """A model without attention or V: outputs by the last token."""
+    return Model(
+        init=lambda key, values: {"table": jnp.zeros((num_nodes, num_nodes))},
+        apply=lambda params, tokens_LxB: Output(params["table"][:, tokens_LxB[-1]]),
+    )
+
+
+def distance(output_K, target_K, values):
+    return jnp.sum(jnp.abs(output_K - target_K) ** 3)
+
+
+def adam(values):
+    return optax.adam(values["learning_rate"])
+
+
+def adam_with(b1):
+    from rw_jax import Optimizer
+    return Optimizer(lambda values: optax.adam(values["learning_rate"], b1=b1))
+
+
+number = 3
+
+
+def nothing(num_nodes):
+    return None
+
+
+def narrow(num_nodes, walk_length):
+    def sample(key, num_walks, values):
+        return Walks(jnp.zeros((walk_length, num_walks), int), jnp.zeros(num_walks, int), jnp.ones(num_walks))
+    return Task(num_nodes, walk_length, sample)
+
+
+def failing(num_nodes, walk_length):
+    return Task(num_nodes, walk_length, lambda key, num_walks, values: values["temperature"])
+'''
+
+
+def two_back(num_nodes: int = 4, walk_length: int = 6) -> Task:
+    """The target is the token two before it."""
+
+    def sample(key, num_walks, values):
+        tokens_LxB = jax.random.randint(key, (walk_length - 1, num_walks), 0, num_nodes)
+        return Walks(tokens_LxB, tokens_LxB[-2], jnp.ones(num_walks))
+
+    return Task(num_nodes, walk_length, sample, parent=2)
+
+
+def last_token(num_nodes: int = 4) -> Model:
+    """A model without attention or V."""
+    return Model(
+        init=lambda key, values: {"table": jnp.zeros((num_nodes, num_nodes))},
+        apply=lambda params, tokens_LxB: Output(params["table"][:, tokens_LxB[-1]]),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "pieces").mkdir()
+    (tmp_path / "pieces" / "mine.py").write_text(PIECES)
+    return tmp_path / "pieces"
+
+
+def study(fields, **axes):
+    return tiny_study(fields={"execution.cells_per_chunk": 2, **fields}, **axes)
+
+
+STUDIES = {
+    "task": study({"task.name": "mine.py:back", "task.options.lag": 1}, lag=(1, 2), seed=(0, 1)),
+    "model": study({"model.form": "mine.py:table"}, p=(0.5, 0.9), seed=(0, 1)),
+    "loss": study({"training.loss": "mine.py:distance"}, learning_rate=(0.1, 0.2), seed=(0, 1)),
+    "optimizer": study(
+        {"training.optimizer": "mine.py:adam", "model.form": "full", "execution.checkpoint_steps": 2},
+        learning_rate=(0.01, 0.02),
+        seed=(0, 1),
+    ),
+}
+
+
+@contextlib.contextmanager
+def killed_at_save(number: int):
+    """The process is interrupted instead of the save of this number, counted from 0."""
+    save, saves = chunks.save, []
+
+    def save_or_leave(*what):
+        if len(saves) == number:
+            raise KeyboardInterrupt
+        saves.append(what)
+        return save(*what)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "save", save_or_leave)
+        yield
+
+
+def test_pieces_as_objects_go_through_train():
+    run = rw_jax.train(tiny_study(fields={"training.steps": 30, "training.learning_rate": 1.0}), task=two_back())
+    assert float(run.metrics["parent_attention"][-1]) > 0.9  # the token two before the target
+    assert "expected_accuracy" not in run.metrics  # no law of the next state is known
+    run = rw_jax.train(tiny_study(), model=last_token(), p=0.9, learning_rate=1.0)
+    assert set(run.params()) == {"table"}
+    assert "parent_attention" not in run.metrics
+    assert "value_direction_error" not in run.metrics
+    assert float(run.metrics["accuracy"][-1]) > 0.7
+    plain = rw_jax.train(tiny_study())
+    cubed = rw_jax.train(tiny_study(), loss=lambda output_K, target_K, values: jnp.sum(output_K - target_K) ** 2)
+    assert (cubed.metrics["train_loss"] != plain.metrics["train_loss"]).all()
+    kept = tiny_study(fields={"record.parameters": (1,)})
+    adam = rw_jax.train(kept, form="full", optimizer=lambda values: optax.adam(values["learning_rate"]))
+    first = np.abs(adam.value_matrix(step=1))
+    np.testing.assert_allclose(first[first > 0], 0.5, rtol=1e-5)  # its rate, whatever the gradient
+
+
+def test_a_task_of_ones_own_sets_the_sizes():
+    run = rw_jax.train(tiny_study(fields={"model.position_width": 12}), task=two_back(7, 9))
+    assert run.value_matrix().shape == (7, 7)
+    assert run.mean_attention().shape == (9,)
+
+
+@pytest.mark.parametrize("piece", STUDIES)
+@pytest.mark.parametrize("saves", [0, 1])
+def test_a_sweep_of_named_pieces_that_is_killed_is_resumed_to_the_same_bits(piece, saves, folder, tmp_path):
+    whole = rw_jax.sweep(STUDIES[piece], tmp_path / "whole", [folder])
+    with killed_at_save(saves), pytest.raises(KeyboardInterrupt):
+        rw_jax.sweep(STUDIES[piece], tmp_path / "killed", [folder])
+    resumed = rw_jax.sweep(STUDIES[piece], tmp_path / "killed", [folder])
+    assert stored_records(tmp_path / "killed") == stored_records(tmp_path / "whole")
+    assert resumed.metrics.identical(whole.metrics)
+    assert whole.metrics["finished"].all()
+
+
+@pytest.mark.parametrize("kills", [1, 2, 3])
+def test_adam_on_the_full_form_is_resumed_in_the_midst_of_a_training_to_the_same_bits(kills, folder, tmp_path):
+    whole = rw_jax.sweep(STUDIES["optimizer"], tmp_path / "whole", [folder])
+    with killed_at_save(kills), pytest.raises(KeyboardInterrupt):
+        rw_jax.sweep(STUDIES["optimizer"], tmp_path / "killed", [folder])
+    assert kills == 3 or list((tmp_path / "killed" / "unfinished").iterdir())
+    rw_jax.sweep(STUDIES["optimizer"], tmp_path / "killed", [folder])
+    assert stored_records(tmp_path / "killed") == stored_records(tmp_path / "whole")
+    assert (whole.metrics["train_loss"].isel(step=-1) < whole.metrics["train_loss"].isel(step=0)).all()
+
+
+def test_adam_on_the_full_form_continues_after_its_end_to_the_bits_of_a_training_in_one_go(folder, tmp_path):
+    shorter, longer = STUDIES["optimizer"], STUDIES["optimizer"].replace(steps=9)
+    rw_jax.sweep(shorter, tmp_path / "run", [folder])
+    continued = rw_jax.sweep(longer, tmp_path / "run", [folder])
+    rw_jax.sweep(longer, tmp_path / "whole", [folder])
+    assert continued.environment["runs"] == 4
+    assert stored_records(tmp_path / "run") == stored_records(tmp_path / "whole")
+
+
+def test_adam_on_the_reduced_form_is_refused_in_a_sentence_that_names_the_full_form(folder, tmp_path):
+    with pytest.raises(rw_jax.ConfigError, match=r"'mine\.py:adam', but .* --config\.model\.form=full") as refused:
+        rw_jax.sweep(study({"training.optimizer": "mine.py:adam"}), tmp_path / "run", [folder])
+    assert_sentence(str(refused.value))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_piece_whose_text_has_changed_is_refused_in_a_sentence_and_nothing_is_written(folder, tmp_path):
+    rw_jax.sweep(STUDIES["task"], tmp_path / "run", [folder])
+    before = contents(tmp_path / "run")
+    (folder / "mine.py").write_text(PIECES + "\n# changed\n")
+    with pytest.raises(rw_jax.ConfigError, match=r"another text of task\.name = 'mine\.py:back'") as refused:
+        rw_jax.sweep(STUDIES["task"], tmp_path / "run", [folder])
+    assert_sentence(str(refused.value))
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_run_with_pieces_is_looked_at_without_executing_them_until_walks_are_asked_for(folder, tmp_path):
+    run = rw_jax.sweep(STUDIES["task"], tmp_path / "run", [folder])
+    tokens, _ = run.walks("test", lag=2, seed=1)
+    shutil.rmtree(folder)
+    (piece,) = (tmp_path / "run" / "pieces").iterdir()
+    text = piece.read_text()
+    piece.write_text(text + "\nraise RuntimeError('executed')\n")
+    again = rw_jax.load_run(tmp_path / "run")
+    assert again.metrics.identical(run.metrics)
+    assert again.value_matrix(lag=2, seed=1).shape == (4, 4)
+    assert [group.labels for group in again.groups()] == [{"lag": 1}, {"lag": 2}]
+    assert again.params(task="mine.py:back", lag=1, seed=0)
+    with pytest.raises(rw_jax.ConfigError, match="RuntimeError: executed"):
+        again.walks("test", lag=2, seed=1)
+    piece.write_text(text)
+    np.testing.assert_array_equal(rw_jax.load_run(tmp_path / "run").walks("test", lag=2, seed=1)[0], tokens)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"task.name": "nowhere.py:task"}, "nowhere.py is in none of"),
+        ({"task.name": "no.such.module:task"}, "no.such.module is not installed"),
+        ({"task.name": "mine.py:missing"}, "mine.py has no attribute 'missing'"),
+        ({"task.name": "mine.py:back"}, "has the parameter lag, but the config has no such option"),
+        ({"task.name": "mine.py:back", "task.options.lag": 1, "task.options.lga": 2}, "no piece of the study has"),
+        ({"task.name": "mine.py:number"}, "mine.py:number is 3, but must be a task"),
+        ({"task.name": "mine.py:nothing"}, "makes NoneType, but must make a task"),
+        ({"task.name": "mine.py:narrow"}, "task.sample gives tokens_LxB of shape (6, 2), but must give (5, 2)"),
+        ({"task.name": "mine.py:failing"}, "task.sample cannot be traced (KeyError: 'temperature')"),
+        ({"task.options.lag": 1}, "no piece of the study has a parameter lag"),
+        ({"task.name": "mine.py:back", "task.options.lag": 1, "task.walks": "all"}, "cannot be enumerated"),
+        ({"model.form": "mine.py:number"}, "must be a form"),
+    ],
+)
+def test_pieces_that_do_not_do_are_refused_in_a_sentence_and_nothing_is_written(fields, words, folder, tmp_path):
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        rw_jax.sweep(study(fields), tmp_path / "run", [folder])
+    assert_sentence(str(refused.value))
+    assert words in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_parameters_of_a_piece_are_given_to_the_function_that_makes_it(folder, tmp_path):
+    fields = {"training.optimizer": "mine.py:adam_with", "training.options.b1": 0.9, "model.form": "full"}
+    run = rw_jax.sweep(study(fields, b1=(0.0, 0.9)), tmp_path / "run", [folder])
+    assert run.metrics["train_loss"].dims == ("b1", "step")
+    assert (run.metrics["train_loss"].sel(b1=0.0, step=5) != run.metrics["train_loss"].sel(b1=0.9, step=5)).all()
+
+
+def test_a_piece_of_a_module_that_is_installed_is_found_by_its_name(tmp_path):
+    name = "rw_jax.training.optimizers:GRADIENT_DESCENT"
+    run = rw_jax.sweep(study({"training.optimizer": name}), tmp_path / "run")
+    plain = rw_jax.sweep(study({}), tmp_path / "plain")
+    np.testing.assert_array_equal(run.metrics["train_loss"], plain.metrics["train_loss"])
+
+
+FAMILIES = textwrap.dedent('''
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    from rw_jax import Law, Task, Walks
+
+
+    def chain(num_nodes, walk_length):
+        """Walks of a chain whose matrix is a value."""
+
+        def host_values(labels):
+            ring = np.roll(np.eye(num_nodes), 1, axis=1)
+            return {"transition_KxK": ring if labels["family"] == "ring" else np.full_like(ring, 1 / num_nodes)}
+
+        def sample(key, num_walks, values):
+            first_key, *keys = jax.random.split(key, walk_length)
+            states = [jax.random.randint(first_key, (num_walks,), 0, num_nodes)]
+            for each in keys:
+                states.append(jax.random.categorical(each, jnp.log(values["transition_KxK"])[states[-1]]))
+            return Walks(jnp.stack(states[:-1]), states[-1], jnp.ones(num_walks))
+
+        def law(values):
+            return Law(jnp.full(num_nodes, 1 / num_nodes), values["transition_KxK"])
+
+        return Task(num_nodes, walk_length, sample, law=law, host_values=host_values, value_options=("family",))
+''')
+
+
+def test_two_matrices_as_values_share_one_compiled_program_and_give_walks_of_their_own(folder, tmp_path, monkeypatch):
+    (folder / "families.py").write_text(FAMILIES)
+    made, make = [], program.make_training
+    monkeypatch.setattr(program, "make_training", lambda *what: made.append(what) or make(*what))
+    fields = {"task.name": "families.py:chain", "task.options.family": "ring"}
+    run = rw_jax.sweep(study(fields, family=("ring", "complete"), seed=(0, 1)), tmp_path / "run", [folder])
+    assert len(made) == 1
+    tokens, targets = run.walks("test", family="ring", seed=0)
+    np.testing.assert_array_equal((tokens[:, -1] + 1) % 4, targets)
+    tokens, targets = run.walks("test", family="complete", seed=0)
+    assert not ((tokens[:, -1] + 1) % 4 == targets).all()
+    np.testing.assert_array_equal(run.transition_matrix(family="ring", seed=0), np.roll(np.eye(4), 1, axis=1))
+    assert run.metrics["value_direction_error"].sel(step=5).notnull().all()
+
+
+def test_a_law_is_a_chain_with_its_start():
+    assert Law._fields == ("start_K", "transition_KxK")

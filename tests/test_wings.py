@@ -1,0 +1,89 @@
+"""The wings: imports only point down, and what is light stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "rw_jax"
+WINGS = ("study", "tasks", "models", "theory", "training", "store", "analysis", "sweeps", "reports")
+"""From the lowest to the highest; above them are the command lines."""
+COMMAND_LINES = ("main", "verify")
+HEAVY = ("jax", "flax", "optax", "orbax", "pandas", "xarray", "matplotlib")
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of rw_jax that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "rw_jax":
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "rw_jax"}
+    return found
+
+
+def wings_of(modules: set[str]) -> set[str]:
+    return {module.split(".")[1] for module in modules if module.count(".")}
+
+
+def test_every_file_of_the_package_is_in_a_wing_or_a_command_line():
+    names = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert names == {*WINGS, *COMMAND_LINES, "__init__"}
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_imports_of_a_wing_point_down_the_list(wing):
+    allowed = set(WINGS[: WINGS.index(wing) + 1])
+    for path in (PACKAGE / wing).rglob("*.py"):
+        upward = wings_of(imported(path)) - allowed
+        assert not upward, f"{path.relative_to(ROOT)} imports {upward}"
+
+
+def test_the_study_imports_nothing_of_the_other_wings_and_tasks_nothing_but_its_errors():
+    for path in (PACKAGE / "tasks").rglob("*.py"):
+        from_the_study = {module for module in imported(path) if module.startswith("rw_jax.study")}
+        assert from_the_study <= {"rw_jax.study.errors", "rw_jax.study.errors.ConfigError"}
+
+
+def test_nothing_but_a_command_line_or_a_script_imports_reports():
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] not in ("reports", "verify.py"):
+            assert "reports" not in wings_of(imported(path)), path
+
+
+def loads(code: str) -> set[str]:
+    """The heavy packages that a program loads."""
+    check = f"{code}\nimport sys\nprint(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_package_and_its_config_load_nothing_heavy_until_it_is_used():
+    assert loads("import rw_jax") == set()
+    config = "import rw_jax; rw_jax.base_config(); rw_jax.read_config('configs/fig5.py'); rw_jax.ConfigError"
+    assert loads(config) == set()
+    assert "jax" in loads("import rw_jax; rw_jax.load_run")
+
+
+def test_public_names_are_there_and_others_are_refused_in_a_sentence():
+    import rw_jax
+
+    for name in rw_jax.__all__:
+        assert getattr(rw_jax, name) is not None
+    with pytest.raises(AttributeError, match="rw_jax has no swep; it has ConfigError"):
+        _ = rw_jax.swep
+
+
+def test_a_config_file_works_wherever_it_lies_and_from_whatever_folder(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import rw_jax\n\n\ndef get_config():\n    config = rw_jax.base_config()\n    config.name = 'mine'\n"
+        "    config.task.walk_length, config.model.position_width, config.training.steps = 6, 8, 2\n    return config\n"
+    )
+    command = [sys.executable, "-m", "rw_jax.main", "--config=mine.py", "--dry_run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 of 1 runs to train")
