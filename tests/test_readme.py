@@ -7,10 +7,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from configs import sweep as sweep_config
-from rw_jax import load_run
-from rw_jax.study.config import AXES, from_config_dict
-from rw_jax.sweeps import sweep
+import rw_jax
+from rw_jax import load_run, main
+from rw_jax.study.config import AXES
 from rw_jax.training.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
@@ -21,14 +20,14 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE
 @pytest.fixture(scope="module")
 def folder_with_a_sweep(tmp_path_factory) -> Path:
     """A folder in which runs/sweep is a finished run with short walks and few seeds."""
-    config = sweep_config.get_config()
+    config = rw_jax.read_config(ROOT / "configs" / "sweep.py")
     config.task.walk_length = 9
     config.task.walks = config.task.test_walks = 20
     config.model.position_width = 30
     config.grid.p = (0.5, 1.0)
     config.grid.seed = (0, 3)
     folder = tmp_path_factory.mktemp("project")
-    sweep.sweep(from_config_dict(config), folder / "runs" / "sweep")
+    main.show(rw_jax.sweep(config, folder / "runs" / "sweep"))
     return folder
 
 
@@ -53,13 +52,34 @@ def test_the_figure_is_drawn_as_pasted(folder_with_a_sweep, monkeypatch, tmp_pat
     assert mpl.rcParams["legend.frameon"] == mpl.rcParamsDefault["legend.frameon"]  # the style stays inside plots
 
 
+def test_a_sweep_and_a_run_from_python_work_as_pasted(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(SNIPPETS[2], "README.md", "exec"), names)
+    assert names["run"].metrics["accuracy"].shape == (2, 4, 21)
+    same = names["run"].metrics["accuracy"].sel(p=0.7, seed=3).values
+    np.testing.assert_allclose(names["one"].metrics["accuracy"].values, same)
+    assert (tmp_path / "runs" / "mine" / "metrics.nc").is_file()
+    assert capsys.readouterr().out
+
+
+def test_pieces_of_ones_own_work_as_pasted_and_attend_to_the_token_two_back(capsys):
+    names = {}
+    exec(compile(SNIPPETS[3], "README.md", "exec"), names)
+    assert float(names["run"].metrics["parent_attention"][-1]) > 0.9
+    assert float(names["run"].metrics["accuracy"][-1]) > 0.9
+    assert capsys.readouterr().out
+
+
 def test_every_snippet_is_tested():
-    assert len(SNIPPETS) == 2
+    assert len(SNIPPETS) == 4
 
 
 def test_the_table_of_metrics_is_the_table_of_the_code():
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (\w+) \|$", README, re.MULTILINE)
-    assert {name: (what.replace("\\|", "|"), unit) for name, what, unit in rows} == METRICS
+    assert {name: (what.replace("\\|", "|"), unit) for name, what, unit in rows} == {
+        metric.name: (metric.about, metric.unit) for metric in METRICS
+    }
 
 
 def test_the_axes_are_those_of_the_code():

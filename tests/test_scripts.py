@@ -29,7 +29,8 @@ def project(tmp_path):
     """The scripts in a folder of their own, with the stub as `python3` on the path."""
     folder = tmp_path / "a project"
     shutil.copytree(PROJECT / "scripts", folder / "scripts")
-    (folder / "requirements.txt").write_text("jax\n")
+    for name in ("requirements.txt", "requirements-test.txt", "pyproject.toml"):
+        (folder / name).write_text("jax\n")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python3").write_text(STUB)
     (tmp_path / "bin" / "python3").chmod(0o755)
@@ -53,7 +54,7 @@ def call(project, tmp_path):
     return run
 
 
-INSTALL = "bin -m pip install --quiet --disable-pip-version-check -r requirements.txt"
+INSTALL = "bin -m pip install --quiet --disable-pip-version-check --editable .[test]"
 
 
 def test_the_first_call_makes_the_environment_and_installs_and_the_second_starts_at_once(call, project):
@@ -111,9 +112,10 @@ def test_an_environment_without_pip_or_without_its_interpreter_is_made_again(cal
     assert call("scripts/test.sh")[2][0] == "bin -m pytest"
 
 
-def test_changed_requirements_are_installed_once(call, project):
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-test.txt", "pyproject.toml"])
+def test_changed_requirements_are_installed_once(name, call, project):
     call("scripts/test.sh")
-    (project / "requirements.txt").write_text("jax\nflax\n")
+    (project / name).write_text("jax\nflax\n")
     assert call("scripts/test.sh")[2][:2] == ["bin -m pip --version", INSTALL]
     assert call("scripts/test.sh")[2][0] == "bin -m pytest"
 
@@ -133,9 +135,12 @@ def test_python_names_the_interpreter(call, tmp_path):
     assert asked[1] == "mine -m venv --clear .venv"
 
 
-def test_a_project_that_was_moved_uses_the_environment_that_moved_with_it(call, project, tmp_path):
+def test_a_project_that_was_moved_is_installed_from_where_it_is_into_the_environment_that_moved_with_it(
+    call, project, tmp_path
+):
     call("scripts/test.sh")
     project.rename(tmp_path / "moved")
     code, _, asked = call("scripts/test.sh", cwd=tmp_path / "moved")
     assert code == 0
-    assert asked == ["bin -m pytest", str(tmp_path / "moved")]
+    assert asked == ["bin -m pip --version", INSTALL, "bin -m pytest", str(tmp_path / "moved")]
+    assert call("scripts/test.sh", cwd=tmp_path / "moved")[2][0] == "bin -m pytest"
