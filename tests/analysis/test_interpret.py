@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rw_jax.analysis import interpret
+from rw_jax.analysis import interpret, measures
 from tests import oracle
 
 TOKENS = np.array([[0, 1, 2, 1], [2, 2, 0, 1]])
@@ -50,7 +50,7 @@ def test_the_multiple_is_the_best_of_a_fine_search(p):
     rng = np.random.default_rng(0)
     pattern = oracle.transition_matrix(4, p).T
     value = 3 * np.sqrt(pattern) + rng.uniform(0, 0.2, (4, 4))
-    beta, residual = interpret.multiple_of(value, pattern)
+    beta, residual = measures.multiple_of(value, pattern)
     searched = [np.abs(value - candidate * pattern).max() for candidate in np.linspace(0, 10, 20_001)]
     assert residual == pytest.approx(min(searched), abs=1e-3)
     assert np.abs(value - beta * pattern).max() == pytest.approx(residual)
@@ -58,6 +58,6 @@ def test_the_multiple_is_the_best_of_a_fine_search(p):
 
 def test_directions_have_no_distance_if_one_is_a_multiple_of_the_other():
     matrix = oracle.transition_matrix(5, 0.7)
-    assert interpret.direction_distance(matrix, 7 * matrix) < 1e-15
-    assert interpret.direction_distance(np.array([1.0, 0.0]), np.array([0.0, 2.0])) == pytest.approx(math.sqrt(2))
-    assert math.isnan(interpret.direction_distance(matrix, np.zeros((5, 5))))
+    assert measures.direction_distance(matrix, 7 * matrix) < 1e-15
+    assert measures.direction_distance(np.array([1.0, 0.0]), np.array([0.0, 2.0])) == pytest.approx(math.sqrt(2))
+    assert math.isnan(measures.direction_distance(matrix, np.zeros((5, 5))))
