@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from rw_jax.analysis.numbers import text
 from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import Estimate, rate_interval
 from rw_jax.reports.study import Study
@@ -294,10 +295,10 @@ def _listed(values: set[Any], tested: set[Any]) -> str:
         while end < len(ordered) and ordered[end] in values:
             end += 1
         chosen = ordered[place:end]
-        words += [f"{_word(chosen[0])} to {_word(chosen[-1])}"] if len(chosen) > 2 else map(_word, chosen)
+        words += (
+            [f"{text(chosen[0], 6)} to {text(chosen[-1], 6)}"]
+            if len(chosen) > 2
+            else [text(each, 6) for each in chosen]
+        )
         place = end + 1
     return ", ".join(words)
-
-
-def _word(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

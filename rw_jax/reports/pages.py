@@ -90,7 +90,7 @@ def _setting(run: Run) -> str:
 
 
 def _labels(labels: Sequence[Any]) -> str:
-    return ", ".join(f"{label:g}" if isinstance(label, float) else str(label) for label in labels)
+    return ", ".join(text(label, 6) for label in labels)
 
 
 def _json(judged: Sequence[Judged], studies: pd.DataFrame) -> str:

@@ -152,11 +152,11 @@ def measurable(metrics: tuple[Metric, ...], seen: Seen) -> tuple[Metric, ...]:
 
 def measure(metrics: tuple[Metric, ...], seen: Seen) -> dict[str, jax.Array]:
     """The metrics that can be measured from what is seen, by name; means over walks are taken together."""
-    there = measurable(metrics, seen)
-    of_walks = [metric for metric in there if metric.of_walks]
+    those = measurable(metrics, seen)
+    of_walks = [metric for metric in those if metric.of_walks]
     means = mean(jnp.stack([metric.measure(seen) for metric in of_walks]), seen.walks.weights_B) if of_walks else []
     measured = dict(zip((metric.name for metric in of_walks), means, strict=True))
-    return measured | {metric.name: metric.measure(seen) for metric in there if not metric.of_walks}
+    return measured | {metric.name: metric.measure(seen) for metric in those if not metric.of_walks}
 
 
 def mean_attention(output: Output, weights_B: jax.Array) -> jax.Array | None:
