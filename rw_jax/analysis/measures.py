@@ -21,12 +21,16 @@ def loss_is_undefined(group: Group) -> np.ndarray:
 
 
 def transition_shares(group: Group) -> np.ndarray:
-    """The share of each next state among the transitions of the test walks from each state, float[runs, K, K]."""
+    """The share of each next state among the transitions of the test walks from each state, float[runs, K, K].
+
+    A walk counts by its weight: 1 if it was sampled, its probability if it is of the population.
+    """
     counts = np.zeros((len(group.cells), *(group.config.task.num_nodes,) * 2))
     for count, cell in zip(counts, group.cells, strict=True):
         tokens, targets = group.run.walks("test", **cell.labels)
         walks = np.concatenate([tokens, targets[:, None]], axis=1)
-        np.add.at(count, (walks[:, :-1], walks[:, 1:]), 1)
+        weights_Bx1 = group.run.walk_weights("test", **cell.labels)[:, None]
+        np.add.at(count, (walks[:, :-1], walks[:, 1:]), weights_Bx1)
     return counts / counts.sum(axis=2, keepdims=True)
 
 

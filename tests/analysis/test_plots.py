@@ -12,6 +12,7 @@ from rw_jax.analysis.run import Run
 from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
 from tests.made_up import random_run, small
+from tests.studies import assert_sentence
 
 FIGURES = (plots.accuracy_against, plots.curves, plots.value_matrices, plots.attention_against_position)
 
@@ -222,6 +223,14 @@ def test_figures_are_along_any_axis_and_lines_are_named_by_the_labels_that_diffe
     assert set(numbers["num_nodes"]) == {5, 6}
     assert "K = " not in figure.get_suptitle()
     assert "N = 13" in figure.get_suptitle().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_accuracy_against_an_axis_is_refused_while_the_runs_differ_in_another(make_run):
+    run = make_run(small(num_nodes=(3, 5), learning_rate=(0.1, 1.0), seed=(0, 1)))
+    with pytest.raises(RunError, match="learning_rate is not given, but the runs differ in it") as refused:
+        plots.accuracy_against(run, "num_nodes")
+    assert_sentence(str(refused.value))
+    assert plots.accuracy_against(run, "num_nodes", learning_rate=0.1)[1]["num_nodes"].tolist() == [3, 5] * 3
 
 
 def test_a_figure_of_more_settings_than_it_can_show_draws_four_of_them_evenly_spaced(make_run):

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 import rw_jax
+from rw_jax.analysis.measures import transition_shares
 from rw_jax.analysis.sources import InMemory
 from rw_jax.store import checkpoint
 from rw_jax.store.layout import RunDir, write_config
@@ -405,6 +406,11 @@ def test_walks_that_were_sampled_weigh_alike_and_those_of_the_population_their_p
         assert len(np.unique(walks, axis=0)) == 4 * 2**5
         expected = oracle.probabilities(walks, 4, 0.3)
         np.testing.assert_allclose(population.walk_weights(split, p=0.3), expected, rtol=1e-6)
+
+
+def test_shares_of_transitions_on_the_population_count_walks_by_their_probability(population):
+    (shares,) = transition_shares(population.groups(p=0.3)[0])
+    np.testing.assert_allclose(shares, oracle.transition_matrix(4, 0.3), atol=1e-6)
 
 
 def test_metrics_on_the_population_are_means_over_all_walks_by_their_probability(population):

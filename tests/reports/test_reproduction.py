@@ -42,6 +42,9 @@ class MadeUpRun(Run):
     def walks(self, split, **labels):
         return self.arrays["walks"](0)[:, :-1], self.arrays["walks"](0)[:, -1]
 
+    def walk_weights(self, split, **labels):
+        return np.ones(len(self.arrays["walks"](0)))
+
 
 def made_up(config: config_dict.ConfigDict, metrics: dict[str, Any], **arrays: Callable[[int], np.ndarray]) -> Run:
     """A run of a config with these metrics: numbers, or arrays with some of its dimensions."""

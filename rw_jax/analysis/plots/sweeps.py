@@ -37,6 +37,7 @@ from rw_jax.analysis.plots.drawing import (
 from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import mean_interval
 from rw_jax.study.config import symbol
+from rw_jax.study.errors import RunError
 from rw_jax.study.fields import Scalar
 
 _LARGEST_NUMBER_OF_SETTINGS = 6
@@ -95,8 +96,16 @@ def settings(run: Run) -> list[dict[str, Scalar]]:
 
 @mpl.rc_context(STYLE)
 def accuracy_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
-    """Test accuracy, expected accuracy and the optimum after the last step, against an axis of numbers."""
+    """Test accuracy, expected accuracy and the optimum after the last step, against an axis of numbers.
+
+    Raises:
+      RunError: if the runs differ in an axis that is not paired with this one, and is not among the labels.
+    """
     groups = sorted(run.groups(over="seed", **labels), key=lambda group: group.config.value(axis))
+    paired = {each for dimension in run.grid.dimensions if axis in dimension.axes for each in dimension.axes}
+    for other in groups[0].labels:
+        if other not in paired and len({group.labels[other] for group in groups}) > 1:
+            raise RunError(f"{other} is not given, but the runs differ in it; give one of its labels.")
     x = np.array([group.config.value(axis) for group in groups], float)
     numbers = {
         name: pd.DataFrame([mean_interval(group.metric(name)[:, -1]) for group in groups])
