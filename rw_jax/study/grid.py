@@ -152,7 +152,7 @@ class Grid:
         every = [cell.config.values() for cell in cells]
         for axis in (*AXES, *self.config.options):
             values = [values[axis] for values in every]
-            if any(value != values[0] for value in values):
+            if any(value != values[0] for value in values) or isinstance(values[0], tuple):
                 columns[axis] = values
             elif values[0] != neutral(axis):
                 columns[axis] = values[0]
@@ -164,7 +164,7 @@ class Grid:
         def column(axis: str) -> Sequence[Any]:
             values = columns.get(axis, neutral(axis))
             values = values if isinstance(values, list) else [values] * count
-            return [tuple(value) if isinstance(value, list) else value for value in values]
+            return [_hashable(value) for value in values]
 
         numbers, here = np.zeros(count, np.int64), np.ones(count, bool)
         for dimension in self.dimensions:
@@ -181,6 +181,11 @@ class Grid:
             else:
                 here &= column(axis)[:1] == [wanted]
         return np.where(here, numbers, -1)
+
+
+def _hashable(value: Any) -> Any:
+    """A label as the config keeps it: JSON makes lists of tuples."""
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def digest(content: Any) -> str:

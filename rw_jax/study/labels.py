@@ -1,5 +1,6 @@
 """How values and labels are read: from Python, from a config file, and as words of the command line."""
 
+import math
 import numbers
 import re
 from collections.abc import Iterable
@@ -36,6 +37,8 @@ def read_labels(path: str, right: Right, given: Any) -> tuple[Scalar, ...]:
     if not labels or (len(labels) == 1 and isinstance(labels[0], str) and not labels[0]):
         raise ConfigError(f"{path} is empty, but an axis needs at least one label; leave it None for no axis.")
     labels = tuple(_read(right, label, f"{path} has the label", "each must") for label in labels)
+    if any(isinstance(label, tuple) for label in labels):
+        raise ConfigError(f"{path} is {shown(labels)}, but each label must be a number or a word.")
     if len({isinstance(label, str) for label in labels}) > 1:
         raise ConfigError(f"{path} is {shown(labels)}, but must hold numbers only or words only.")
     return labels
@@ -67,7 +70,7 @@ def _option(value: Any) -> Any:
         return value
     if isinstance(value, numbers.Integral):
         return int(value)
-    if isinstance(value, numbers.Real):
+    if isinstance(value, numbers.Real) and not math.isnan(value):
         return float(value)
     raise ValueError
 

@@ -17,7 +17,7 @@ from rw_jax.analysis.run import Run, load_run
 from rw_jax.store import checkpoint, chunks, metrics_file, processes
 from rw_jax.store.layout import RunDir
 from rw_jax.store.provenance import describe_environment
-from rw_jax.study.config import Config
+from rw_jax.study.config import Config, checked
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.sweeps import devices, interruption, progress_bar, resume
@@ -99,8 +99,7 @@ def plan(
 
 def _grid_of(config: Config | ml_collections.ConfigDict, folders: Sequence[str | os.PathLike[str]]) -> tuple[Grid, Own]:
     """The grid of a study whose pieces are pinned, and their texts."""
-    if not isinstance(config, Config):
-        config = from_config_dict(config)
+    config = checked(config) if isinstance(config, Config) else from_config_dict(config)
     pinned = pin(config, [*map(Path, folders), Path()])
     own = Own(texts=pinned.texts)
     return make_grid(pinned.config, own), own

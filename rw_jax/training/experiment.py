@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 
 from rw_jax.models import Model, Output, Params
 from rw_jax.models.full import full_transformer
-from rw_jax.models.reduced import project, reduced_transformer
+from rw_jax.models.reduced import project, rebuild, reduced_transformer
 from rw_jax.study.config import ALL, VALUE_AXES, Config
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import is_piece
@@ -86,8 +86,9 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
     """
     task = make_task(config, own)
     model = _starting_from(_model(config, task, own), own.init, task)
-    loss = own.loss or _piece(config, "loss", _LOSSES, own, callable, "output_K")
-    optimizer = own.optimizer or _piece(config, "optimizer", _OPTIMIZERS, own, _is_optimizer, "values")
+    varying = (*VALUE_AXES, *task.value_options)
+    loss = own.loss or _piece(config, "loss", _LOSSES, own, callable, "output_K", varying)
+    optimizer = own.optimizer or _piece(config, "optimizer", _OPTIMIZERS, own, _is_optimizer, "values", varying)
     if not isinstance(optimizer, Optimizer):
         optimizer = Optimizer(optimizer)
     if model.precondition is not None and not optimizer.is_linear:
@@ -130,7 +131,7 @@ def _model(config: Config, task: Task, own: Own) -> Model:
     if own.model is not None:
         return own.model
     if is_piece(config.model.form):
-        return _piece(config, "form", {}, own, _is_model)
+        return _piece(config, "form", {}, own, _is_model, varying=(*VALUE_AXES, *task.value_options))
     width = config.model.position_width
     if width < task.walk_length:  # sine positions are orthogonal only if they are not more than their width
         raise ConfigError(
@@ -154,7 +155,13 @@ def _is_optimizer(made: Any) -> bool:
 
 
 def _piece(
-    config: Config, axis: str, known: Mapping[str, Any], own: Own, is_one: Callable[[Any], bool], first: str = ""
+    config: Config,
+    axis: str,
+    known: Mapping[str, Any],
+    own: Own,
+    is_one: Callable[[Any], bool],
+    first: str = "",
+    varying: Collection[str] = VALUE_AXES,
 ) -> Any:
     """The piece that the config names on an axis.
 
@@ -165,19 +172,26 @@ def _piece(
       own: where the texts of other pieces are.
       is_one: whether something is a piece of this kind.
       first: the name of the first parameter of a function that is itself the piece, and does not make one.
+      varying: what differs between runs of one structure, and cannot be given to a function that makes a piece.
     """
-    name = config.value(axis)
-    if not is_piece(name):
-        return known[name]
-    found = pieces.load(name, own.texts)
+    label = config.value(axis)
+    if not is_piece(label):
+        return known[label]
+    found = pieces.load(label, own.texts)
     if is_one(found) and not inspect.isfunction(found):
         return found
     if not callable(found):
-        raise ConfigError(f"{_short(name)} is {found!r}, but must be a {axis}, or a function that makes one.")
+        raise ConfigError(f"{_short(label)} is {found!r}, but must be a {axis}, or a function that makes one.")
     parameters = inspect.signature(found).parameters
     if first and next(iter(parameters), None) == first:
         return found
     labels = config.values()
+    for name in parameters:
+        if name in varying:  # a piece is made once for all cells of a structure
+            raise ConfigError(
+                f"{_short(label)} has the parameter {name}, but must take it from values[{name!r}], as it differs from "
+                "run to run."
+            )
     missing = [
         parameter.name
         for parameter in parameters.values()
@@ -185,12 +199,12 @@ def _piece(
     ]
     if missing:
         raise ConfigError(
-            f"{_short(name)} has the parameter {missing[0]}, but the config has no such option; its signature is "
+            f"{_short(label)} has the parameter {missing[0]}, but the config has no such option; its signature is "
             f"{inspect.signature(found)}."
         )
     made = found(**{name: labels[name] for name in parameters if name in labels})
     if not is_one(made):
-        raise ConfigError(f"{_short(name)} makes {type(made).__name__}, but must make a {axis}.")
+        raise ConfigError(f"{_short(label)} makes {type(made).__name__}, but must make a {axis}.")
     return made
 
 
@@ -220,7 +234,14 @@ def _starting_from(model: Model, params: Params | None, task: Task) -> Model:
             raise ConfigError(f"init has the parameters {given}, but must have {right}.")
         return {name: jnp.asarray(start[name], leaf.dtype) for name, leaf in shapes.items()}
 
-    return model._replace(init=init)
+    if model.precondition is None:
+        return model._replace(init=init)
+
+    def to_full(params, key, values):
+        return rebuild(params, {name: jnp.asarray(leaf) for name, leaf in given_params.items()})
+
+    # W is rebuilt from where training started, which reduced parameters do not tell.
+    return model._replace(init=init, to_full=to_full if "key_query" in given_params else None)
 
 
 def value_axes(config: Config, own: Own = NOTHING_OWN) -> tuple[str, ...]:

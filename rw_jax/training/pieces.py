@@ -80,12 +80,18 @@ def load(name: str, texts: Mapping[str, str]) -> Any:
         except Exception as error:  # whatever a file does wrong
             raise ConfigError(f"{where} cannot be used ({type(error).__name__}: {error}).") from error
     else:
+        # A module that is loaded already is of the text that its file had then.
+        text = _path_of(name, ()).read_text()
+        if _digest(text) != digest or _loaded.setdefault(where, digest) != digest:
+            raise ConfigError(f"The module {where} is not what it was when it was pinned; begin a new process.")
         module = importlib.import_module(where)
-        if _digest(_path_of(name, ()).read_text()) != digest:
-            raise ConfigError(f"The module {where} is not what it was when the run was trained; give it another name.")
     if not hasattr(module, attribute):
         raise ConfigError(f"{where} has no attribute {attribute!r}.")
     return getattr(module, attribute)
+
+
+_loaded: dict[str, str] = {}
+"""The digest of the text of each module when it was first loaded as a piece by this process."""
 
 
 def _digest(text: str) -> str:

@@ -77,7 +77,12 @@ def test_training_starts_from_the_parameters_that_are_given_full_ones_projected_
         np.testing.assert_array_equal(again.params(step=0)[name], leaf)
     np.testing.assert_array_equal(again.metrics["train_loss"], full.metrics["train_loss"])
     np.testing.assert_allclose(reduced.metrics["train_loss"], full.metrics["train_loss"], rtol=1e-9)
+    for step in (0, 2, 5):
+        W, rebuilt = full.key_query_matrix(step=step), reduced.key_query_matrix(step=step)
+        np.testing.assert_allclose(rebuilt, W, atol=1e-10)
     on = rw_jax.train(study, form="reduced", init=reduced.params(step=2), seed=5)
+    with pytest.raises(rw_jax.RunError, match="which has no matrix W"):  # reduced parameters do not tell it
+        on.key_query_matrix()
     np.testing.assert_allclose(on.metrics["train_loss"][:4], reduced.metrics["train_loss"][2:6], rtol=1e-9)
 
 

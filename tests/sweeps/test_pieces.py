@@ -1,6 +1,7 @@
 """Pieces of the user's own: as objects through train, and by name through a sweep, killed and resumed."""
 
 import contextlib
+import dataclasses
 import shutil
 import textwrap
 from pathlib import Path
@@ -310,3 +311,48 @@ def test_two_matrices_as_values_share_one_compiled_program_and_give_walks_of_the
 
 def test_a_law_is_a_chain_with_its_start():
     assert Law._fields == ("start_K", "transition_KxK")
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "seed"])
+def test_a_function_that_makes_a_piece_cannot_take_what_differs_from_run_to_run(name, folder, tmp_path):
+    (folder / "rate.py").write_text(
+        f"import optax\nimport rw_jax\n\n\ndef sgd({name}):\n"
+        f"    return rw_jax.Optimizer(lambda values: optax.sgd({name}), True)\n"
+    )
+    with pytest.raises(rw_jax.ConfigError, match=f"must take it from values\\['{name}'\\]") as refused:
+        rw_jax.sweep(study({"training.optimizer": "rate.py:sgd"}, learning_rate=(0.0, 1.0)), tmp_path / "run", [folder])
+    assert_sentence(str(refused.value))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_parameter_that_is_a_tuple_is_found_again(folder, tmp_path):
+    text = PIECES.replace("[-lag]", "[-stages[0]]").replace("parent=lag", "parent=stages[0]").replace("lag)", "stages)")
+    (folder / "tuples.py").write_text(text)
+    fields = {"task.name": "tuples.py:back", "task.options.stages": (1, 2, 3), "execution.cells_per_chunk": 4}
+    run = rw_jax.sweep(study(fields, seed=(0, 1, 2)), tmp_path / "run", [folder])
+    assert run.metrics["finished"].all()
+    assert rw_jax.sweep(study(fields, seed=(0, 1, 2)), tmp_path / "run", [folder]).metrics.identical(run.metrics)
+    with pytest.raises(rw_jax.ConfigError, match="each label must be a number or a word"):
+        study(fields, stages=((1, 2), (2, 3)))
+    with pytest.raises(rw_jax.ConfigError, match="radius is nan"):
+        study({"task.name": "tuples.py:back", "task.options.radius": float("nan")})
+
+
+def test_a_module_that_has_changed_since_it_was_loaded_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    text = "import jax.numpy as jnp\n\n\ndef loss(output_K, target_K, values):\n    return 1.0 * jnp.sum(target_K)\n"
+    (tmp_path / "module_of_losses.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    first = rw_jax.train(tiny_study(), loss="module_of_losses:loss")
+    assert float(first.metrics["train_loss"][0]) == 1.0
+    (tmp_path / "module_of_losses.py").write_text(text.replace("1.0", "2.0"))
+    with pytest.raises(rw_jax.ConfigError, match="begin a new process") as refused:
+        rw_jax.train(tiny_study(), loss="module_of_losses:loss")
+    assert_sentence(str(refused.value))
+
+
+def test_a_config_that_is_an_object_is_checked_too(tmp_path):
+    wrong = dataclasses.replace(tiny_study(), grid=(("p", (2.0,)),))
+    with pytest.raises(rw_jax.ConfigError, match=r"grid\.p has the label 2\.0"):
+        rw_jax.sweep(wrong, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
