@@ -8,12 +8,11 @@ directory WORKDIR/STUDY, which `rw_jax.load_run` opens. The same command goes on
 judges a finished one anew without training.
 """
 
-import sys
 from pathlib import Path
 
 from absl import app, flags, logging
 
-from rw_jax import main
+from rw_jax import command_line
 from rw_jax.reports import pages
 from rw_jax.reports.claim import judge_all
 from rw_jax.reports.paper import THEOREMS
@@ -60,34 +59,26 @@ def run(config: Config, workdir: Path, quick: bool) -> pages.Written:
 
 
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:
-    """What a command line asks for; bad input is one sentence and exit code 2.
+    """What a command line asks for; bad input is one sentence and exit code 2. Args: as command_line.parsed."""
 
-    Args:
-      argv: the command line, the program first.
-      flag_values: where the flags are defined and parsed; it can be used once.
-    """
-    if {"--help", "--helpshort", "-h"} & set(argv[1:]):
-        print(__doc__)
-        sys.exit(0)
-    try:
+    def read(argv: list[str], flag_values: flags.FlagValues) -> Command:
         command = read_command(argv, SWITCHES, flag_values)
-    except ConfigError as error:
-        main.refuse(error)
-    has_folder = any(word.startswith(("--workdir", "-workdir")) for word in argv)
-    if "quick" in command.switches and not has_folder:
-        return command._replace(workdir=Path(f"{command.workdir}_quick"))
-    return command
+        has_folder = any(word.startswith(("--workdir", "-workdir")) for word in argv)
+        if "quick" in command.switches and not has_folder:
+            return command._replace(workdir=Path(f"{command.workdir}_quick"))
+        return command
+
+    return command_line.parsed(argv, read, __doc__ or "", flag_values)
 
 
 def _main(command: Command) -> None:
-    main.log_plainly()
-    try:
+    command_line.log_plainly()
+    with command_line.explaining():
         written = run(command.config, command.workdir, "quick" in command.switches)
-    except ConfigError as error:
-        main.refuse(error)
-    for line in written.verdicts():
-        print(line)
-    print(f"The report is {written.path}; report.md, report.json and figures are beside it.")
+        for line in written.verdicts():
+            print(line)
+        folder = command_line.short(written.path)
+        print(f"The report is {folder}; report.md, report.json and figures are beside it.")
 
 
 if __name__ == "__main__":

@@ -180,7 +180,8 @@ def our_training(row: str) -> Training:
 
     from rw_jax.sweeps import devices
     from rw_jax.sweeps.program import compile_program, run_chunk
-    from rw_jax.training.experiment import make_experiment, make_grid
+    from rw_jax.training.experiment import make_experiment
+    from rw_jax.training.grids import make_grid
 
     config = base_config().replace(form="full" if row == "c" else "reduced")
     placement = devices.set_up(config.execution)

@@ -21,9 +21,10 @@ from rw_jax import Run
 from rw_jax.analysis import plots
 from rw_jax.analysis.stability import step_multipliers
 from rw_jax.analysis.statistics import mean_interval
-from rw_jax.main import log_plainly
+from rw_jax.command_line import explaining, log_plainly
 from rw_jax.reports.rounding import rounding
 from rw_jax.study.flags import from_config_dict, read_config
+from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
 from rw_jax.sweeps.sweep import sweep
 
@@ -35,19 +36,20 @@ def main(argv: list[str]) -> None:
     """Runs both precisions and draws the picture."""
     del argv
     log_plainly()
-    workdir = Path(_WORKDIR.value)
-    config = from_config_dict(read_config(Path(__file__).parents[1] / "configs" / "precision.py"))
-    runs = {
-        precision: sweep(dataclasses.replace(config, precision=precision), workdir / precision)
-        for precision in ("float32", "float64")
-    }
-    with jax.enable_x64(True):
-        multipliers = step_multipliers(runs["float64"].cell(form="reduced", seed=0).config, _STEPS.value)
-    figure, numbers = rounding(runs, multipliers)
-    plots.save(figure, numbers, workdir / "precision")
-    for precision, run in runs.items():
-        print_departures(precision, run)
-    print(f"The picture is {workdir / 'precision'}.png, with .svg and .csv beside it.")
+    with explaining():
+        workdir = local_path("--workdir", _WORKDIR.value)
+        config = from_config_dict(read_config(Path(__file__).parents[1] / "configs" / "precision.py"))
+        runs = {
+            precision: sweep(dataclasses.replace(config, precision=precision), workdir / precision)
+            for precision in ("float32", "float64")
+        }
+        with jax.enable_x64(True):
+            multipliers = step_multipliers(runs["float64"].cell(form="reduced", seed=0).config, _STEPS.value)
+        figure, numbers = rounding(runs, multipliers)
+        plots.save(figure, numbers, workdir / "precision")
+        for precision, run in runs.items():
+            print_departures(precision, run)
+        print(f"The picture is {workdir / 'precision'}.png, with .svg and .csv beside it.")
 
 
 def print_departures(precision: str, run: Run) -> None:

@@ -11,7 +11,6 @@ FOLDER/reproduction.md holds every claim with its verdict. Time of `all`: a quar
 
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 from absl import app, flags
 
@@ -19,13 +18,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from rw_jax.analysis.plots import drawing
 from rw_jax.analysis.run import Run
-from rw_jax.main import log_plainly
+from rw_jax.command_line import explaining, log_plainly, short
 from rw_jax.reports import reproduction
 from rw_jax.reports.paper.figures import FIGURES
 from rw_jax.reports.paper.figures.overview import PANELS, overview
 from rw_jax.reports.reproduction import PaperFigure
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.flags import from_config_dict, read_config
+from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
 from rw_jax.sweeps.sweep import sweep
 
@@ -41,12 +41,16 @@ def main(argv: list[str]) -> None:
         for figure in FIGURES:
             print(f"{figure.name:14} {figure.what}; configs/{figure.config}.py")
         return
-    figures = chosen(argv[1:])
-    folder_of_runs, folder = Path(_RUNS.value), Path(_FOLDER.value)
+    log_plainly()
+    with explaining():
+        reproduce(chosen(argv[1:]), local_path("--runs", _RUNS.value), local_path("--folder", _FOLDER.value))
+
+
+def reproduce(figures: list[PaperFigure], folder_of_runs: Path, folder: Path) -> None:
+    """Trains what the figures need, draws and judges them, and writes the page of all claims."""
     for flag, path in (("--runs", folder_of_runs), ("--folder", folder)):
         if path.exists() and not path.is_dir():
-            refuse(f"{flag} is {path}, which is a file, but must be a folder or not be there yet.")
-    log_plainly()
+            raise ConfigError(f"{flag} is {path}, which is a file, but must be a folder or not be there yet.")
     runs = {name: trained(name, folder_of_runs / name) for name in dict.fromkeys(figure.config for figure in figures)}
     for figure in figures:
         rows = reproduction.write(figure, runs[figure.config], folder)
@@ -55,16 +59,13 @@ def main(argv: list[str]) -> None:
         reproduction.write_page(FIGURES, folder_of_runs, folder)
     if len(figures) == len(FIGURES):
         drawing.save(*overview(runs, PANELS), folder / "overview")
-    print(f"The claims and pictures are in {folder}/reproduction.md.")
+    print(f"The claims and pictures are in {short(folder)}/reproduction.md.")
 
 
 def trained(name: str, workdir: Path) -> Run:
     """The finished run of configs/NAME.py, trained as far as it is not there yet."""
     print(f"\nconfigs/{name}.py", flush=True)
-    try:
-        return sweep(from_config_dict(read_config(_ROOT / "configs" / f"{name}.py")), workdir)
-    except ConfigError as error:
-        refuse(str(error))
+    return sweep(from_config_dict(read_config(_ROOT / "configs" / f"{name}.py")), workdir)
 
 
 def chosen(names: list[str]) -> list[PaperFigure]:
@@ -73,14 +74,8 @@ def chosen(names: list[str]) -> list[PaperFigure]:
     unknown = [name for name in names if name not in by_name and name != "all"]
     if unknown or not names:
         given = repr(unknown[0]) if unknown else "not given"
-        refuse(f"the figure is {given}, but must be all or one of {', '.join(by_name)}.")
+        raise ConfigError(f"the figure is {given}, but must be all or one of {', '.join(by_name)}.")
     return list(FIGURES) if "all" in names else [by_name[name] for name in dict.fromkeys(names)]
-
-
-def refuse(reason: str) -> NoReturn:
-    """Ends the program with exit code 2 and a sentence."""
-    print("reproduce:", reason, file=sys.stderr)
-    sys.exit(2)
 
 
 if __name__ == "__main__":

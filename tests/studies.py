@@ -52,12 +52,12 @@ def contents(workdir: Path) -> dict[str, bytes]:
 
 
 def stored_records(workdir: Path) -> dict[str, list[bytes]]:
-    """The bytes of all that the chunks of a run hold of each cell, by its key."""
+    """The bytes of all that the chunks of a run hold of each cell, by what tells it from others."""
     grid = Grid(rw_jax.load_run(workdir).config)
     found = chunks.locate(grid, chunks.read_all(workdir / "chunks"))
     trees = [checkpoint.load(chunk.folder) for chunk in found.chunks]
     return {
-        cell.key: [array[found.row[cell.number]].tobytes() for array in jax.tree.leaves(trees[i])]
+        str(grid.columns([cell])): [array[found.row[cell.number]].tobytes() for array in jax.tree.leaves(trees[i])]
         for cell in grid.cells()
         if (i := found.chunk[cell.number]) >= 0
     }

@@ -8,7 +8,7 @@ from absl import flags
 
 from rw_jax import main
 from rw_jax.study.config import Config
-from rw_jax.training.experiment import make_grid
+from rw_jax.training.grids import make_grid
 
 PROJECT = Path(__file__).parent.parent
 FILES = sorted((PROJECT / "configs").glob("*.py"))
@@ -27,7 +27,7 @@ def test_there_are_the_base_a_smoke_test_and_the_main_job():
 def test_a_config_is_accepted_and_named_after_its_file(path):
     config, workdir = load(path)
     assert config.name == path.stem
-    assert workdir == Path("runs") / path.stem
+    assert workdir == Path("runs").absolute() / path.stem
     assert make_grid(config).num_cells >= 1
 
 

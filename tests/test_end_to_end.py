@@ -84,7 +84,7 @@ def test_the_environment_is_recorded_with_the_command(smoke):
     environment = rw_jax.load_run(smoke[1]).environment
     assert "-m rw_jax.main --config=configs/smoke.py" in environment["command"]
     git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert environment["commit"] == (git.stdout.strip() if git.returncode == 0 else None)
+    assert environment["commit"].removesuffix("+") == (git.stdout.strip() if git.returncode == 0 else None)
 
 
 def test_the_same_command_on_the_finished_run_says_so_and_exits_with_0(smoke):

@@ -1,14 +1,12 @@
 """A trained study by label: the object that people analyse with."""
 
 import contextlib
+import copy
 import dataclasses
 import functools
-import math
-import numbers
 import operator
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -21,10 +19,13 @@ from rw_jax.models import Output
 from rw_jax.store.layout import RunDir
 from rw_jax.study.config import AXES, Config
 from rw_jax.study.errors import RunError
-from rw_jax.study.fields import Scalar, is_piece
+from rw_jax.study.fields import Scalar
 from rw_jax.study.grid import Cell, Dimension, Grid, kept_steps, recorded_steps
+from rw_jax.study.labels import same_label
+from rw_jax.study.paths import local_path
 from rw_jax.tasks import Walks
 from rw_jax.training.experiment import make_experiment
+from rw_jax.training.grids import value_axes
 from rw_jax.training.precision import numbers_of
 from rw_jax.training.run import sample_walks
 from rw_jax.training.values import run_keys, run_values
@@ -38,7 +39,7 @@ def load_run(path: str | os.PathLike[str]) -> "Run":
     Raises:
       RunError: if there is no run directory at the path, or its config cannot be read.
     """
-    return Run(InRunDir(RunDir(Path(path).absolute())))
+    return Run(InRunDir(RunDir(local_path("path", path))))
 
 
 class _Compiled(NamedTuple):
@@ -72,7 +73,7 @@ class Run:
     @property
     def environment(self) -> dict[str, Any]:
         """Versions, devices, commit, command, timings."""
-        return self.source.environment
+        return copy.deepcopy(self.source.environment)
 
     @property
     def run_dir(self) -> RunDir:
@@ -81,9 +82,9 @@ class Run:
             raise RunError("This run is in memory alone, and has no run directory; rw_jax.sweep makes one.")
         return self.source.run_dir
 
-    @functools.cached_property
+    @property
     def metrics(self) -> xr.Dataset:
-        """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished.
+        """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished. Read-only arrays.
 
         Beside them, on the grid's dimensions alone, `finished`, and `diverged_at`: the first recorded step whose
         training loss is NaN or infinite. A metric that no run of the grid has is absent.
@@ -91,12 +92,22 @@ class Run:
         Raises:
           RunError: if a file is damaged, or of another study.
         """
-        return self.source.metrics(self.grid)
+        return self._metrics.copy()
+
+    @functools.cached_property
+    def _metrics(self) -> xr.Dataset:
+        metrics = self.source.metrics(self.grid)
+        for array in metrics.variables.values():
+            array.values.flags.writeable = False
+        return metrics
 
     @functools.cached_property
     def grid(self) -> Grid:
         """The table of cells."""
         return Grid(self.config)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self.source}  # what has been read is read again
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -199,8 +210,7 @@ class Run:
 
     def num_nodes(self, **labels: Scalar) -> int:
         """K of a cell."""
-        cell = self.cell(**labels)
-        return cell.config.task.num_nodes or self._experiment(cell).task.num_nodes
+        return self.cell(**labels).config.task.num_nodes
 
     def transition_matrix(self, **labels: Scalar) -> np.ndarray | None:
         """Pi of a cell, float64[K, K]; None if the last token alone does not tell the law of the next state."""
@@ -221,13 +231,13 @@ class Run:
         Raises:
           RunError: if a label names no field, or no finished run has them.
         """
-        unknown = [axis for axis in labels if axis not in AXES and axis not in self.config.options]
+        unknown = [axis for axis in (over, *labels) if axis not in AXES and axis not in self.config.options]
         if unknown:
             raise RunError(f"{unknown[0]} is no axis of a grid; those are {', '.join(AXES)}.")
         together: dict[tuple, tuple[dict[str, Scalar], list[Cell]]] = {}
         fixed = {axis: label for axis, label in labels.items() if axis not in self.grid.axes}
         if all(same_label(self.config.value(axis), label) for axis, label in fixed.items()):
-            for number in np.flatnonzero(self.metrics["finished"].values):
+            for number in np.flatnonzero(self._metrics["finished"].values):
                 cell = self.grid.cell(number)
                 if all(same_label(cell.labels[axis], label) for axis, label in labels.items() if axis not in fixed):
                     others = {axis: label for axis, label in cell.labels.items() if axis != over}
@@ -280,10 +290,15 @@ class Run:
 
     def _experiment(self, cell: Cell) -> Any:
         """The pieces of a cell's structure; those of the user's own are executed."""
-        structure = self.grid.structure_of(cell)
+        structure = self._programs_grid.structure_of(cell)
         if structure not in self._experiments:
             self._experiments[structure] = make_experiment(structure, self.source.own())
         return self._experiments[structure]
+
+    @functools.cached_property
+    def _programs_grid(self) -> Grid:
+        """The grid with the values of its tasks, by which cells share programs; the user's own pieces are executed."""
+        return Grid(self.config, value_axes(self.config, self.source.own()))
 
     @functools.cached_property
     def _experiments(self) -> dict[Config, Any]:
@@ -294,7 +309,7 @@ class Run:
         return {}
 
     def _compiled(self, cell: Cell) -> _Compiled:
-        structure = self.grid.structure_of(cell)
+        structure = self._programs_grid.structure_of(cell)
         if structure not in self._programs:
             experiment = self._experiment(cell)
             model, study_seed = experiment.model, self.config.study_seed
@@ -341,8 +356,9 @@ class Group:
 
     def metric(self, name: str) -> np.ndarray:
         """A metric of each run at its recorded steps, float[runs, T]."""
-        recorded = np.searchsorted(self.run.metrics["step"].values, self.steps)
-        values = self.run.metrics[name].values
+        metrics = self.run.metrics
+        recorded = np.searchsorted(metrics["step"].values, self.steps)
+        values = metrics[name].values
         return np.stack([values[cell.index][recorded] for cell in self.cells])
 
 
@@ -365,15 +381,6 @@ def _index(dimension: Dimension, given: dict[str, Scalar]) -> int:
     asked = ", ".join(f"{axis} = {label!r}" for axis, label in given.items())
     problem = "more than one cell has" if found else "no cell has"
     raise RunError(f"{problem} {asked}; the run has {name} = {known}.")
-
-
-def same_label(label: Scalar, asked: Scalar) -> bool:
-    """Whether a label is the one asked for: numbers with a fraction up to rounding, pieces without their digest."""
-    if isinstance(label, float) and isinstance(asked, numbers.Real):
-        return math.isclose(label, asked, rel_tol=1e-9)
-    if isinstance(label, str) and is_piece(label):
-        return asked in (label, label.partition("@")[0])
-    return label == asked
 
 
 def _listed(labels: Any) -> str:

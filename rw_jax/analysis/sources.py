@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 import xarray as xr
+from absl import logging
 
-from rw_jax.store import checkpoint, chunks, metrics_file
+from rw_jax.store import checkpoint, chunks, metrics_file, products
 from rw_jax.store.chunks import Stored
-from rw_jax.store.layout import RunDir, read_config, read_environment, read_pieces
+from rw_jax.store.layout import DamagedFileError, RunDir, read_config, read_environment, read_pieces
 from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid
@@ -49,21 +50,36 @@ class Source(Protocol):
 
 
 class InRunDir:
-    """A run directory as a source. A chunk that is damaged is told in a sentence."""
+    """A run directory as a source. A chunk that is damaged is told in a sentence. It is pickled as its path alone."""
 
     def __init__(self, run_dir: RunDir) -> None:
         self.run_dir: RunDir | None = run_dir
         self._run_dir = run_dir
         self.config = read_config(run_dir)
-        self.environment = read_environment(run_dir)
+        try:
+            self.environment = read_environment(run_dir)
+        except DamagedFileError as error:
+            logging.warning("%s", error)
+            self.environment = {}
         self._found: Stored | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InRunDir, (self._run_dir,)
 
     def own(self) -> Own:
         return Own(texts=read_pieces(self._run_dir))
 
     def metrics(self, grid: Grid) -> xr.Dataset:
-        if self._run_dir.metrics_file.is_file():
-            return metrics_file.read(self._run_dir.metrics_file, grid)
+        with _damage_explained():
+            file = self._run_dir.metrics_file
+            if file.is_file() and file in products.noted(self._run_dir, grid):
+                if file in products.lost(self._run_dir, grid):
+                    raise RunError(f"{file} is not as it was written; the command of the run makes it again.")
+                return metrics_file.read(file, grid)
+        return self.gathered(grid)
+
+    def gathered(self, grid: Grid) -> xr.Dataset:
+        """The metrics of the finished cells, gathered from the chunks."""
         with _damage_explained():
             stored = self._stored(grid)
             parts = (
@@ -127,3 +143,5 @@ def _damage_explained() -> Generator[None]:
         yield
     except checkpoint.DamagedError as error:
         raise RunError(f"{str(error).rstrip('.')}; the command of the run trains its cells again.") from error
+    except OSError as error:
+        raise RunError(f"{error.filename} cannot be read ({error.strerror}).") from error

@@ -67,7 +67,7 @@ def show(rows: pd.DataFrame) -> None:
     shown = rich.table.Table(title="After the last step: mean over seeds [95% interval]", title_justify="left")
     for name in axes:
         shown.add_column(name, justify="right")
-    measured = [name for name in COLUMNS if name in rows]
+    measured = [name for name in COLUMNS if name in rows and rows[name].notna().any()]
     for name in measured:
         shown.add_column(COLUMNS[name][0], justify="right")
     for _, row in rows.head(_LARGEST_TABLE).iterrows():

@@ -5,13 +5,12 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, STYLE, legend_below
+from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, legend_below, styled
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import median_interval
 from rw_jax.study.fields import Scalar
@@ -19,7 +18,7 @@ from rw_jax.study.fields import Scalar
 STEPS = "gradient descent steps"
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def courses(points: pd.DataFrame) -> Figure:
     """A positive quantity against the step, by training (points) and by the recursion (lines), for each p.
 
@@ -38,7 +37,7 @@ def courses(points: pd.DataFrame) -> Figure:
     return figure
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def decay(points: pd.DataFrame) -> Figure:
     """log(1 - parent weight) against N with its interval and the fitted line, for each p.
 
@@ -55,7 +54,7 @@ def decay(points: pd.DataFrame) -> Figure:
     return figure
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def errors_against_walks(points: pd.DataFrame) -> Figure:
     """A relative error against the number of training walks, for each p.
 
@@ -70,13 +69,13 @@ def errors_against_walks(points: pd.DataFrame) -> Figure:
     return figure
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def rates_against_walks(points: pd.DataFrame) -> Figure:
     """The share of seeds that succeed against the number of walks, for each p; args as errors_against_walks."""
     return _rates(points, "walks", "training walks", "log")
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def rates_against_nodes(points: pd.DataFrame) -> Figure:
     """The share of seeds that succeed against the number of nodes, for each p.
 
@@ -101,7 +100,7 @@ def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
     return figure
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def map_over_p(
     points: pd.DataFrame,
     column: str,

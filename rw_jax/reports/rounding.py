@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,11 +11,11 @@ from rw_jax.analysis.plots.drawing import (
     COLOURS,
     MARKERS,
     OPTIMUM,
-    STYLE,
     Picture,
     band,
     estimate_columns,
     set_title,
+    styled,
 )
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import mean_interval
@@ -26,7 +25,7 @@ _SMALLEST_SPREAD = 1e-17
 """Where a spread of 0 is drawn; below the smallest difference of two float64 weights of tokens, some 1e-18 to 1e-16."""
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def rounding(runs: Mapping[str, Run], multipliers: np.ndarray) -> Picture:
     """The rounding study: attention spread, its growth per step, and accuracy against the step, for each arithmetic.
 

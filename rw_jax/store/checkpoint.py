@@ -1,12 +1,15 @@
 """Trees of arrays on disk, with checksums: the only door to Orbax. Knows nothing of what is in a tree."""
 
 import contextlib
+import errno
+import gc
 import json
 import logging
 import os
 import re
 import shutil
 import threading
+import traceback
 import warnings
 import zlib
 from collections.abc import Generator
@@ -21,14 +24,11 @@ from rw_jax.store import processes
 
 Tree = Any
 
-_UNFINISHED = ".orbax-checkpoint-tmp"
+_NAME = re.compile(r"[0-9a-f]{16}")
+"""What a tree is called: `digest` has made its name. Whatever else lies in a folder is not ours."""
 
-# Orbax tells some forty lines a save to absl's logger; its warnings are for the user, and its errors are raised, too.
-logging.getLogger("absl").addFilter(lambda record: record.levelno == logging.WARNING or "orbax" not in record.pathname)
-# It reads and writes many parts at once: the error of the first that fails is raised, and those of the others are told
-# in these ways.
-logging.getLogger("asyncio").addFilter(lambda record: "exception was never retrieved" not in record.getMessage())
-warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+_UNFINISHED = re.compile(rf"{_NAME.pattern}\.orbax-checkpoint-tmp.*")
+_DOOMED = ".orbax-checkpoint-tmp"
 
 
 class DamagedError(Exception):
@@ -48,23 +48,23 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> None:
     Raises:
       OSError: if it cannot be written.
     """
-    leaves = _leaves(tree)
+    leaves = by_name(tree)
     checksums = np.array([[_checksum(part) for part in _parts(leaf)] for leaf in leaves.values()], np.uint32)
     checksums = processes.gathered(checksums)
     content: dict[str, Any] = {"metadata": metadata, "checksums": dict(zip(leaves, checksums.tolist(), strict=True))}
     try:
-        with _silent_threads():
+        with _quiet():
             ocp.save(
                 str(path.resolve()),
                 tree,
                 overwrite=True,
                 custom_metadata=content | {"checksum": _checksum_of_text(content)},
             )
-    except ValueError as error:  # of a disk that is full TensorStore makes a ValueError with the number in its text
-        number = re.search(r"os_error_code='(\d+)'", str(error))
+    except Exception as error:  # Orbax and TensorStore raise many kinds
+        number = _os_error_of(error)
         if number is None:
             raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def load(path: Path, *names: str) -> Tree:
@@ -76,23 +76,25 @@ def load(path: Path, *names: str) -> Tree:
 
     Raises:
       DamagedError: if the files do not hold what was saved.
+      OSError: if they cannot be read.
+      KeyError: if there is no such part.
     """
-    try:
-        with _alone():
-            description = ocp.metadata(str(path.resolve()))
-            part = description.metadata
-            for name in names:
-                part = part[name]
-            wanted = {id(leaf) for leaf in jax.tree.leaves(part)}
-            arrays = jax.tree.map(
-                lambda leaf: np.empty(leaf.shape, leaf.dtype) if id(leaf) in wanted else ocp.PLACEHOLDER,
-                description.metadata,
-            )
-            tree = ocp.load(str(path.resolve()), arrays)
-    except Exception as error:  # whatever Orbax and TensorStore make of files that are not as they were
-        raise DamagedError(f"{path} is damaged: a file is missing, cut short or changed.") from error
+    with _reading(path), _alone():
+        description = ocp.metadata(str(path.resolve()))
     checksums = _content(path, description)["checksums"]
-    for name, leaf in _leaves(tree).items():
+    part: Any = description.metadata
+    if not isinstance(part, dict):
+        raise DamagedError(f"{path} is damaged: a file is missing, cut short or changed.")
+    for name in names:
+        part = part[name]
+    wanted = {id(leaf) for leaf in jax.tree.leaves(part)}
+    arrays = jax.tree.map(
+        lambda leaf: np.empty(leaf.shape, leaf.dtype) if id(leaf) in wanted else ocp.PLACEHOLDER,
+        description.metadata,
+    )
+    with _reading(path), _alone():
+        tree = ocp.load(str(path.resolve()), arrays)
+    for name, leaf in by_name(tree).items():
         if leaf is not ocp.PLACEHOLDER:
             parts = np.split(leaf, len(checksums[name])) if len(checksums[name]) > 1 else [leaf]
             if checksums[name] != [_checksum(part) for part in parts]:
@@ -103,37 +105,98 @@ def load(path: Path, *names: str) -> Tree:
 
 
 def load_metadata(path: Path) -> dict[str, Any]:
-    """What was saved beside the tree at this path.
-
-    Raises:
-      DamagedError: if the file does not hold what was saved.
-    """
-    try:
-        with _alone():
-            description = ocp.metadata(str(path.resolve()))
-    except Exception as error:  # as in load
-        raise DamagedError(f"{path} is damaged: a file is missing, cut short or changed.") from error
+    """What was saved beside the tree at this path. Raises: as load."""
+    with _reading(path), _alone():
+        description = ocp.metadata(str(path.resolve()))
     return _content(path, description)["metadata"]
 
 
 def saved(folder: Path) -> list[Path]:
-    """The trees in a folder, in the order of their names; those of saves in flight or killed are left out."""
+    """The trees in a folder, in the order of their names; what has no name of ours is left out."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and _UNFINISHED not in path.name)
+    ours = (path for path in folder.iterdir() if _NAME.fullmatch(path.name) and not path.is_symlink())
+    return sorted(path for path in ours if path.is_dir())
+
+
+def set_aside(path: Path) -> None:
+    """Takes a damaged tree from among the others, under a name that `remove_set_aside` knows."""
+    path.rename(path.with_name(path.name + _DAMAGED))
+
+
+def remove_set_aside(folder: Path) -> None:
+    """Removes the damaged trees in a folder, once there are others in their place."""
+    for path in folder.glob(f"*{_DAMAGED}"):
+        if _NAME.fullmatch(path.name.removesuffix(_DAMAGED)):
+            shutil.rmtree(path)
+
+
+_DAMAGED = ".damaged"
 
 
 def remove(path: Path) -> None:
     """Removes a tree; if that is killed, what is left is no tree but the rest of a save that was."""
-    doomed = path.with_name(path.name + _UNFINISHED)
+    doomed = path.with_name(path.name + _DOOMED)
     path.rename(doomed)
     shutil.rmtree(doomed)
 
 
 def remove_unfinished(folder: Path) -> None:
     """Removes what saves that were killed have left in a folder."""
-    for path in folder.glob(f"*{_UNFINISHED}*"):
-        shutil.rmtree(path)
+    for path in folder.glob("*"):
+        if _UNFINISHED.fullmatch(path.name):
+            shutil.rmtree(path)
+
+
+def by_name(tree: Tree) -> dict[str, Any]:
+    """The leaves of a tree by their names, such as "record.kept.params.value"."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in jax.tree.leaves_with_path(tree)
+    }
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Generator[None]:
+    """Tells damage from whatever else keeps files from being read: only what was read, and is wrong, is damage."""
+    try:
+        with _quiet():
+            yield
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever Orbax and TensorStore make of files that are not as they were
+        if not path.is_dir():
+            raise DamagedError(f"{path} is not there any more.") from error
+        _read_every_file(path)
+        number = _os_error_of(error)
+        if number is not None and number not in (errno.ENOENT, errno.EINVAL):
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise DamagedError(f"{path} is damaged: a file is missing, cut short or changed.") from error
+
+
+def _read_every_file(folder: Path) -> None:
+    """Raises: OSError, naming the file, if one cannot be read."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, files in os.walk(folder, onerror=refuse):
+        for name in files:
+            with open(os.path.join(place, name), "rb") as file:
+                while file.read(1 << 20):
+                    pass
+
+
+def _os_error_of(error: BaseException) -> int | None:
+    """The number of the error of the system that an error, or one behind it, was made of; None if there is none."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.errno:
+            return behind.errno
+        # TensorStore makes a ValueError with the number in its text.
+        if found := re.search(r"os_error_code='(\d+)'", str(behind)):
+            return int(found[1])
+        behind = behind.__cause__ or behind.__context__
+    return None
 
 
 def _alone() -> ocp.Context:
@@ -146,13 +209,36 @@ def _alone() -> ocp.Context:
 
 
 @contextlib.contextmanager
-def _silent_threads() -> Generator[None]:
-    """An error in a thread of Orbax is raised here, too, and need not be printed there."""
+def _quiet() -> Generator[None]:
+    """Inside, what Orbax tells of its work is not heard.
+
+    It tells some forty lines a save to absl's logger. It reads and writes many parts at once: the error of the first
+    that fails is raised, and those of the others are told by asyncio, as warnings, and in threads of its own.
+    """
+
+    def is_of_ours(record: logging.LogRecord) -> bool:
+        return record.levelno == logging.WARNING or "orbax" not in record.pathname
+
+    def is_of_no_task(record: logging.LogRecord) -> bool:
+        return "exception was never retrieved" not in record.getMessage()
+
+    filters = {"absl": is_of_ours, "asyncio": is_of_no_task}
     hook, threading.excepthook = threading.excepthook, lambda _: None
+    for name, filtered in filters.items():
+        logging.getLogger(name).addFilter(filtered)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            try:
+                yield
+            except Exception as error:
+                traceback.clear_frames(error.__traceback__)
+                gc.collect()  # what tasks have left is told when it is collected
+                raise
     finally:
         threading.excepthook = hook
+        for name, filtered in filters.items():
+            logging.getLogger(name).removeFilter(filtered)
 
 
 def _content(path: Path, description: ocp.CheckpointMetadata) -> dict[str, Any]:
@@ -161,12 +247,6 @@ def _content(path: Path, description: ocp.CheckpointMetadata) -> dict[str, Any]:
     if content.pop("checksum", None) != _checksum_of_text(content):
         raise DamagedError(f"{path} is damaged: its description is not what was saved.")
     return content
-
-
-def _leaves(tree: Tree) -> dict[str, Any]:
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in jax.tree.leaves_with_path(tree)
-    }
 
 
 def _parts(leaf: Any) -> list[np.ndarray]:

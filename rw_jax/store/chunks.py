@@ -26,6 +26,7 @@ class Chunk(NamedTuple):
       rows: the row of each cell along the first axis of the arrays.
       recorded: how many recorded steps they have gone through.
       study: the digest of their study.
+      cells_per_batch: how many of them were trained in a batch, on which last bits depend.
     """
 
     folder: Path
@@ -33,6 +34,7 @@ class Chunk(NamedTuple):
     rows: np.ndarray
     recorded: int
     study: str
+    cells_per_batch: int
 
     def steps(self) -> tuple[int, ...]:
         """The labels of `steps` among its cells."""
@@ -57,7 +59,13 @@ class Stored(NamedTuple):
 
 
 def save(
-    folder: Path, grid: Grid, cells: Sequence[Cell], rows: Sequence[int], recorded: int, tree: checkpoint.Tree
+    folder: Path,
+    grid: Grid,
+    cells: Sequence[Cell],
+    rows: Sequence[int],
+    recorded: int,
+    cells_per_batch: int,
+    tree: checkpoint.Tree,
 ) -> Path:
     """Writes the arrays of these cells into a folder of chunks, atomically and by all processes; gives where.
 
@@ -67,6 +75,7 @@ def save(
       cells: the cells, of one structure.
       rows: the row of each along the first axis of the arrays.
       recorded: how many recorded steps they have gone through.
+      cells_per_batch: how many of them were trained in a batch.
       tree: `state`, `record.metrics` and `record.kept`.
 
     Raises:
@@ -78,6 +87,7 @@ def save(
         "cells": grid.columns(cells),
         "rows": list(rows),
         "recorded": recorded,
+        "cells_per_batch": cells_per_batch,
         "recorded_steps": recorded_steps(config),
         "kept_steps": kept_steps(config),
     }
@@ -91,9 +101,11 @@ def read(path: Path) -> Chunk:
 
     Raises:
       DamagedError: if its description is not what was saved.
+      OSError: if it cannot be read.
     """
     said = checkpoint.load_metadata(path)
-    return Chunk(path, said["cells"], np.array(said["rows"], np.int64), said["recorded"], said["study"])
+    rows = np.array(said["rows"], np.int64)
+    return Chunk(path, said["cells"], rows, said["recorded"], said["study"], said["cells_per_batch"])
 
 
 def read_all(folder: Path, damaged: Collection[Path] = ()) -> list[Chunk]:

@@ -1,6 +1,6 @@
 """The files of a run directory.
 
-  config.json        the frozen config, and the number of this layout (`schema`)
+  config.json        the frozen config, the number of this layout (`schema`) and a digest of both
   environment.json   versions, devices, commit, command, timings
   pieces/            the texts of pieces of the user's own, by digest
   chunks/            states, metrics and parameters of finished cells, a folder for each chunk (Orbax)
@@ -9,19 +9,23 @@
   metrics.nc         all metrics, labelled (xarray), once every chunk is there
   summary.csv        the table that the command line prints
   figures/           pictures (PNG and SVG) with their numbers (CSV)
+  products.json      checksums of what is made of the chunks: metrics.nc, summary.csv and figures
 
 A directory can be opened at any time. Each chunk lists its own cells; its name means nothing.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rw_jax.study.config import Config, parse, to_json
+from rw_jax.study.config import Config, parse
 from rw_jax.study.errors import ConfigError, RunError
+from rw_jax.study.fields import shown
 from rw_jax.study.grid import digest
+from rw_jax.training.precision import GENERATOR
 
 SCHEMA = 3
 """Number of the layout; a run directory of another one is refused."""
@@ -49,6 +53,10 @@ class RunDir(NamedTuple):
         return self.path / "summary.csv"
 
     @property
+    def products_file(self) -> Path:
+        return self.path / "products.json"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 
@@ -68,63 +76,123 @@ class RunDir(NamedTuple):
     def pieces(self) -> Path:
         return self.path / "pieces"
 
+    def links(self) -> list[Path]:
+        """Which of these are links: what is written here would go elsewhere."""
+        files = (self.config_file, self.environment_file, self.metrics_file, self.summary_file, self.products_file)
+        every = (*files, self.lock_file, self.figures, self.chunks, self.unfinished, self.pieces)
+        return [path for path in every if path.is_symlink()]
+
+
+class DamagedFileError(RunError):
+    """A file of a run directory does not hold what was written."""
+
 
 def study_digest(config: Config) -> str:
     """The digest of what decides numbers beside the fields of a run: it is in every chunk.
 
     It knows nothing of the grid, the batch or the devices, since a grid may grow and be cut in another way.
     """
-    return digest({"schema": SCHEMA, "study_seed": config.study_seed, "record": config.as_mapping()["record"]})
+    decides = {"study_seed": config.study_seed, "record": config.as_mapping()["record"], "generator": GENERATOR}
+    return digest({"schema": SCHEMA, **decides})
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file under another name first, so that the file is never half there."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes a file under another name first, so that it is never half there; a link is replaced, not followed.
+
+    Raises:
+      OSError: naming the file, if it cannot be written.
+    """
     unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)
+    try:
+        unfinished.unlink(missing_ok=True)  # of a call that was killed
+        try:
+            with open(unfinished, "xb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_config(run_dir: RunDir, config: Config) -> None:
     """Writes config.json, atomically."""
-    write_atomically(run_dir.config_file, to_json(config, schema=SCHEMA))
+    content = {"schema": SCHEMA, **config.as_mapping()}
+    write_atomically(run_dir.config_file, json.dumps({"digest": digest(content), **content}, indent=2))
 
 
 def read_config(run_dir: RunDir) -> Config:
     """The config of a run directory.
 
     Raises:
-      RunError: if there is no run directory at the path, or its config cannot be read.
+      DamagedFileError: if its file does not hold what was written.
+      RunError: if there is no run directory at the path, or it cannot be read.
     """
-    if not run_dir.config_file.is_file():
-        raise RunError(f"{run_dir.path} is not a run directory: it has no {run_dir.config_file.name}.")
     try:
-        mapping = json.loads(run_dir.config_file.read_text())
-        if not isinstance(mapping, dict):
-            raise ValueError("it is JSON, but not an object")
-        schema = mapping.pop("schema", 2)
-        if schema != SCHEMA:
-            commit = read_environment(run_dir).get("commit")
-            raise RunError(
-                f"{run_dir.path} has format {schema}, but this rw_jax reads format {SCHEMA}; commit {commit} wrote it."
-            )
-        return parse(mapping)
-    except (ConfigError, OSError, ValueError) as error:
-        raise RunError(f"{run_dir.config_file} cannot be read: {str(error).rstrip('.')}.") from error
+        if not run_dir.config_file.is_file():
+            raise RunError(f"{run_dir.path} is not a run directory: it has no {run_dir.config_file.name}.")
+        mapping = read_json(run_dir.config_file)
+    except OSError as error:
+        raise RunError(f"{run_dir.config_file} cannot be read ({error.strerror}).") from error
+    said, schema = mapping.pop("digest", None), mapping.get("schema", 2)
+    if schema != SCHEMA:
+        commit = None
+        with contextlib.suppress(RunError, OSError):
+            commit = read_json(run_dir.environment_file).get("commit")
+        raise RunError(
+            f"{run_dir.path} has format {shown(schema)}, but this rw_jax reads format {SCHEMA}; "
+            f"{'its commit is not known' if commit is None else f'commit {shown(commit)[1:-1]} wrote it'}."
+        )
+    if said != digest(mapping):
+        raise DamagedFileError(f"{run_dir.config_file} is not as it was written; its command writes it again.")
+    try:
+        return parse({name: value for name, value in mapping.items() if name != "schema"})
+    except ConfigError as error:
+        raise RunError(f"{run_dir.config_file} is of another version of rw_jax: {error}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+      DamagedFileError: if it holds something else.
+      OSError: if it cannot be read.
+    """
+    text = path.read_bytes()
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:  # no JSON, or too deep; a number too long
+        raise DamagedFileError(f"{path} is not as it was written ({type(error).__name__}); its command writes it again."
+                               ) from error  # fmt: skip
+    if not isinstance(content, dict):
+        raise DamagedFileError(f"{path} is not as it was written; its command writes it again.")
+    return content
 
 
 def read_environment(run_dir: RunDir) -> dict[str, Any]:
     """What the last call on a run directory wrote about itself; empty before the first has.
 
     Raises:
+      DamagedFileError: if its file does not hold what was written.
       RunError: if it cannot be read.
     """
-    if not run_dir.environment_file.is_file():
-        return {}
     try:
-        environment = json.loads(run_dir.environment_file.read_text())
-        return dict(environment)
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{run_dir.environment_file} cannot be read: {str(error).rstrip('.')}.") from error
+        if not run_dir.environment_file.is_file():
+            return {}
+        environment = read_json(run_dir.environment_file)
+    except OSError as error:
+        raise RunError(f"{run_dir.environment_file} cannot be read ({error.strerror}).") from error
+    if not isinstance(environment.get("earlier_calls"), list) or "cells_per_batch" not in environment:
+        raise DamagedFileError(f"{run_dir.environment_file} is not as it was written; its command writes it again.")
+    return environment
+
+
+def write_environment(run_dir: RunDir, environment: dict[str, Any], earlier_calls: list[dict[str, Any]]) -> None:
+    """Writes what this call has to say of itself, with what earlier calls on the directory have said."""
+    write_atomically(run_dir.environment_file, json.dumps({**environment, "earlier_calls": earlier_calls}, indent=2))
 
 
 def write_pieces(run_dir: RunDir, texts: Mapping[str, str]) -> None:
@@ -136,4 +204,4 @@ def write_pieces(run_dir: RunDir, texts: Mapping[str, str]) -> None:
 
 def read_pieces(run_dir: RunDir) -> dict[str, str]:
     """The texts of the pieces of a run, by digest; nothing of them is executed."""
-    return {path.stem: path.read_text() for path in sorted(run_dir.pieces.glob("*.py"))}
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(run_dir.pieces.glob("*.py"))}

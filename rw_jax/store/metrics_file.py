@@ -1,6 +1,6 @@
 """The metrics of a study as one labelled dataset, and the file that keeps it: the door to xarray's files."""
 
-import os
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rw_jax.store.layout import study_digest
+from rw_jax.store.layout import write_atomically
+from rw_jax.store.products import identity
 from rw_jax.study.errors import RunError
-from rw_jax.study.grid import Grid, digest, recorded_steps
+from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.training.metrics import METRICS
 
 _ABOUT = {metric.name: metric for metric in METRICS}
-
-
-def grid_digest(grid: Grid) -> str:
-    """The digest of the axes of a grid and their labels."""
-    return digest([[dimension.axes, dimension.labels] for dimension in grid.dimensions])
 
 
 def dataset(grid: Grid, parts: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]]) -> xr.Dataset:
@@ -76,26 +72,33 @@ def _labels(grid: Grid, axis: str) -> tuple[Any, ...]:
 
 
 def write(path: Path, grid: Grid, metrics: xr.Dataset) -> None:
-    """Writes metrics.nc, atomically, with the digests of its study and its axes."""
-    unfinished = path.with_name(path.name + ".tmp")
+    """Writes metrics.nc, atomically, with the digest of its study and its axes.
+
+    Raises:
+      OSError: naming the file, if it cannot be written.
+    """
     # The checksum of each array is looked at when it is read.
     encoding = {name: {"fletcher32": True} for name, array in metrics.data_vars.items() if array.ndim}
-    identity = {"study": study_digest(grid.config), "grid": grid_digest(grid)}
-    metrics.assign_attrs(identity).to_netcdf(unfinished, engine="h5netcdf", encoding=encoding)
-    os.replace(unfinished, path)
+    content = io.BytesIO()  # where the disk is full, HDF5 brings the process down
+    metrics.assign_attrs(rw_jax=identity(grid)).to_netcdf(content, engine="h5netcdf", encoding=encoding)
+    write_atomically(path, content.getvalue())
 
 
 def read(path: Path, grid: Grid) -> xr.Dataset:
     """The metrics in a file.
 
     Raises:
-      RunError: if the file is damaged, or of another study or grid.
+      RunError: if it cannot be read, is damaged, or is of another study or grid.
     """
     try:
-        metrics = xr.load_dataset(path, engine="h5netcdf")
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror}).") from error
+    try:
+        metrics = xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
     except Exception as error:  # whatever HDF5 makes of a file that is not as it was
-        raise RunError(f"{path} is damaged; without it the metrics are gathered from the chunks.") from error
-    if metrics.attrs != {"study": study_digest(grid.config), "grid": grid_digest(grid)}:
-        raise RunError(f"{path} is of another study than the config.json beside it; without it the metrics are "
-                       "gathered from the chunks.")  # fmt: skip
+        raise RunError(f"{path} is not as it was written; the command of the run makes it again.") from error
+    if metrics.attrs.get("rw_jax") != identity(grid):
+        raise RunError(f"{path} is of another study than the config.json beside it; the command of the run makes it "
+                       "again.")  # fmt: skip
     return metrics.drop_attrs(deep=False)

@@ -8,8 +8,8 @@ a run to be checked is checked by `training.experiment.check`.
 import collections
 import dataclasses
 import difflib
-import json
-from collections.abc import Mapping
+import itertools
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rw_jax.study import fields, labels
@@ -193,11 +193,6 @@ def symbol(axis: str) -> str:
     return SYMBOLS.get(axis, axis)
 
 
-def key_values(config: Config) -> dict[str, Any]:
-    """What tells a run from every other, whatever grid it is in: the fields that are not at their neutral value."""
-    return {axis: value for axis, value in config.values().items() if value != neutral(axis)}
-
-
 def neutral(axis: str) -> Any:
     """The neutral value of an axis, which no value equals if there is none; a parameter of a piece has none."""
     return DECLARATIONS[AXES[axis]].neutral if axis in AXES else NO_NEUTRAL
@@ -219,11 +214,6 @@ def checked(config: Config) -> Config:
     return parse(config.as_mapping())
 
 
-def to_json(config: Config, **more: Any) -> str:
-    """JSON that `parse` makes an equal config of, once `more` is taken out of it again."""
-    return json.dumps({**more, **config.as_mapping()}, indent=2)
-
-
 def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
     """The fields in which two configs differ, by path, each with both values; the order of the axes is one of them."""
     mine, theirs = (
@@ -242,8 +232,12 @@ def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def describe_field(path: str) -> str:
+def describe_field(path: str, options: Collection[str] = ()) -> str:
     """What the field at a path of the config, such as "task.p" or "grid.seed", can be set to, in words.
+
+    Args:
+      path: the path.
+      options: the names of parameters of pieces, which can be axes, too.
 
     Raises:
       ConfigError: if there is no such field, or it is a group of fields.
@@ -253,8 +247,9 @@ def describe_field(path: str) -> str:
     if path == "zipped":
         return _GROUPS_OF_AXES
     first, _, rest = path.partition(".")
-    if first == "grid" and rest in AXES:
-        return f"a tuple of labels, each {DECLARATIONS[AXES[rest]].right.words}"
+    if first == "grid" and (rest in AXES or rest in options):
+        right = DECLARATIONS[AXES[rest]].right if rest in AXES else labels.OPTION
+        return f"a tuple of labels, each {right.words}"
     kind: Any = Config
     group = ""
     for name in path.split("."):
@@ -406,3 +401,11 @@ def _check_axes(config: Config) -> None:
             raise ConfigError(
                 f"grid.{', '.join(group)} has the label {shown(repeated)} more than once, but labels must differ."
             )
+        in_order = sorted(every, key=lambda of_axes: [(isinstance(label, str), label) for label in of_axes])
+        for one, other in itertools.pairwise(in_order):
+            if all(map(labels.same_label, one, other)):
+                pair = (one[0], other[0]) if len(group) == 1 else (one, other)
+                raise ConfigError(
+                    f"grid.{', '.join(group)} has the labels {shown(pair[0])} and {shown(pair[1])}, but labels must "
+                    "differ by more than rounding."
+                )

@@ -1,7 +1,7 @@
 """How a field of the config is declared: what it is, what is right for it, and what a sweep does with it.
 
-A field is declared once, where its dataclass stands (`config.py`); axes, checks, messages, titles and the keys of runs
-are derived from the declaration.
+A field is declared once, where its dataclass stands (`config.py`); axes, checks, messages, titles and what tells a run
+from others are derived from the declaration.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ LARGEST = 2**31 - 1
 """Shapes, steps and seeds are 32-bit integers in the compiled program."""
 
 NO_NEUTRAL: Any = object()
-"""In place of a neutral value: the field is a part of every run's key."""
+"""In place of a neutral value: the field is a part of what every run is."""
 
 
 class Right(NamedTuple):
@@ -99,6 +99,11 @@ def is_piece(name: str) -> bool:
     return _PIECE.fullmatch(name) is not None
 
 
+def without_digest(name: str) -> str:
+    """The name of a piece as the user writes it, without the digest of its text."""
+    return name.partition("@")[0]
+
+
 def integer_or(least: int, *words: str) -> Right:
     """An integer, or one of some words."""
     whole = integer(least)
@@ -147,8 +152,8 @@ class Declaration(NamedTuple):
       role: STRUCTURE, VALUE or FIXED.
       axis: its name as an axis of a grid, and among the labels of a run; None if it cannot be one.
       symbol: what titles and tables call it; None for its own name.
-      neutral: the value that says nothing. A run's key holds only the fields that are not at theirs, so that a field
-        added with a neutral value leaves the keys of all earlier runs as they are.
+      neutral: the value that says nothing. A run is known by the fields that are not at theirs, so that a field added
+        with a neutral value leaves all earlier runs what they are.
     """
 
     what: str

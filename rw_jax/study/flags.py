@@ -15,6 +15,7 @@ from ml_collections import config_flags
 from rw_jax.study.config import Config, describe_field, parse
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import shown
+from rw_jax.study.paths import local_path
 
 
 def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
@@ -40,14 +41,14 @@ def read_config(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
     Raises:
       ConfigError: if there is no such file, or it cannot be used.
     """
-    path = str(path)
-    if not Path(path).is_file():
+    path, file = str(path), local_path("--config", path)
+    if not file.is_file():
         raise ConfigError(f"--config is {path!r}, which is not a file; give one, such as --config=configs/sweep.py.")
     try:
-        get_config = runpy.run_path(path).get("get_config")
+        get_config = runpy.run_path(str(file)).get("get_config")
         config_dict = get_config() if callable(get_config) else None
-    except (Exception, SystemExit) as error:  # whatever a config file does wrong
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    except BaseException as error:  # whatever a config file does wrong
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         where = f" in line {lines[-1]}" if lines else ""
         reason = f"{type(error).__name__}: {error}".rstrip(".")
         raise ConfigError(f"--config is {path!r}, which cannot be used{where}: {reason}.") from error
@@ -112,21 +113,26 @@ def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flag
         config = from_config_dict(config_dict)
     except flags.Error as error:
         raise ConfigError(_explain(error, ("config", "config.FIELD", "workdir", *switches))) from error
-    folder = Path(workdir.value or f"runs/{config.name}")
-    return Command(config, Path(path), folder, frozenset(name for name, flag in given.items() if flag.value))
+    folder = local_path("--workdir", workdir.value or f"runs/{config.name}")
+    return Command(
+        config, local_path("--config", path), folder, frozenset(name for name, flag in given.items() if flag.value)
+    )
 
 
 def _check_is_field(path: str, config_dict: ml_collections.ConfigDict) -> None:
     """Refuses what is no field; parameters of pieces are fields, and axes, where the config file has them."""
     group, _, name = path.rpartition(".")
-    if group == "grid" and name in config_dict.grid:
-        return
     if group.endswith(".options"):
         options = config_dict.get(group.split(".")[0], {}).get("options", {})
         if name not in options:
             known = ", ".join(options) or "none"
             raise ConfigError(f"{path} is not in the config file, but must be; its {group} are {known}.")
-    describe_field(path)
+    describe_field(path, config_dict.get("grid", {}))
+    node = config_dict
+    for part in path.split("."):
+        if part not in node:
+            raise ConfigError(f"{path} is not in the config file, but must be there to be changed.")
+        node = node[part] if part != name else node
 
 
 def _take_config_file(argv: list[str]) -> tuple[str, list[str]]:
@@ -150,7 +156,7 @@ def _explain(error: flags.Error, known: Sequence[str]) -> str:
     if missing := re.fullmatch(r"Missing value for flag (--\S+)", reason):
         return f"{missing[1]} has no value, but must have one, as in {missing[1]}=VALUE."
     if illegal := re.match(r"flag --config\.([\w.]+)=(.*?): ", reason):
-        return f"{illegal[1]} is {illegal[2]!r}, but must be {describe_field(illegal[1])}."
+        return f"{illegal[1]} is {illegal[2]!r}, but must be {describe_field(illegal[1], [illegal[1].split('.')[-1]])}."
     if boolean := re.match(r"flag (--\w+)=(.*?): \('Non-boolean", reason):
         return f"{boolean[1]} is {boolean[2]!r}, but must be true or false."
     return reason.rstrip(".") + "."

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rw_jax.study.config import AXES, VALUE_AXES, Config, axis_groups, group_labels, key_values, neutral
+from rw_jax.study.config import AXES, VALUE_AXES, Config, axis_groups, group_labels, neutral
 from rw_jax.study.fields import NO_NEUTRAL, Scalar
 
 
@@ -55,11 +55,6 @@ class Cell:
     def config(self) -> Config:
         """The cell's own config, with its labels set and no grid."""
         return dataclasses.replace(self.study.replace(**self.labels), grid=(), zipped=())
-
-    @property
-    def key(self) -> str:
-        """The digest of what the run is, whatever grid it is in: of the fields that are not at their neutral value."""
-        return digest(key_values(self.config))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import Right, Scalar, shown
+from rw_jax.study.fields import Right, Scalar, is_piece, shown, without_digest
 
 _LARGEST_AXIS = 10_000_000
 
@@ -82,3 +82,17 @@ OPTION = Right("a number or a word, or a tuple of them", _option)
 def read_option(path: str, given: Any) -> Any:
     """The value of a parameter of a piece."""
     return _read(OPTION, given, f"{path} is", "must")
+
+
+def same_label(label: Scalar, asked: Any) -> bool:
+    """Whether a label is the one asked for: numbers with a fraction up to rounding, pieces without their digest."""
+    if isinstance(asked, bool) or not isinstance(asked, numbers.Real | str):
+        return isinstance(label, bool | tuple) and label == asked
+    if isinstance(label, float) and not isinstance(asked, str):
+        try:
+            return math.isclose(label, asked, rel_tol=1e-9)
+        except OverflowError:  # an integer beyond the range of float
+            return False
+    if isinstance(label, str) and is_piece(label):
+        return asked in (label, without_digest(label))
+    return label == asked

@@ -12,6 +12,7 @@ import psutil
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from rw_jax.study.config import ExecutionConfig
+from rw_jax.study.errors import ConfigError
 
 
 class Deal(NamedTuple):
@@ -75,13 +76,27 @@ class Placement(NamedTuple):
 
 
 def set_up(execution: ExecutionConfig) -> Placement:
-    """All devices of the process, with as many cells in a batch as they like if the config does not say."""
+    """All devices of the process, with as many cells in a batch as they like if the config does not say.
+
+    For the whole process, it sets how many CPU devices there are and where compiled programs are cached, unless the
+    user has said so, or has used JAX before.
+
+    Raises:
+      ConfigError: if JAX finds no devices.
+    """
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
         with contextlib.suppress(RuntimeError):  # in a process that has used JAX the devices stay as they are
             jax.config.update("jax_num_cpu_devices", _usable_cores())
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(Path("~/.cache/rw_jax").expanduser()))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        with contextlib.suppress(RuntimeError):  # a user without a home directory has no cache
+            jax.config.update("jax_compilation_cache_dir", str(Path("~/.cache/rw_jax").expanduser()))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        asked = f"JAX_PLATFORMS is {os.environ['JAX_PLATFORMS']!r}, but" if os.environ.get("JAX_PLATFORMS") else "JAX"
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ConfigError(f"{asked} finds no devices ({reason}).") from error
     batch = execution.cells_per_batch or default_cells_per_batch()
     return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk)
 

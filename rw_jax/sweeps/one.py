@@ -15,12 +15,13 @@ from rw_jax.models import Model
 from rw_jax.store.provenance import describe_environment
 from rw_jax.study.config import AXES, Config, checked
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import Scalar
+from rw_jax.study.fields import Scalar, shown
 from rw_jax.study.flags import from_config_dict
 from rw_jax.sweeps import devices
 from rw_jax.sweeps.program import compile_program, run_chunk
 from rw_jax.tasks import Task
-from rw_jax.training.experiment import Own, make_experiment, make_grid
+from rw_jax.training.experiment import Own, make_experiment
+from rw_jax.training.grids import make_grid
 from rw_jax.training.losses import Loss
 from rw_jax.training.optimizers import Optimizer
 from rw_jax.training.pieces import pin
@@ -31,7 +32,7 @@ def train(
     config: Config | ml_collections.ConfigDict,
     *,
     task: Task | str | None = None,
-    model: Model | None = None,
+    model: Model | str | None = None,
     loss: Loss | str | None = None,
     optimizer: Optimizer | Callable[..., Any] | str | None = None,
     init: Mapping[str, Any] | str | None = None,
@@ -40,9 +41,9 @@ def train(
     """Trains one run and gives it, in memory. It has the bits of the same run in a sweep.
 
     Args:
-      config: the setting; its grid is not looked at.
+      config: the setting; of its grid nothing is trained.
       task: a Task of your own, or the name of one, as `task.name`.
-      model: a Model of your own.
+      model: a Model of your own, or the name of a form, as `model.form`.
       loss: a loss of your own, (output_K, target_K, values) -> scalar, or the name of one, as `training.loss`.
       optimizer: an Optimizer of your own, or a function (values) -> Optax transformation, which is taken not to be
         linear; or the name of one, as `training.optimizer`.
@@ -55,8 +56,16 @@ def train(
     """
     if not isinstance(config, Config):
         config = from_config_dict(config)
-    given = {"task": task, "loss": loss, "optimizer": optimizer, "init": init}
-    labels |= {axis: name for axis, name in given.items() if isinstance(name, str)}
+    given = {"task": task, "model": model, "loss": loss, "optimizer": optimizer, "init": init}
+    if not isinstance(init, Mapping | str | None):
+        raise ConfigError(f"init is {shown(init)}, but must be parameters by name, or the name of a start.")
+    for name, right in {"task": Task, "model": Model}.items():
+        if not isinstance(given[name], right | str | None):
+            raise ConfigError(f"{name} is {shown(given[name])}, but must be a rw_jax.{right.__name__}, or a name.")
+    for name in ("loss", "optimizer"):
+        if not (callable(given[name]) or isinstance(given[name], Optimizer | str | None)):
+            raise ConfigError(f"{name} is {shown(given[name])}, but must be a function, or a name.")
+    labels |= {_AXIS_OF.get(name, name): piece for name, piece in given.items() if isinstance(piece, str)}
     unknown = [axis for axis in labels if axis not in AXES and axis not in config.options]
     if unknown:
         raise ConfigError(f"{unknown[0]} is not a field that can be an axis; those are {', '.join(AXES)}.")
@@ -64,14 +73,18 @@ def train(
         labels = {"num_nodes": task.num_nodes, "walk_length": task.walk_length} | labels
     config = checked(dataclasses.replace(config, grid=(), zipped=()).replace(**labels))
     pinned = pin(config, [Path()])
-    pieces: dict[str, Any] = {axis: None if isinstance(piece, str) else piece for axis, piece in given.items()}
-    own = Own(model=model, texts=pinned.texts, **pieces)
+    pieces: dict[str, Any] = {name: None if isinstance(piece, str) else piece for name, piece in given.items()}
+    own = Own(texts=pinned.texts, **pieces)
+    placement = devices.set_up(config.execution)  # before a piece is executed that uses a device
     grid = make_grid(pinned.config, own)
     experiment = make_experiment(grid.config, own)
-    placement = devices.set_up(config.execution)
     # On all devices, as a sweep: the full form has other last bits where the process has another number of them.
     placement = placement._replace(cells_per_chunk=placement.mesh.size * placement.cells_per_batch)
     progress = run_chunk(compile_program(experiment, placement), [grid.cell(0)])
     record: Record = jax.tree.map(lambda stack: np.asarray(stack)[:1], progress.record)
     environment = describe_environment(placement.mesh, placement.cells_per_batch)
     return Run(InMemory(grid.config, own, np.arange(1), record, environment))
+
+
+_AXIS_OF = {"model": "form"}
+"""The axis of a piece, where it has another name."""

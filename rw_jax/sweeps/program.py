@@ -8,11 +8,12 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from rw_jax.store import processes
+from rw_jax.store.checkpoint import by_name
 from rw_jax.study.config import Config
 from rw_jax.study.grid import Cell, kept_steps, recorded_steps
 from rw_jax.sweeps.devices import Deal, Placement, free_memory
 from rw_jax.training import run
-from rw_jax.training.experiment import Experiment
+from rw_jax.training.experiment import Experiment, tried
 from rw_jax.training.precision import numbers_of
 from rw_jax.training.run import Progress, Record, Schedule, State
 from rw_jax.training.values import run_values
@@ -87,15 +88,17 @@ def make_training(experiment: Experiment, placement: Placement) -> jax.stages.Wr
 
 def compiler_options() -> dict[str, Any]:
     """What programs of runs are compiled with: on a CPU, vectors of 512 bits where it has them, one core a device."""
+    fixed = {"xla_allow_excess_precision": True}  # what XLA_FLAGS may say otherwise, and numbers depend on
     if jax.default_backend() != "cpu":
-        return {}
+        return fixed
     # XLA takes 256 bits by itself, and splits kernels over all cores, where those of different devices wait in line.
-    return {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}
+    of_cpu = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}
+    return fixed | of_cpu | {"xla_cpu_enable_fast_math": False}
 
 
 def compile_program(experiment: Experiment, placement: Placement) -> Program:
     """The program of a structure, for chunks as large as the config has them, or as the free memory holds."""
-    training, shape = make_training(experiment, placement), progress_shape(experiment)
+    training, shape = make_training(experiment, placement), shape_of_cell(experiment)
     compiled = _compiled(training, experiment, placement, shape)
     memory = compiled.memory_analysis()
     if memory is None:  # a backend that cannot tell
@@ -136,12 +139,17 @@ def _compiled(
         return training.lower(values, progress, num_batches, schedule).compile()
 
 
-def progress_shape(experiment: Experiment) -> Progress:
-    """The shapes of the progress of one cell."""
+def shape_of_cell(experiment: Experiment) -> Progress:
+    """The shapes of the progress of one cell.
+
+    Raises:
+      ConfigError: if its pieces cannot be traced together.
+    """
     config = experiment.config
     sizes = len(recorded_steps(config)), len(kept_steps(config))
     with numbers_of(config.precision):
-        return run.progress_shape(experiment, run_values(config, experiment.task), *sizes)
+        values = run_values(config, experiment.task)
+        return tried("The training of a run", lambda: run.progress_shape(experiment, values, *sizes))
 
 
 def make_schedule(structure: Config, first: int, last: int) -> Schedule:
@@ -223,17 +231,11 @@ def _known_to_all(array: Any, sharding: NamedSharding) -> jax.Array:
 
 def as_tree(progress: Progress) -> dict[str, Any]:
     """A progress as it is stored: `state`, leaves by name; `record.metrics`; `record.kept`."""
-    return {"state": _by_name(progress.state), "record": progress.record._asdict()}
+    return {"state": by_name(progress.state), "record": progress.record._asdict()}
 
 
 def from_tree(tree: Mapping[str, Any], shape: Progress) -> Progress:
     """The progress that was stored as a tree; `shape` is the progress of one cell."""
-    names, treedef = _by_name(shape.state), jax.tree.structure(shape.state)
+    names, treedef = by_name(shape.state), jax.tree.structure(shape.state)
     state: State = jax.tree.unflatten(treedef, [tree["state"][name] for name in names])
     return Progress(state, Record(**tree["record"]))
-
-
-def _by_name(state: State) -> dict[str, Any]:
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in jax.tree.leaves_with_path(state)
-    }

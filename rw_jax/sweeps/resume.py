@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +12,20 @@ from absl import logging
 
 from rw_jax.store import checkpoint, chunks
 from rw_jax.store.chunks import Chunk, Stored
-from rw_jax.store.layout import RunDir, read_config, read_environment, write_atomically, write_config, write_pieces
+from rw_jax.store.layout import (
+    DamagedFileError,
+    RunDir,
+    read_config,
+    read_environment,
+    study_digest,
+    write_config,
+    write_environment,
+    write_pieces,
+)
+from rw_jax.store.provenance import changes
 from rw_jax.study.config import AXES, Config, differences
 from rw_jax.study.errors import ConfigError, RunError
-from rw_jax.study.fields import is_piece, shown
+from rw_jax.study.fields import is_piece, shown, without_digest
 from rw_jax.study.grid import Cell, Grid, Structure, kept_steps, recorded_steps
 from rw_jax.sweeps import lock
 from rw_jax.sweeps.program import Program, from_tree
@@ -39,38 +48,57 @@ class Part(NamedTuple):
     begun: Stored
 
 
-def check(run_dir: RunDir, grid: Grid) -> Config | None:
-    """The config of the run directory, None if it is new.
+def kept_config(run_dir: RunDir, grid: Grid) -> Config | None:
+    """The config of the run directory; None if it holds no runs yet, or what was written of it is damaged.
 
     Raises:
-      ConfigError: if it holds anything but runs of this grid, or their beginnings.
+      ConfigError: if it holds anything but runs of this grid, or their beginnings, or cannot be read.
     """
     path, config = run_dir.path, grid.config
     try:
         if path.exists() and not path.is_dir():
             raise ConfigError(f"workdir is {path}, which is a file, but must be a folder or not be there yet.")
+        if links := run_dir.links():
+            raise ConfigError(
+                f"workdir is {path}, in which {links[0].name} is a link, but must hold no link in the place of what a "
+                "sweep writes."
+            )
         # A first start that was killed while it wrote the config leaves only its lock and its unfinished file.
         nothing = {run_dir.lock_file.name, f"{run_dir.config_file.name}.tmp"}
         if not path.exists() or {entry.name for entry in path.iterdir()} <= nothing:
             return None
-    except OSError as error:
-        raise ConfigError(f"workdir is {path}, which cannot be used ({error.strerror}).") from error
-    try:
-        kept = read_config(run_dir)
+        try:
+            kept = read_config(run_dir)
+        except DamagedFileError:
+            if not run_dir.lock_file.is_file():  # a sweep has been here
+                raise
+            kept = None  # the chunks tell of what study they are
+        chunks_there = _undamaged(run_dir)
     except RunError as error:
         raise ConfigError(f"workdir is {path}, which is not empty and no run of this config: {error}") from error
-    different = differences(kept, config)
+    except OSError as error:
+        raise ConfigError(f"workdir is {path}, which cannot be used ({_told(error)}).") from error
+    if not chunks_there and not any(map(checkpoint.saved, (run_dir.chunks, run_dir.unfinished))):
+        return None  # nothing has been trained yet
+    different = {} if kept is None else differences(kept, config)
     for field, pair in different.items():
-        names = [name.partition("@")[0] for name in pair if isinstance(name, str) and is_piece(name)]
+        names = [without_digest(name) for name in pair if isinstance(name, str) and is_piece(name)]
         if len(names) == 2 and names[0] == names[1]:
             raise ConfigError(
                 f"workdir is {path}, whose runs were trained with another text of {field} = {names[0]!r}, but must be "
                 "new now that it has changed."
             )
+    # A label of an axis is to be looked at, and is no beginning, unless the axis has been added just now.
+    can_be_longer = kept is None or not different or "steps" not in dict(kept.grid)
     if all(_may_differ(field) for field in different):
-        can_be_longer = "steps" not in dict(kept.grid)  # a label of an axis is to be looked at, and is no beginning
-        if all(_is_of(grid, chunk, can_be_longer) for chunk in _undamaged(run_dir.chunks)):
+        foreign = next((chunk for chunk in chunks_there if not _is_of(grid, chunk, can_be_longer)), None)
+        if foreign is None:
             return kept
+        if not different:
+            raise ConfigError(
+                f"workdir is {path}, but must be new or hold no other runs than those of this grid: "
+                f"{foreign.folder.relative_to(path)} has others."
+            )
     said = "; ".join(f"{field}: {shown(there)}, {shown(here)}" for field, (there, here) in different.items())
     raise ConfigError(
         f"workdir is {path}, which holds a run of another config ({said}; there, here), but must "
@@ -79,16 +107,20 @@ def check(run_dir: RunDir, grid: Grid) -> Config | None:
     )
 
 
+def _told(error: OSError) -> str:
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+
+
 def _may_differ(field: str) -> bool:
     """Whether a field may be another than when a run directory was made, if the grid still holds all its runs."""
     of_the_grid = field in AXES.values() or ".options." in field or field.startswith("grid.") or field == "zipped"
     return of_the_grid or field == "name" or field.startswith(("execution.", "figures."))
 
 
-def _undamaged(folder: Path) -> list[Chunk]:
-    """The chunks in a folder but for those whose description is damaged, which are trained again."""
+def _undamaged(run_dir: RunDir) -> list[Chunk]:
+    """The chunks there are, but for those whose description is damaged, which are trained again."""
     found = []
-    for path in checkpoint.saved(folder):
+    for path in [*checkpoint.saved(run_dir.chunks), *checkpoint.saved(run_dir.unfinished)]:
         with contextlib.suppress(checkpoint.DamagedError):
             found.append(chunks.read(path))
     return found
@@ -97,6 +129,8 @@ def _undamaged(folder: Path) -> list[Chunk]:
 def _is_of(grid: Grid, chunk: Chunk, can_be_longer: bool) -> bool:
     """Whether every cell of a chunk is one of a grid, or the beginning of one."""
     count = len(chunk.rows)
+    if chunk.study != study_digest(grid.config):
+        return False
     here = grid.locate(chunk.columns, count) >= 0
     for structure in grid.structures if can_be_longer and not here.all() else ():
         longer = _as_beginning(chunk, structure.config)
@@ -106,7 +140,7 @@ def _is_of(grid: Grid, chunk: Chunk, can_be_longer: bool) -> bool:
 
 
 def _as_beginning(chunk: Chunk, longer: Config) -> Chunk | None:
-    """A finished chunk of shorter runs as one of runs of a longer structure in their midst; None if it cannot be.
+    """A chunk of shorter runs as one of runs of a longer structure in their midst; None if it cannot be.
 
     The last step of the shorter runs is gone through again, as the metrics there were taken with nothing after them.
     """
@@ -133,38 +167,56 @@ def prepare(
 ) -> list[dict[str, Any]]:
     """Locks the directory until the stack is closed, and makes it ready for training.
 
-    What is damaged is removed, to be trained again, and so is what was made of the chunks that were there.
+    What is damaged is set aside, and its runs are trained again.
 
     Returns:
       The environments of earlier calls on this directory.
     """
     try:
         run_dir.path.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(lock.hold(run_dir.lock_file))
+        stack.enter_context(lock.hold(run_dir.path, run_dir.lock_file))
         earlier: list[dict[str, Any]] = []
-        last = read_environment(run_dir)
+        try:
+            last = read_environment(run_dir)
+        except DamagedFileError as error:
+            logging.warning("%s What earlier calls wrote of themselves is lost.", error)
+            last = {}
         if last:
             earlier = [*last.pop("earlier_calls"), last]
-            if last["cells_per_batch"] != environment["cells_per_batch"]:
-                raise ConfigError(
-                    f"execution.cells_per_batch is {environment['cells_per_batch']} on this device, but must be "
-                    f"{last['cells_per_batch']}, as for the runs already in {run_dir.path}: last bits depend on it."
-                )
-        run_dir.summary_file.unlink(missing_ok=True)
-        run_dir.metrics_file.unlink(missing_ok=True)
+            for change in changes(last, environment):
+                logging.warning("%s, when runs of %s were trained: their last bits can differ.", change, run_dir.path)
         for folder in (run_dir.chunks, run_dir.unfinished):
             checkpoint.remove_unfinished(folder)
         for path, error in damaged(run_dir).items():
             logging.warning("%s Its runs are trained again.", error)
-            checkpoint.remove(path)
-        write_pieces(run_dir, texts)
+            checkpoint.set_aside(path)
         write_config(run_dir, config)
+        write_pieces(run_dir, texts)
         write_environment(run_dir, environment, earlier)
     except lock.LockedError as error:
         raise ConfigError(f"workdir is {run_dir.path}, but {error}") from error
-    except OSError as error:
-        raise ConfigError(f"workdir is {run_dir.path}, which cannot be written ({error.strerror}).") from error
+    except (OSError, RunError) as error:
+        reason = _told(error) if isinstance(error, OSError) else error
+        raise ConfigError(f"workdir is {run_dir.path}, which cannot be written ({reason}).") from error
     return earlier
+
+
+def check_batches(run_dir: RunDir, cells_per_batch: int, damaged: Collection[Path] = ()) -> None:
+    """Refuses to go on with runs that were trained in batches of another size.
+
+    Raises:
+      ConfigError: naming both sizes.
+    """
+    for chunk in _read_all(run_dir, damaged):
+        if chunk.cells_per_batch != cells_per_batch:
+            raise ConfigError(
+                f"execution.cells_per_batch is {cells_per_batch} on this device, but must be {chunk.cells_per_batch}, "
+                f"as for the runs already in {run_dir.path}: last bits depend on it."
+            )
+
+
+def _read_all(run_dir: RunDir, damaged: Collection[Path]) -> list[Chunk]:
+    return [chunk for folder in (run_dir.chunks, run_dir.unfinished) for chunk in chunks.read_all(folder, damaged)]
 
 
 def damaged(run_dir: RunDir) -> dict[Path, checkpoint.DamagedError]:
@@ -243,14 +295,14 @@ def load_progress(part: Part, cells: Sequence[Cell], program: Program) -> Progre
     return jax.tree.map(lambda leaf, *leaves: np.stack(leaves).astype(leaf.dtype), blank, *map(progress_of, numbers))
 
 
-def remove_beginnings(run_dir: RunDir, grid: Grid) -> None:
-    """Removes the chunks of shorter runs, of which a finished sweep has longer ones."""
+def clear(run_dir: RunDir, grid: Grid) -> None:
+    """Removes what a finished sweep needs no more: beginnings of its runs, and damaged chunks that it has replaced."""
     for chunk in chunks.read_all(run_dir.chunks):
         if (grid.locate(chunk.columns, len(chunk.rows)) < 0).all():
             checkpoint.remove(chunk.folder)
-
-
-def write_environment(run_dir: RunDir, environment: dict[str, Any], earlier_calls: list[dict[str, Any]]) -> None:
-    """Writes what this call has to say of itself, with what earlier calls on the directory have said."""
-    text = json.dumps({**environment, "earlier_calls": earlier_calls}, indent=2)
-    write_atomically(run_dir.environment_file, text)
+    for path in checkpoint.saved(run_dir.unfinished):
+        checkpoint.remove(path)
+    for folder in (run_dir.chunks, run_dir.unfinished):
+        checkpoint.remove_set_aside(folder)
+    with contextlib.suppress(OSError):  # it may hold what a sweep did not write
+        run_dir.unfinished.rmdir()

@@ -2,28 +2,31 @@
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import jax
 import ml_collections
 import numpy as np
 from absl import logging
 
 from rw_jax.analysis.run import Run, load_run
-from rw_jax.store import checkpoint, chunks, metrics_file, processes
-from rw_jax.store.layout import RunDir
+from rw_jax.analysis.sources import InRunDir
+from rw_jax.store import checkpoint, chunks, metrics_file, processes, products
+from rw_jax.store.layout import RunDir, read_pieces, write_environment
 from rw_jax.store.provenance import describe_environment
 from rw_jax.study.config import Config, checked
+from rw_jax.study.errors import ConfigError
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, recorded_steps
+from rw_jax.study.paths import local_path
 from rw_jax.sweeps import devices, interruption, progress_bar, resume
 from rw_jax.sweeps.devices import Placement
-from rw_jax.sweeps.program import Program, as_tree, compile_program, progress_shape, run_chunk
-from rw_jax.training.experiment import Own, make_experiment, make_grid
+from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk
+from rw_jax.sweeps.work import Work, work_of
+from rw_jax.training.experiment import Own, make_experiment
+from rw_jax.training.grids import make_grid
 from rw_jax.training.pieces import pin
 from rw_jax.training.run import Progress
 
@@ -48,17 +51,12 @@ def sweep(
       OSError: if it can no longer be written; what is finished is kept.
     """
     started = time.perf_counter()
-    run_dir = RunDir(Path(workdir))
-    grid, own = _grid_of(config, folders)
-    kept = resume.check(run_dir, grid)
-    placement = devices.set_up(grid.config.execution)
-    if (
-        kept == grid.config
-        and run_dir.metrics_file.is_file()
-        and not resume.damaged(run_dir)
-        and not resume.missing_parts(run_dir, grid)
-    ):
-        return load_run(workdir)
+    run_dir = RunDir(local_path("workdir", workdir))
+    grid, own, placement = _study(config, run_dir, folders)
+    there = _looked_at(run_dir, grid, placement)
+    if there.is_finished:
+        return load_run(run_dir.path)
+    work = work_of(grid, there.parts, own, placement)
     environment = describe_environment(placement.mesh, placement.cells_per_batch)
     with contextlib.ExitStack() as stack:
         if processes.is_first():
@@ -66,43 +64,70 @@ def sweep(
         processes.wait_for_all("the directory is open")
         parts = resume.missing_parts(run_dir, grid)
         processes.wait_for_all("every process knows what is missing")
+        logging.info("%s", work)
         num_trained = sum(len(part.cells) for part in parts)
-        logging.info("%s", describe_plan(grid, parts, own))
         with progress_bar.shown(grid.num_cells, num_trained) as advance:
             _train(run_dir, grid, own, parts, placement, advance)
         processes.wait_for_all("every run is trained")
         if processes.is_first():
-            shutil.rmtree(run_dir.unfinished, ignore_errors=True)
-            if any(part.recorded for part in parts):
-                resume.remove_beginnings(run_dir, grid)
+            resume.clear(run_dir, grid)
             environment["runs"] = num_trained
             environment["seconds"] = round(time.perf_counter() - started, 3)
-            resume.write_environment(run_dir, environment, earlier_calls)
-            # The last file: it marks the run as finished.
-            metrics_file.write(run_dir.metrics_file, grid, load_run(workdir).metrics)
+            write_environment(run_dir, environment, earlier_calls)
+            metrics_file.write(run_dir.metrics_file, grid, InRunDir(run_dir).gathered(grid))
+            products.note(run_dir, grid, [run_dir.metrics_file])  # the last: it marks the run as finished
         processes.wait_for_all("the metrics are written")
-    return load_run(workdir)
+    return load_run(run_dir.path)
 
 
 def plan(
     config: Config | ml_collections.ConfigDict,
     workdir: str | os.PathLike[str],
     folders: Sequence[str | os.PathLike[str]] = (),
-) -> str:
-    """What `sweep` would do, in a line: nothing is written. Args and errors as sweep."""
-    run_dir = RunDir(Path(workdir))
-    grid, own = _grid_of(config, folders)
-    resume.check(run_dir, grid)
-    devices.set_up(grid.config.execution)
-    return describe_plan(grid, resume.missing_parts(run_dir, grid, resume.damaged(run_dir)), own)
+) -> Work:
+    """What `sweep` would do: nothing is written. Args and errors as sweep."""
+    run_dir = RunDir(local_path("workdir", workdir))
+    grid, own, placement = _study(config, run_dir, folders)
+    return work_of(grid, _looked_at(run_dir, grid, placement).parts, own, placement)
 
 
-def _grid_of(config: Config | ml_collections.ConfigDict, folders: Sequence[str | os.PathLike[str]]) -> tuple[Grid, Own]:
-    """The grid of a study whose pieces are pinned, and their texts."""
+class _There(NamedTuple):
+    """What a run directory has of a study.
+
+    Attributes:
+      is_finished: whether nothing is missing.
+      parts: the cells that are not finished.
+    """
+
+    is_finished: bool
+    parts: list[resume.Part]
+
+
+def _looked_at(run_dir: RunDir, grid: Grid, placement: Placement) -> _There:
+    try:
+        kept, damaged = resume.kept_config(run_dir, grid), resume.damaged(run_dir)
+        parts = resume.missing_parts(run_dir, grid, damaged)
+        if parts:
+            resume.check_batches(run_dir, placement.cells_per_batch, damaged)
+        has_metrics = run_dir.metrics_file in products.noted(run_dir, grid)
+        is_intact = has_metrics and run_dir.metrics_file not in products.lost(run_dir, grid)
+    except OSError as error:
+        raise ConfigError(
+            f"workdir is {run_dir.path}, which cannot be used ({error.strerror}: {error.filename})."
+        ) from error
+    return _There(kept == grid.config and not damaged and not parts and is_intact, parts)
+
+
+def _study(
+    config: Config | ml_collections.ConfigDict, run_dir: RunDir, folders: Sequence[str | os.PathLike[str]]
+) -> tuple[Grid, Own, Placement]:
+    """The grid of a study whose pieces are pinned, their texts, and where it is trained."""
     config = checked(config) if isinstance(config, Config) else from_config_dict(config)
-    pinned = pin(config, [*map(Path, folders), Path()])
+    placement = devices.set_up(config.execution)  # before a piece is executed that uses a device
+    places = [*(local_path("folders", folder) for folder in folders), Path()]
+    pinned = pin(config, places, read_pieces(run_dir))
     own = Own(texts=pinned.texts)
-    return make_grid(pinned.config, own), own
+    return make_grid(pinned.config, own), own, placement
 
 
 def _train(
@@ -134,7 +159,7 @@ def _train_chunk(
 ) -> None:
     """Trains the cells of a chunk from the recorded step where they are, and stores them."""
     cells, dealt = [grid.cell(number) for number in numbers], program.placement.deal(len(numbers))
-    kept: list[Path] = []
+    size, kept = program.placement.cells_per_batch, list[Path]()
 
     def remove(paths: Sequence[Path]) -> None:
         if processes.is_first():
@@ -143,7 +168,7 @@ def _train_chunk(
 
     def keep(recorded: int, progress: Progress) -> None:
         with interruption.finished_first():
-            kept.append(chunks.save(run_dir.unfinished, grid, cells, dealt.rows, recorded, as_tree(progress)))
+            kept.append(chunks.save(run_dir.unfinished, grid, cells, dealt.rows, recorded, size, as_tree(progress)))
         remove(kept[:-1])
         del kept[:-1]
 
@@ -152,27 +177,5 @@ def _train_chunk(
     progress = run_chunk(program, cells, (part.recorded, progress), keep)
     with interruption.finished_first():
         recorded = len(recorded_steps(program.experiment.config))
-        chunks.save(run_dir.chunks, grid, cells, dealt.rows, recorded, as_tree(progress))
+        chunks.save(run_dir.chunks, grid, cells, dealt.rows, recorded, size, as_tree(progress))
     remove(kept)
-
-
-def describe_plan(grid: Grid, parts: Sequence[resume.Part], own: Own) -> str:
-    """What there is to do, in a line: programs, chunks and bytes."""
-
-    def size_of(tree: Any) -> int:
-        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-    size = grid.config.execution.cells_per_chunk
-    structures = {part.structure.config: make_experiment(part.structure.config, own) for part in parts}
-    bytes_of = {config: size_of(progress_shape(experiment)) for config, experiment in structures.items()}
-    num_chunks = sum(-(-len(part.cells) // size) for part in parts)
-    disk = sum(len(part.cells) * bytes_of[part.structure.config] for part in parts)
-    memory = max((min(size, len(part.cells)) * bytes_of[part.structure.config] for part in parts), default=0)
-    cells = sum(len(part.cells) for part in parts)
-    begun = sum(len(part.cells) for part in parts if part.recorded)
-    continued = f", {begun} of them from where they are" if begun else ""
-    return (
-        f"{cells} of {grid.num_cells} runs to train{continued}: {len(structures)} programs, {num_chunks} chunks of at "
-        f"most {size} runs, {disk / 1e6:.1f} MB on disk before compression, {memory / 1e6:.1f} MB of results in memory "
-        "at a time"
-    )

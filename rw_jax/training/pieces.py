@@ -5,9 +5,11 @@ never taken for runs of another. The text is kept in the run directory; nothing 
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import importlib.util
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +17,9 @@ from typing import Any, NamedTuple
 
 from rw_jax.study.config import Config
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import is_piece
+from rw_jax.study.fields import is_piece, without_digest
 
-_AXES = ("task", "form", "loss", "optimizer")
+PIECE_AXES = ("task", "form", "loss", "optimizer")
 """The axes whose labels can be names of pieces."""
 
 
@@ -33,33 +35,40 @@ class Pinned(NamedTuple):
     texts: Mapping[str, str]
 
 
-def pin(config: Config, folders: Sequence[Path]) -> Pinned:
-    """Pins the pieces of a study to the texts that they have now.
+def pin(config: Config, folders: Sequence[Path], kept: Mapping[str, str] | None = None) -> Pinned:
+    """Pins the pieces of a study to the texts that they have now; one that is pinned stays as it is.
 
     Args:
       config: the study.
       folders: where files are looked for, in order.
+      kept: texts of pieces that were pinned before, by digest.
 
     Raises:
-      ConfigError: if a file or a module is not there.
+      ConfigError: if a file or a module is not there, or is not what it was when it was pinned.
     """
     texts: dict[str, str] = {}
 
     def pinned(name: Any) -> Any:
-        if not isinstance(name, str) or not is_piece(name) or "@" in name:
+        if not isinstance(name, str) or not is_piece(name):
             return name
-        text = _path_of(name, folders).read_text()
+        short, _, digest = name.partition("@")
+        if kept and digest in kept:
+            texts[digest] = kept[digest]
+            return name
+        text = _text_of(_path_of(short, folders))
+        if digest and digest != _digest(text):
+            raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
         texts[_digest(text)] = text
-        return f"{name}@{_digest(text)}"
+        return f"{short}@{_digest(text)}"
 
-    changes = {axis: pinned(config.value(axis)) for axis in _AXES}
-    grid = tuple((axis, tuple(map(pinned, labels)) if axis in _AXES else labels) for axis, labels in config.grid)
+    changes = {axis: pinned(config.value(axis)) for axis in PIECE_AXES}
+    grid = tuple((axis, tuple(map(pinned, labels)) if axis in PIECE_AXES else labels) for axis, labels in config.grid)
     config = config.replace(**{axis: name for axis, name in changes.items() if name != config.value(axis)})
     return Pinned(dataclasses.replace(config, grid=grid), texts)
 
 
 def load(name: str, texts: Mapping[str, str]) -> Any:
-    """The piece, or the function that makes it, that a pinned name stands for; its file is executed.
+    """The piece, or the function that makes it, that a pinned name stands for; its file is executed if it was not yet.
 
     Args:
       name: as `pin` has written it.
@@ -70,24 +79,38 @@ def load(name: str, texts: Mapping[str, str]) -> Any:
     """
     where, _, rest = name.partition(":")
     attribute, _, digest = rest.partition("@")
-    if where.endswith(".py"):
-        if digest not in texts:
-            raise ConfigError(f"{where} is not kept with the run, as its text was when the run was trained.")
-        module = types.ModuleType(Path(where).stem)
-        module.__dict__["__file__"] = where
-        try:
-            exec(compile(texts[digest], where, "exec"), module.__dict__)
-        except Exception as error:  # whatever a file does wrong
-            raise ConfigError(f"{where} cannot be used ({type(error).__name__}: {error}).") from error
-    else:
-        # A module that is loaded already is of the text that its file had then.
-        text = _path_of(name, ()).read_text()
-        if _digest(text) != digest or _loaded.setdefault(where, digest) != digest:
-            raise ConfigError(f"The module {where} is not what it was when it was pinned; begin a new process.")
-        module = importlib.import_module(where)
+    try:
+        if where.endswith(".py"):
+            if digest not in texts or _digest(texts[digest]) != digest:
+                raise ConfigError(f"{where} is not kept with the run, as its text was when the run was trained.")
+            module = _executed(where, digest, texts[digest])
+        else:
+            # A module that is loaded already is of the text that its file had then.
+            text = _text_of(_path_of(name, ()))
+            if _digest(text) != digest or _loaded.setdefault(where, digest) != digest:
+                raise ConfigError(f"The module {where} is not what it was when it was pinned; begin a new process.")
+            module = importlib.import_module(where)
+    except ConfigError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a file does wrong
+        raise ConfigError(f"{where} cannot be used ({type(error).__name__}: {error}).") from error
     if not hasattr(module, attribute):
-        raise ConfigError(f"{where} has no attribute {attribute!r}.")
+        raise ConfigError(f"{without_digest(name)} names nothing: {where} has no attribute {attribute!r}.")
     return getattr(module, attribute)
+
+
+@functools.cache
+def _executed(where: str, digest: str, text: str) -> types.ModuleType:
+    """The module of a text, which this process executes once; dataclasses and pickles find it by its name."""
+    module = types.ModuleType(f"rw_jax_piece_{digest}")
+    module.__file__ = where
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(text, where, "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[module.__name__]
+        raise
+    return module
 
 
 _loaded: dict[str, str] = {}
@@ -96,6 +119,13 @@ _loaded: dict[str, str] = {}
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}).") from error
 
 
 def _path_of(name: str, folders: Sequence[Path]) -> Path:

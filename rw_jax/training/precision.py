@@ -5,20 +5,45 @@ from collections.abc import Generator
 
 import jax
 
+GENERATOR = "threefry2x32"
+"""The generator of all random numbers, in its partitionable form."""
+
 
 @contextlib.contextmanager
 def numbers_of(precision: str) -> Generator[None]:
     """Inside, JAX computes in the precision of a structure, "float32" or "float64", and draws with its generator.
 
-    Products are of full precision: float32 ones are TF32 on recent GPUs and bfloat16 on TPUs otherwise.
+    Products are of full precision: float32 ones are TF32 on recent GPUs and bfloat16 on TPUs otherwise. What JAX_
+    variables set for debugging does not hold inside: NaN is a number that metrics have.
     """
-    with (
-        jax.enable_x64(precision == "float64"),
-        jax.default_matmul_precision("highest"),
-        jax.threefry_partitionable(True),
-    ):
+    with contextlib.ExitStack() as stack:
+        for setting in (
+            jax.enable_x64(precision == "float64"),
+            jax.default_matmul_precision("highest"),
+            jax.threefry_partitionable(True),
+            jax.default_prng_impl(GENERATOR),
+            jax.legacy_prng_key("allow"),
+            jax.debug_key_reuse(False),
+            jax.numpy_dtype_promotion("standard"),
+            jax.numpy_rank_promotion("allow"),
+            jax.debug_nans(False),
+            jax.debug_infs(False),
+            jax.disable_jit(False),
+            _no_seed_offset(),
+        ):
+            stack.enter_context(setting)
         yield
 
 
-GENERATOR = "threefry2x32"
-"""The generator of all random numbers, in its partitionable form."""
+@contextlib.contextmanager
+def _no_seed_offset() -> Generator[None]:
+    """JAX_RANDOM_SEED_OFFSET is added to every seed; it has no context of JAX's own."""
+    offset = jax.config.values["jax_random_seed_offset"]
+    if not offset:
+        yield
+        return
+    jax.config.update("jax_random_seed_offset", 0)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_random_seed_offset", offset)

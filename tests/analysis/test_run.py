@@ -244,9 +244,11 @@ def test_labels_are_found_but_for_the_rounding_of_fractions_and_seeds_exactly(ru
     assert run.cell(p=1, seed=np.int64(1)).labels == {"p": 1.0, "seed": 1}
     for label in (0.7001, "0.7", None, float("nan")):
         assert "0.5, 0.7, 1.0" in refused(run.cell, p=label, seed=1)
-    near = run_of_study(tiny_study(p=(0.3, 0.1 + 0.2), seed=(2**31 - 2, 2**31 - 1)))
-    assert near.cell(p=0.3, seed=2**31 - 2).index == (0, 0)
-    assert near.cell(p=0.1 + 0.2, seed=2**31 - 1).index == (1, 1)
+    with pytest.raises(rw_jax.ConfigError, match="differ by more than rounding"):
+        tiny_study(p=(0.3, 0.1 + 0.2))
+    large = run_of_study(tiny_study(p=(0.3, 0.31), seed=(2**31 - 2, 2**31 - 1)))
+    assert large.cell(p=0.1 + 0.2, seed=2**31 - 2).index == (0, 0)
+    assert large.cell(p=0.31, seed=2**31 - 1).index == (1, 1)
 
 
 def test_what_is_not_there_is_refused_in_a_sentence_that_lists_what_there_is(run):
@@ -321,7 +323,7 @@ def test_what_is_no_run_directory_is_refused_in_one_sentence(tmp_path):
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path)
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path / "nowhere")
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path / "file")
-    assert "task is missing" in refused(rw_jax.load_run, tmp_path / "broken")
+    assert "config.json is not as it was written" in refused(rw_jax.load_run, tmp_path / "broken")
 
 
 def test_cells_of_each_structure_are_in_the_order_of_the_grid():

@@ -52,7 +52,7 @@ def made_up(config: config_dict.ConfigDict, metrics: dict[str, Any], **arrays: C
     run = MadeUpRun(source)
     empty = source.metrics(run.grid)
     known = {"optimal_accuracy": 1.0, **metrics}
-    run.__dict__["metrics"] = empty.assign({name: empty[name] + x for name, x in known.items()})
+    run.__dict__["_metrics"] = empty.assign({name: empty[name] + x for name, x in known.items()})
     run.__dict__["arrays"] = arrays
     return run
 
@@ -276,7 +276,7 @@ def test_a_figure_that_is_not_there_is_refused_in_a_sentence(tmp_path):
     command = [sys.executable, str(PROJECT / "scripts" / "reproduce.py"), "fig3"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("reproduce: the figure is 'fig3', but must be all or one of fig2, fig4, ")
+    assert done.stderr.startswith("rw_jax: the figure is 'fig3', but must be all or one of fig2, fig4, ")
     assert not list(tmp_path.iterdir())
 
 

@@ -148,9 +148,9 @@ def test_a_folder_with_another_report_is_refused(small_report):
 
 def test_quick_has_a_folder_of_its_own_and_fields_can_be_changed():
     command = parse(CONFIG, "--quick", "--config.training.epsilon=0.2")
-    assert (command.workdir, command.config.training.epsilon) == (Path("runs/verify_quick"), 0.2)
+    assert (command.workdir, command.config.training.epsilon) == (Path("runs/verify_quick").absolute(), 0.2)
     assert "quick" in command.switches
-    assert parse(CONFIG).workdir == Path("runs/verify")
+    assert parse(CONFIG).workdir == Path("runs/verify").absolute()
     assert not parse(CONFIG).switches
     assert parse(CONFIG, "--quick", "--workdir=mine").workdir == Path("mine")
 

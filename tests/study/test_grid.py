@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rw_jax.study.config import VALUE_AXES, key_values
+from rw_jax.study.config import VALUE_AXES
 from rw_jax.study.grid import Grid, kept_steps, recorded_steps
 from tests.studies import tiny_study
 
@@ -123,19 +123,9 @@ def test_columns_of_cells_find_them_again_in_their_grid_and_in_a_larger_one(data
     assert grid.locate(columns, len(cells)).tolist() == cells
     other = Grid(tiny_study(zipped=zipped, **axes, epsilon=(0.2, 0.1)))
     found = other.locate(columns, len(cells))
-    assert [other.cell(number).key for number in found] == [grid.cell(number).key for number in cells]
+    assert [other.cell(number).config for number in found] == [grid.cell(number).config for number in cells]
     elsewhere = Grid(tiny_study(zipped=zipped, **axes, epsilon=(0.2, 0.3)))
     assert elsewhere.locate(columns, len(cells)).tolist() == [-1] * len(cells)
-
-
-def test_a_key_is_that_of_the_run_in_whatever_grid_and_knows_nothing_of_fields_at_their_neutral_value():
-    alone = Grid(tiny_study(fields={"task.p": 0.5, "seed": 3})).cell(0)
-    among = Grid(tiny_study(p=(0.3, 0.5), seed=(3, 4))).cell(2)
-    assert among.labels == {"p": 0.5, "seed": 3}
-    assert alone.key == among.key
-    keys = {cell.key for cell in Grid(tiny_study(p=(0.3, 0.5), seed=(3, 4), form=("full", "reduced"))).cells()}
-    assert len(keys) == 8
-    assert "optimizer" not in key_values(alone.config)
 
 
 @pytest.mark.parametrize(

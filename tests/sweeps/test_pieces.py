@@ -16,6 +16,7 @@ import rw_jax
 from rw_jax import Law, Model, Output, Task, Walks
 from rw_jax.store import chunks
 from rw_jax.sweeps import program
+from rw_jax.training import pieces
 from tests.studies import assert_sentence, contents, stored_records, tiny_study
 
 PIECES = '''
@@ -209,13 +210,15 @@ def test_a_piece_whose_text_has_changed_is_refused_in_a_sentence_and_nothing_is_
     assert contents(tmp_path / "run") == before
 
 
-def test_a_run_with_pieces_is_looked_at_without_executing_them_until_walks_are_asked_for(folder, tmp_path):
+def test_a_run_with_pieces_is_looked_at_without_executing_them_until_walks_are_asked_for(folder, tmp_path, monkeypatch):
     run = rw_jax.sweep(STUDIES["task"], tmp_path / "run", [folder])
     tokens, _ = run.walks("test", lag=2, seed=1)
     shutil.rmtree(folder)
-    (piece,) = (tmp_path / "run" / "pieces").iterdir()
-    text = piece.read_text()
-    piece.write_text(text + "\nraise RuntimeError('executed')\n")
+
+    def refuse(*_):
+        raise RuntimeError("executed")
+
+    monkeypatch.setattr(pieces, "_executed", refuse)
     again = rw_jax.load_run(tmp_path / "run")
     assert again.metrics.identical(run.metrics)
     assert again.value_matrix(lag=2, seed=1).shape == (4, 4)
@@ -223,8 +226,12 @@ def test_a_run_with_pieces_is_looked_at_without_executing_them_until_walks_are_a
     assert again.params(task="mine.py:back", lag=1, seed=0)
     with pytest.raises(rw_jax.ConfigError, match="RuntimeError: executed"):
         again.walks("test", lag=2, seed=1)
-    piece.write_text(text)
+    monkeypatch.undo()
     np.testing.assert_array_equal(rw_jax.load_run(tmp_path / "run").walks("test", lag=2, seed=1)[0], tokens)
+    (piece,) = (tmp_path / "run" / "pieces").iterdir()
+    piece.write_text(piece.read_text() + "x = 1\n")
+    with pytest.raises(rw_jax.ConfigError, match="is not kept with the run, as its text was"):
+        rw_jax.load_run(tmp_path / "run").walks("test", lag=2, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -235,13 +242,13 @@ def test_a_run_with_pieces_is_looked_at_without_executing_them_until_walks_are_a
         ({"task.name": "mine.py:missing"}, "mine.py has no attribute 'missing'"),
         ({"task.name": "mine.py:back"}, "has the parameter lag, but the config has no such option"),
         ({"task.name": "mine.py:back", "task.options.lag": 1, "task.options.lga": 2}, "no piece of the study has"),
-        ({"task.name": "mine.py:number"}, "mine.py:number is 3, but must be a task"),
-        ({"task.name": "mine.py:nothing"}, "makes NoneType, but must make a task"),
+        ({"task.name": "mine.py:number"}, "mine.py:number is 3, but must be a Task"),
+        ({"task.name": "mine.py:nothing"}, "makes NoneType, but must make a Task"),
         ({"task.name": "mine.py:narrow"}, "task.sample gives tokens_LxB of shape (6, 2), but must give (5, 2)"),
-        ({"task.name": "mine.py:failing"}, "task.sample cannot be traced (KeyError: 'temperature')"),
+        ({"task.name": "mine.py:failing"}, "task.sample does not work (KeyError: 'temperature')"),
         ({"task.options.lag": 1}, "no piece of the study has a parameter lag"),
         ({"task.name": "mine.py:back", "task.options.lag": 1, "task.walks": "all"}, "cannot be enumerated"),
-        ({"model.form": "mine.py:number"}, "must be a form"),
+        ({"model.form": "mine.py:number"}, "must be a Model"),
     ],
 )
 def test_pieces_that_do_not_do_are_refused_in_a_sentence_and_nothing_is_written(fields, words, folder, tmp_path):

@@ -37,7 +37,7 @@ from absl import flags
 from rw_jax.sweeps import interruption
 from rw_jax import main
 interruption.leave_when_told(interruption.CONTINUE)
-main.plots.write_figures = lambda run, folder: None
+main.plots.write_figures = lambda run, folder: ([], {})
 main.main(main.parse(sys.argv, flags.FLAGS))
 """
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,13 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rw_jax import load_run
-from rw_jax.store import chunks
-from rw_jax.store.provenance import commit_of
+from rw_jax.store import chunks, provenance
+from rw_jax.store.provenance import commit_of, digest_of
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.sweeps import devices, program, progress_bar, sweep
 from rw_jax.training import run as training_run
-from rw_jax.training.experiment import make_experiment, make_grid
+from rw_jax.training.experiment import make_experiment
+from rw_jax.training.grids import make_grid
 from rw_jax.training.values import run_values
 from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
 
@@ -84,7 +86,7 @@ def test_a_run_of_the_grid_is_the_plain_single_run_of_training(six):
     study = tiny_study(fields={"task.p": 0.7, "seed": 1})
     experiment = make_experiment(study)
     schedule = program.make_schedule(study, 0, len(recorded_steps(study)))
-    room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.progress_shape(experiment).record)
+    room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.shape_of_cell(experiment).record)
     run = jax.jit(
         lambda values: training_run.train(experiment, values, training_run.begin(experiment, values, room), schedule)
     )
@@ -249,8 +251,8 @@ def test_a_grid_that_leaves_out_a_run_or_changes_one_is_refused(values_run):
 
 def test_a_plan_tells_what_there_is_to_do_and_writes_nothing(values_run, values_study, tmp_path):
     new, finished = sweep.plan(values_study, tmp_path / "new"), sweep.plan(values_study, values_run)
-    assert new.startswith("6 of 6 runs to train: 1 programs, 2 chunks of at most 4 runs, 0.0 MB on disk")
-    assert finished.startswith("0 of 6 runs to train: 0 programs, 0 chunks")
+    assert str(new).startswith("6 of 6 runs to train: 1 programs, 2 chunks of at most 4 runs, 0.0 MB on disk")
+    assert str(finished).startswith("0 of 6 runs to train: 0 programs, 0 chunks")
     assert not (tmp_path / "new").exists()
 
 
@@ -351,7 +353,8 @@ def test_the_environment_names_what_the_numbers_depend_on(values_run):
     assert environment["cells_per_batch"] == 1
     assert environment["command"]
     assert environment["seconds"] > 0
-    assert environment["commit"] is None or len(environment["commit"]) == 40
+    assert environment["commit"] is None or len(environment["commit"].removesuffix("+")) == 40
+    assert environment["package"] == digest_of(Path(provenance.__file__).parents[1])
 
 
 def git(folder, *words):
@@ -362,20 +365,31 @@ def git(folder, *words):
     return done.stdout.strip()
 
 
-def test_the_commit_is_that_of_the_checkout_that_tracks_the_file_or_none(tmp_path, monkeypatch):
-    file = tmp_path / "code.py"
-    file.write_text("x = 1\n")
-    assert commit_of(file) is None  # no checkout
+def test_the_commit_is_that_of_the_checkout_that_tracks_the_package_marked_if_its_files_are_changed(
+    tmp_path, monkeypatch
+):
+    package, other = tmp_path / "package", tmp_path / "installed"
+    for folder in (package, other):
+        folder.mkdir()
+        (folder / "__init__.py").write_text("x = 1\n")
+    assert commit_of(package) is None  # no checkout
     git(tmp_path, "init")
-    assert commit_of(file) is None
-    git(tmp_path, "add", "code.py")
-    assert commit_of(file) is None  # no commit yet, where plain rev-parse prints "HEAD"
+    assert commit_of(package) is None
+    git(tmp_path, "add", "package")
+    assert commit_of(package) is None  # no commit yet, where plain rev-parse prints "HEAD"
     git(tmp_path, "commit", "-m", "first")
-    assert commit_of(file) == git(tmp_path, "rev-parse", "HEAD")
-    (tmp_path / "installed.py").write_text("x = 1\n")
-    assert commit_of(tmp_path / "installed.py") is None  # not tracked, as an installed copy in another checkout
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert commit_of(package) == commit
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert commit_of(package) == commit
+    monkeypatch.delenv("GIT_DIR")
+    assert commit_of(other) is None  # not tracked, as an installed copy in another checkout
+    same = digest_of(package)
+    (package / "__init__.py").write_text("x = 2\n")
+    assert commit_of(package) == commit + "+"
+    assert digest_of(package) != same
     monkeypatch.setenv("PATH", "")
-    assert commit_of(file) is None  # no git
+    assert commit_of(package) is None  # no git
 
 
 def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal(

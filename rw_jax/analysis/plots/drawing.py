@@ -1,13 +1,15 @@
 """What figures share: the style, the runs to draw and their numbers over seeds, the pieces of a panel, the title."""
 
+import contextlib
+import io
 import itertools
 import math
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,10 +18,12 @@ from matplotlib.image import AxesImage
 
 from rw_jax.analysis.measures import direction
 from rw_jax.analysis.numbers import label
-from rw_jax.analysis.run import Group, Run, same_label
+from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import mean_interval
+from rw_jax.store.layout import write_atomically
 from rw_jax.study.config import SYMBOLS, symbol
 from rw_jax.study.fields import Scalar
+from rw_jax.study.labels import same_label
 
 Picture = tuple[Figure, pd.DataFrame]
 """A figure with the numbers it shows."""
@@ -44,25 +48,53 @@ STYLE: Any = {
     "savefig.dpi": 200,
     "image.cmap": "viridis",
 }
+
+
+@contextlib.contextmanager
+def styled() -> Generator[None]:
+    """Draws in our style alone, whatever the user's matplotlibrc says: a context, or a decorator."""
+    with matplotlib.style.context(["default", STYLE]):
+        yield
+
+
 OPTIMUM: Any = {"color": "black", "linestyle": "--", "linewidth": 0.8, "zorder": 3}
 ZOOM = 8
 """How many of the last slots a zoom into the attention shows."""
 
 
-@mpl.rc_context(STYLE)
-def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> None:
-    """Writes STEM.png, STEM.svg and STEM.csv, making the folder."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(f"{stem}.png")
+@styled()
+def rendered(figure: Figure, numbers: pd.DataFrame) -> dict[str, str | bytes]:
+    """The contents of the files of a figure, by their endings."""
+    png, svg = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png")
     figure.set_layout_engine(None)  # the places that drawing the first has found also serve the second
-    figure.savefig(f"{stem}.svg", metadata={"Date": None})
-    numbers.to_csv(f"{stem}.csv", index=False)
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    return {".png": png.getvalue(), ".svg": svg.getvalue(), ".csv": str(numbers.to_csv(index=False))}
+
+
+def save(figure: Figure, numbers: pd.DataFrame, stem: Path) -> list[Path]:
+    """Writes STEM.png, STEM.svg and STEM.csv, making the folder; gives their paths. Errors as write_rendered."""
+    return write_rendered(rendered(figure, numbers), stem)
+
+
+def write_rendered(contents: Mapping[str, str | bytes], stem: Path) -> list[Path]:
+    """Writes the files of a figure, each atomically, making the folder; gives their paths.
+
+    Raises:
+      OSError: naming the file, if one cannot be written.
+    """
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for ending, content in contents.items():
+        paths.append(stem.with_name(stem.name + ending))
+        write_atomically(paths[-1], content)
+    return paths
 
 
 def drawn(run: Run, **labels: Scalar) -> list[Group]:
     """The groups over seeds that have the labels, thinned where a figure cannot show them all.
 
-    Of many along p alone, those of the config's `figures.p` are drawn; of many others, four that are evenly spaced.
+    Of those along p alone, those of the config's `figures.p` are drawn; of many others, four that are evenly spaced.
     """
     groups = run.groups(over="seed", **labels)
     if differing(groups) == ["p"]:

@@ -1,10 +1,11 @@
 """The figures of any sweep."""
 
+import functools
 import numbers as python_numbers
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from absl import logging
@@ -15,7 +16,6 @@ from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     OPTIMUM,
-    STYLE,
     Picture,
     as_matrix,
     band,
@@ -27,12 +27,14 @@ from rw_jax.analysis.plots.drawing import (
     legend_below,
     line_styles,
     names_of,
-    save,
+    rendered,
     set_title,
     show_attention,
     show_matrix,
+    styled,
     told,
     unit_value_matrices,
+    write_rendered,
 )
 from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import mean_interval
@@ -43,24 +45,49 @@ from rw_jax.study.fields import Scalar
 _LARGEST_NUMBER_OF_SETTINGS = 6
 
 
-def write_figures(run: Run, folder: Path) -> None:
-    """All figures of a sweep, for each setting, at most six settings."""
+class Written(NamedTuple):
+    """What has come of the figures of a sweep.
+
+    Attributes:
+      paths: the files that are written.
+      failed: by the name of a figure, why it could not be drawn.
+    """
+
+    paths: list[Path]
+    failed: dict[str, Exception]
+
+
+def write_figures(run: Run, folder: Path) -> Written:
+    """All figures of a sweep, for each setting, at most six settings; one that cannot be drawn is left out.
+
+    Raises:
+      OSError: naming the file, if one cannot be written.
+    """
     every, axis = settings(run), main_axis(run)
     if len(every) > _LARGEST_NUMBER_OF_SETTINGS:
         logging.info("figures show the first %d of %d settings", _LARGEST_NUMBER_OF_SETTINGS, len(every))
+    written = Written([], {})
     for labels in every[:_LARGEST_NUMBER_OF_SETTINGS]:
         suffix = "".join(f"_{axis}={label(value)}" for axis, value in labels.items())
         groups = run.groups(over="seed", **labels)
+        figures: dict[str, Callable[[], Picture]] = {}
         if axis is not None and len(groups) > 1:
-            save(*accuracy_against(run, axis, **labels), folder / f"accuracy_against_{axis}{suffix}")
-        save(*curves(run, **labels), folder / f"curves{suffix}")
-        if "value_uniform_direction_error" in run.metrics and not any(
-            group.config.model.feed_forward_width for group in groups
-        ):
-            # The units of a feed-forward layer come in any order: a mean over seeds says nothing.
-            save(*value_matrices(run, **labels), folder / f"value_matrices{suffix}")
+            figures[f"accuracy_against_{axis}"] = functools.partial(accuracy_against, run, axis, **labels)
+        figures["curves"] = functools.partial(curves, run, **labels)
+        # The units of a feed-forward layer come in any order: a mean over seeds says nothing.
+        has_units = any(group.config.model.feed_forward_width for group in groups)
+        if "value_uniform_direction_error" in run.metrics and not has_units:
+            figures["value_matrices"] = functools.partial(value_matrices, run, **labels)
         if "parent_attention" in run.metrics:
-            save(*attention_against_position(run, **labels), folder / f"attention{suffix}")
+            figures["attention"] = functools.partial(attention_against_position, run, **labels)
+        for name, draw in figures.items():
+            try:
+                contents = rendered(*draw())
+            except Exception as error:  # the numbers of a finished training are not to wait for a picture
+                written.failed[f"{name}{suffix}"] = error
+            else:
+                written.paths.extend(write_rendered(contents, folder / f"{name}{suffix}"))
+    return written
 
 
 def main_axis(run: Run) -> str | None:
@@ -94,7 +121,7 @@ def settings(run: Run) -> list[dict[str, Scalar]]:
     return combinations
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def accuracy_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     """Test accuracy, expected accuracy and the optimum after the last step, against an axis of numbers.
 
@@ -131,7 +158,7 @@ def accuracy_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
                              ignore_index=True)  # fmt: skip
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def curves(run: Run, **labels: Scalar) -> Picture:
     """Accuracy, and mean attention on the direct parent of a model that has attention, against the step."""
     groups, numbers = drawn(run, **labels), []
@@ -162,7 +189,7 @@ def curves(run: Run, **labels: Scalar) -> Picture:
     return figure, pd.concat(numbers, ignore_index=True)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def value_matrices(run: Run, **labels: Scalar) -> Picture:
     """The value matrix after the last step above Pi^T and its elementwise square root.
 
@@ -201,7 +228,7 @@ def value_matrices(run: Run, **labels: Scalar) -> Picture:
     return figure, pd.concat(numbers, ignore_index=True)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def attention_against_position(run: Run, **labels: Scalar) -> Picture:
     """Mean attention of every slot after the last step, and a zoom at the last ones."""
     groups, numbers = drawn(run, **labels), []

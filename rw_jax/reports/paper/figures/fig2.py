@@ -2,14 +2,13 @@
 
 import functools
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.measures import transition_shares
 from rw_jax.analysis.numbers import label
-from rw_jax.analysis.plots.drawing import STYLE, Picture, estimate_columns, set_title, show_matrix
+from rw_jax.analysis.plots.drawing import Picture, estimate_columns, set_title, show_matrix, styled
 from rw_jax.analysis.run import Run
 from rw_jax.reports.claim import Claim, of_seeds
 from rw_jax.reports.evidence import transition_matrix
@@ -17,7 +16,7 @@ from rw_jax.reports.figures import by_p, one
 from rw_jax.study.config import Config
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def transition_matrices(run: Run) -> Picture:
     """Figure 2: Pi for each p above the share of transitions in the test walks."""
     groups, numbers = by_p(run), []

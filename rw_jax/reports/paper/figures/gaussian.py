@@ -5,7 +5,6 @@ import functools
 import itertools
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,7 +15,6 @@ from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     OPTIMUM,
-    STYLE,
     Picture,
     as_matrix,
     band,
@@ -25,6 +23,7 @@ from rw_jax.analysis.plots.drawing import (
     line_styles,
     set_title,
     show_matrix,
+    styled,
     unit_value_matrices,
 )
 from rw_jax.analysis.run import Group, Run
@@ -38,7 +37,7 @@ from rw_jax.study.fields import Scalar
 _NOT_ALL_ONES = float(np.nextafter(ALL_ONES, 1))
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def gaussian_start(run: Run) -> Picture:
     """Figure 6: accuracy, KL divergence, and the share of seeds that have learned, against the step, for each p.
 
@@ -70,7 +69,7 @@ def gaussian_start(run: Run) -> Picture:
     return figure, pd.concat(numbers, ignore_index=True)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def value_snapshots(run: Run, p: float) -> Picture:
     """Figures 11 and 12: V at unit norm at the recorded steps, of the first seed and as the mean over all."""
     group, numbers = one(run, p=p), []
@@ -95,7 +94,7 @@ def value_snapshots(run: Run, p: float) -> Picture:
     return figure, pd.concat(numbers, ignore_index=True)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def token_snapshots(run: Run, p: float) -> Picture:
     """Figures 11 and 13: the averaged token X S at the recorded steps, of one walk, and its variance over walks."""
     group, numbers = one(run, p=p), []
@@ -121,7 +120,7 @@ def token_snapshots(run: Run, p: float) -> Picture:
     return figure, pd.concat(numbers, ignore_index=True)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def readings(run: Run) -> Picture:
     """The steps that each seed takes to learn, for every reading of figure 6.
 

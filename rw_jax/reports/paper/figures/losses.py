@@ -2,7 +2,6 @@
 
 import functools
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,13 +9,13 @@ from matplotlib.figure import Figure
 from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     OPTIMUM,
-    STYLE,
     Picture,
     band,
     estimate_columns,
     legend_below,
     line_styles,
     set_title,
+    styled,
 )
 from rw_jax.analysis.run import Group, Run
 from rw_jax.reports.claim import Claim, of_seeds
@@ -24,7 +23,7 @@ from rw_jax.reports.figures import STEPS, one
 from rw_jax.study.config import Config
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def losses_and_rates(run: Run) -> Picture:
     """Figure 5 for each loss and learning rate: accuracy and attention spread against the step."""
     axes_of_grid, numbers = dict(run.config.grid), []

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.plots.drawing import OPTIMUM, STYLE, Picture, band, estimate_columns, line_styles
+from rw_jax.analysis.plots.drawing import OPTIMUM, Picture, band, estimate_columns, line_styles, styled
 from rw_jax.analysis.run import Run
 from rw_jax.reports.figures import STEPS, one
 from rw_jax.study.fields import Scalar
@@ -41,7 +40,7 @@ PANELS = {
 """By title, the curves of each panel."""
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def overview(runs: Mapping[str, Run], panels: Mapping[str, Sequence[Curve]]) -> Picture:
     """Accuracy against the step for several figures of the paper, by title, from finished runs by their config."""
     numbers = []

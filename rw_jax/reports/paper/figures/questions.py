@@ -2,7 +2,6 @@
 
 import itertools
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,7 +9,6 @@ from matplotlib.figure import Figure
 from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     OPTIMUM,
-    STYLE,
     Picture,
     band,
     bars,
@@ -18,6 +16,7 @@ from rw_jax.analysis.plots.drawing import (
     legend_below,
     line_styles,
     set_title,
+    styled,
 )
 from rw_jax.analysis.run import Group, Run
 from rw_jax.reports.claim import Claim, all_of, of_seeds
@@ -27,7 +26,7 @@ from rw_jax.study.config import Config
 from rw_jax.study.fields import Scalar
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def questions(run: Run) -> Picture:
     """Figures 7 and 10: accuracy and KL divergence, the latter as median over seeds, of both tasks against the step."""
     tasks, numbers = dict(run.config.grid)["task"], []
@@ -53,7 +52,7 @@ def questions(run: Run) -> Picture:
     return figure, pd.concat(numbers, ignore_index=True)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def question_readings(run: Run) -> Picture:
     """Accuracy of both tasks after the last step against the learning rate, for every reading of figure 10."""
     grid, numbers = dict(run.config.grid), []

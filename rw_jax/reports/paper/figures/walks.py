@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,7 +11,6 @@ from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     OPTIMUM,
-    STYLE,
     Picture,
     as_matrix,
     band,
@@ -22,6 +20,7 @@ from rw_jax.analysis.plots.drawing import (
     set_title,
     show_attention,
     show_matrix,
+    styled,
     unit_value_matrices,
 )
 from rw_jax.analysis.run import Run
@@ -36,7 +35,7 @@ ALL_ONES = 0.2
 """What is within this distance of all-ones, both at unit norm, looks like it; the distance of Pi^T is about 1."""
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def walk_learning(run: Run) -> Picture:
     """Figures 4, 5, 8 and 9: accuracy against the step, V beside Pi^T, mean attention against the slot and its zoom."""
     group = one(run)

@@ -1,0 +1,97 @@
+"""What every command line does: plain messages, and one sentence in place of a traceback for what a user can mend."""
+
+import contextlib
+import logging as python_logging
+import os
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import NoReturn
+
+from absl import flags, logging
+
+from rw_jax.study.errors import ConfigError, RunError
+from rw_jax.study.flags import Command
+from rw_jax.sweeps import interruption, processes
+
+
+def parsed(argv: list[str], read: Callable[..., Command], about: str, flag_values: flags.FlagValues) -> Command:
+    """What a command line asks for; bad input is one sentence and exit code 2.
+
+    Args:
+      argv: the command line, the program first.
+      read: (argv, flag_values=...) -> the command; raises ConfigError.
+      about: what --help prints.
+      flag_values: where the flags are defined and parsed; it can be used once.
+    """
+    open_streams()
+    if {"--help", "--helpshort", "-h"} & set(argv[1:]):
+        print(about)
+        sys.exit(0)
+    with explaining():
+        return read(argv, flag_values=flag_values)
+
+
+def open_streams() -> None:
+    """Makes sure that there is something to write to, in whatever locale: a program may be started without a stderr."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if hasattr(stream, "reconfigure"):  # what tests put in its place has no encoding
+            stream.reconfigure(errors="backslashreplace")
+
+
+def log_plainly() -> None:
+    """One plain line per message, and of JAX only warnings: it tells which backends this machine does not have."""
+    logging.get_absl_handler().setFormatter(python_logging.Formatter("%(message)s"))
+    python_logging.getLogger("jax").setLevel(python_logging.WARNING)
+
+
+@contextlib.contextmanager
+def explaining(is_distributed: bool = False) -> Generator[None]:
+    """Ends the program with one sentence for whatever a user can mend.
+
+    Exit codes: 2 if what was asked for cannot be done; 1 if what was begun cannot go on, and the same command continues
+    it. A reader of the output that has had enough, as `head` does, is no error.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except ConfigError as error:
+        refuse(error)
+    except RunError as error:
+        refuse(error, exit_code=1)
+    except BrokenPipeError:
+        # Python would flush what is left, and tell that it cannot.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError:
+        refuse(_MEMORY, exit_code=1)
+    except (OSError, RuntimeError, ValueError) as error:  # JAX and Orbax raise each of them
+        if is_distributed and processes.tells_of_a_lost_process(error):
+            refuse(f"another process of the job has ended; {interruption.CONTINUE}", exit_code=1)
+        if "RESOURCE_EXHAUSTED" in str(error):
+            refuse(_MEMORY, exit_code=1)
+        if isinstance(error, OSError) and error.errno:
+            name = error.filename or "The standard output"
+            refuse(f"{name} cannot be written ({error.strerror}); {interruption.CONTINUE}", exit_code=1)
+        raise
+
+
+_MEMORY = (
+    "memory is short; give a smaller --config.execution.cells_per_chunk or cells_per_batch. What is finished is kept."
+)
+
+
+def refuse(reason: object, exit_code: int = 2) -> NoReturn:
+    """Ends the program with a sentence on stderr."""
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        print("rw_jax:", *str(reason).split(), file=sys.stderr, flush=True)  # one line, whatever was given
+    sys.exit(exit_code)
+
+
+def short(path: Path) -> Path:
+    """A path for a message: as seen from the working directory, if it lies there."""
+    with contextlib.suppress(ValueError, OSError):
+        return path.relative_to(Path.cwd())
+    return path

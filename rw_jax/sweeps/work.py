@@ -1,0 +1,80 @@
+"""What there is to do in a sweep, and whether it fits on the machine: from sizes alone, before anything is written."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.grid import Grid
+from rw_jax.sweeps.devices import Placement, free_memory
+from rw_jax.sweeps.program import shape_of_cell
+from rw_jax.sweeps.resume import Part
+from rw_jax.training.experiment import Own, make_experiment
+
+
+class Work(NamedTuple):
+    """What there is to do.
+
+    Attributes:
+      total: cells of the grid.
+      cells: those to train.
+      begun: those of them that have begun.
+      programs: structures among them, each a program to compile.
+      chunks: chunks to train, at most so many cells_per_chunk in each.
+      cells_per_chunk: see there.
+      disk: bytes of their results, before compression.
+      memory: bytes of the results of a chunk.
+    """
+
+    total: int
+    cells: int
+    begun: int
+    programs: int
+    chunks: int
+    cells_per_chunk: int
+    disk: int
+    memory: int
+
+    def __str__(self) -> str:
+        continued = f", {self.begun} of them from where they are" if self.begun else ""
+        return (
+            f"{self.cells} of {self.total} runs to train{continued}: {self.programs} programs, {self.chunks} chunks of "
+            f"at most {self.cells_per_chunk} runs, {self.disk / 1e6:.1f} MB on disk before compression, "
+            f"{self.memory / 1e6:.1f} MB of results in memory at a time"
+        )
+
+
+def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -> Work:
+    """What there is to do for these cells.
+
+    Raises:
+      ConfigError: if the results of a single batch do not fit into memory, or the pieces of a run cannot be traced.
+    """
+    size, structures = placement.cells_per_chunk, {part.structure.config for part in parts}
+    bytes_of = {config: _size_of(shape_of_cell(make_experiment(config, own))) for config in structures}
+    batch = placement.mesh.size * placement.cells_per_batch
+    free = free_memory(placement.mesh) * len(placement.mesh.local_devices)
+    for config, of_cell in bytes_of.items():
+        if batch * of_cell > free:
+            raise ConfigError(
+                f"The results of {batch} runs, a batch of execution.cells_per_batch = {placement.cells_per_batch} on "
+                f"each device, take {batch * of_cell / 1e9:.1f} GB, but {free / 1e9:.1f} GB of memory are free; record "
+                f"fewer parameters, or take smaller sizes: task.num_nodes is {config.task.num_nodes}, "
+                f"model.position_width is {config.model.position_width}, model.form is {config.model.form!r}, "
+                f"training.steps is {config.training.steps}, record.every is {config.record.every}."
+            )
+    return Work(
+        total=grid.num_cells,
+        cells=sum(len(part.cells) for part in parts),
+        begun=sum(len(part.cells) for part in parts if part.recorded),
+        programs=len(structures),
+        chunks=sum(-(-len(part.cells) // size) for part in parts),
+        cells_per_chunk=size,
+        disk=sum(len(part.cells) * bytes_of[part.structure.config] for part in parts),
+        memory=max((min(size, len(part.cells)) * bytes_of[part.structure.config] for part in parts), default=0),
+    )
+
+
+def _size_of(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

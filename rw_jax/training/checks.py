@@ -1,0 +1,138 @@
+"""Whether the pieces of a run go together, from shapes alone."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rw_jax.models import Output, Params
+from rw_jax.study.config import ALL, VALUE_AXES
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.fields import shown
+from rw_jax.study.grid import Grid, Structure
+from rw_jax.tasks import Law, Task, Walks
+from rw_jax.training.experiment import Experiment, tried
+from rw_jax.training.optimizers import Optimizer
+from rw_jax.training.precision import numbers_of
+from rw_jax.training.values import run_values
+
+
+def check_labels(grid: Grid, structure: Structure, task: Task) -> None:
+    """Has the task check each label of each value axis, the other fields as those of the structure's first cell."""
+    first = grid.cell(structure.cells[0])
+    labels = first.config.values()
+    made = _check_host_values(task, labels)
+    for dimension, i in zip(grid.dimensions, first.index, strict=True):
+        if dimension.axes == ("seed",):
+            continue
+        shape = {axis: labels[axis] for axis in dimension.axes if axis not in grid.value_axes}
+        for others in dimension.labels[:i] + dimension.labels[i + 1 :]:
+            changes = dict(zip(dimension.axes, others, strict=True))
+            if all(changes[axis] == label for axis, label in shape.items()):
+                other = _check_host_values(task, labels | changes)
+                if other != made:
+                    raise ConfigError(
+                        f"task.host_values gives {shown(other)} for {shown(changes)}, but must give arrays of the same "
+                        f"names and shapes for all runs of a program, as {shown(made)}; make what changes them an "
+                        "option that is not in value_options."
+                    )
+
+
+def _check_host_values(task: Task, labels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Has the task check the labels of a run; gives the shapes of the arrays that it makes of them."""
+    tried("task.check", task.check, labels)
+    made = tried("task.host_values", task.host_values, labels)
+    if not isinstance(made, Mapping) or set(made) & set(VALUE_AXES):
+        raise ConfigError(
+            f"task.host_values gives {shown(made)}, but must give arrays by names other than {', '.join(VALUE_AXES)}."
+        )
+    return {name: np.shape(array) for name, array in made.items()}
+
+
+def check_shapes(experiment: Experiment) -> None:
+    """Refuses pieces whose arrays do not fit, from shapes alone: nothing is computed.
+
+    Raises:
+      ConfigError: one sentence that names the piece, what it gives and what would be right.
+    """
+    config, task, model = experiment.config, experiment.task, experiment.model
+    K, L = task.num_nodes, task.walk_length - 1
+    with numbers_of(config.precision):
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        values = jax.eval_shape(lambda: run_values(config, task))
+        walks = _shape("task.sample", lambda key, values: task.sample(key, 2, values), key, values)
+        _expect_walks("task.sample", walks, L, 2)
+        if ALL in (config.task.walks, config.task.test_walks):
+            if task.population is None:
+                raise ConfigError(
+                    f"task.walks and task.test_walks are {config.task.walks!r} and {config.task.test_walks!r}, but "
+                    "must be numbers for this task, whose walks cannot be enumerated."
+                )
+            every = _shape("task.population", task.population, values)
+            _expect_walks("task.population", every, L, len(every.targets_B) if isinstance(every, Walks) else 0)
+        if task.next_state_law is not None:
+            law = _shape("task.next_state_law", task.next_state_law, walks.tokens_LxB, values)
+            _expect("task.next_state_law", {"law_KxB": law}, {"law_KxB": (K, 2)})
+        if task.law is not None:
+            chain = _shape("task.law", task.law, values)
+            if not isinstance(chain, Law):
+                raise ConfigError(f"task.law gives {type(chain).__name__}, but must give a Law.")
+            _expect("task.law", chain._asdict(), {"start_K": (K,), "transition_KxK": (K, K)})
+        params = _shape("model.init", model.init, key, values)
+        output = _shape("model.apply", model.apply, params, walks.tokens_LxB)
+        if not isinstance(output, Output):
+            raise ConfigError(f"model.apply gives {type(output).__name__}, but must give Output.")
+        right = {"output_KxB": (K, 2), "token_attention_LxB": (L, 2), "empty_attention_B": (2,)}
+        _expect("model.apply", {name: leaf for name, leaf in output._asdict().items() if leaf is not None}, right)
+        if model.value is not None:
+            value = _shape("model.value", model.value, params)
+            if getattr(value, "ndim", None) != 2:
+                raise ConfigError(f"model.value gives {_told(value)}, but must give a matrix V.")
+        of_one = jax.ShapeDtypeStruct((K,), output.output_KxB.dtype)
+        _expect("loss", {"loss": _shape("loss", experiment.loss, of_one, of_one, values)}, {"loss": ()})
+        _check_optimizer(experiment.optimizer, params, values)
+
+
+def _check_optimizer(optimizer: Optimizer, params: Params, values: Mapping[str, Any]) -> None:
+    """Traces an optimizer on gradients that are like the parameters."""
+
+    def init_and_update(params, values):
+        transformation = optimizer.transformation(values)
+        state = transformation.init(params)
+        return (state, *transformation.update(params, state, params))
+
+    state, updates, next_state = _shape("optimizer", init_and_update, params, values)
+    for given, right, what in ((updates, params, "updates"), (next_state, state, "a next state")):
+        if jax.tree.map(_told, given) != jax.tree.map(_told, right):
+            raise ConfigError(f"optimizer gives {what} {_told(given)}, but must give {_told(right)}.")
+    for leaf in jax.tree.leaves(state):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            raise ConfigError(
+                "optimizer keeps a key of jax.random.key, which cannot be stored; give it one of jax.random.PRNGKey."
+            )
+
+
+def _told(array: Any) -> str:
+    """The shapes of arrays, for a message."""
+    return shown(jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", array))
+
+
+def _shape(name: str, function: Callable[..., Any], *operands: Any) -> Any:
+    """The shapes of what a piece gives."""
+    return tried(name, lambda: jax.eval_shape(function, *operands))
+
+
+def _expect_walks(name: str, walks: Any, num_tokens: int, num_walks: int) -> None:
+    if not isinstance(walks, Walks):
+        raise ConfigError(f"{name} gives {type(walks).__name__}, but must give Walks.")
+    right = {"tokens_LxB": (num_tokens, num_walks), "targets_B": (num_walks,), "weights_B": (num_walks,)}
+    _expect(name, walks._asdict(), right)
+
+
+def _expect(name: str, given: Mapping[str, Any], right: Mapping[str, tuple[int, ...]]) -> None:
+    for field, leaf in given.items():
+        shape = getattr(leaf, "shape", None)
+        if shape != right[field]:
+            raise ConfigError(f"{name} gives {field} of shape {shape}, but must give {right[field]}.")

@@ -1,0 +1,119 @@
+"""The grid of a study, its sizes filled in by its tasks and its pieces checked."""
+
+import dataclasses
+import inspect
+import operator
+
+import numpy as np
+
+from rw_jax.study.config import VALUE_AXES, Config, axis_groups, group_labels
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.fields import is_piece
+from rw_jax.study.grid import Grid
+from rw_jax.training import pieces
+from rw_jax.training.checks import check_labels, check_shapes
+from rw_jax.training.experiment import NOTHING_OWN, Own, make_experiment, make_task
+from rw_jax.training.metrics import METRICS
+
+
+def value_axes(config: Config, own: Own = NOTHING_OWN) -> tuple[str, ...]:
+    """The axes of a study whose labels are arguments of its compiled programs: those of all its tasks."""
+    if not config.options:
+        return VALUE_AXES
+    tasks = [make_task(config.replace(task=name), own) for name in dict(config.grid).get("task", (config.task.name,))]
+    return (*VALUE_AXES, *(name for name in config.options if all(name in task.value_options for task in tasks)))
+
+
+def filled(config: Config, own: Own = NOTHING_OWN) -> Config:
+    """The config with the sizes that it leaves to its task; one that differs within the grid is paired with its axis.
+
+    Raises:
+      ConfigError: if a size differs along several axes that are not paired.
+    """
+    shaping = {"task", *dict(config.task.options)} - set(value_axes(config, own))
+    for field in ("num_nodes", "walk_length"):
+        if config.value(field) is not None or field in dict(config.grid):
+            continue
+        groups = [group for group in axis_groups(config) if shaping & set(group)]
+        labels = [group_labels(config, group) for group in groups]
+        sizes = np.empty([len(of_group) for of_group in labels], np.int64)
+        for index in np.ndindex(sizes.shape):
+            chosen = zip(groups, map(operator.getitem, labels, index), strict=True)
+            changes = {axis: label for of_group in chosen for axis, label in zip(*of_group, strict=True)}
+            sizes[index] = getattr(make_task(config.replace(**changes), own), field)
+        deciding = [i for i in range(sizes.ndim) if (sizes != sizes.take([0], i)).any()]
+        config = config.replace(**{field: int(sizes.flat[0])})
+        if len(deciding) > 1:
+            raise ConfigError(
+                f"task.{field} is None, but must be given where it differs along several axes: here along "
+                f"{' and '.join(groups[i][0] for i in deciding)}."
+            )
+        for i in deciding:
+            along = tuple(np.moveaxis(sizes, i, 0).reshape(len(labels[i]), -1)[:, 0].tolist())
+            zipped = (*(group for group in config.zipped if group != groups[i]), (*groups[i], field))
+            config = dataclasses.replace(config, grid=(*config.grid, (field, along)), zipped=zipped)
+    return config
+
+
+_TAKEN = {
+    # A Run uses these words itself.
+    *(metric.name for metric in METRICS),
+    *("step", "finished", "diverged_at", "diverged", "seeds"),  # in its metrics and its table
+    *("config", "model", "split", "tokens", "over", "self"),  # parameters of functions that take labels
+}
+
+
+def make_grid(config: Config, own: Own = NOTHING_OWN) -> Grid:
+    """The grid of a study, its sizes filled in, every structure of which has been made and checked.
+
+    Raises:
+      ConfigError: if the pieces of some cell cannot be made, or do not go together.
+    """
+    config = filled(config, own)
+    grid = Grid(config, value_axes(config, own))
+    _check_options(config, own)
+    if grid.num_cells > _MOST_CELLS:
+        raise ConfigError(f"The grid has {grid.num_cells} runs, but can have at most {_MOST_CELLS}; split the study.")
+    for structure in grid.structures:
+        _check_sizes(structure.config)
+        experiment = make_experiment(structure.config, own)
+        check_shapes(experiment)
+        check_labels(grid, structure, experiment.task)
+    return grid
+
+
+_MOST_CELLS, _MOST_STEPS, _MOST_NUMBERS = 10**8, 10**7, 10**9
+
+
+def _check_sizes(config: Config) -> None:
+    """Refuses what no machine could hold before anything is made of it; `sweeps.work` knows the machine."""
+    steps, every = config.training.steps, config.record.every
+    if steps // every > _MOST_STEPS:
+        raise ConfigError(
+            f"record.every is {every}, which records {steps // every} of the {steps} steps, but must be at least "
+            f"{-(-steps // _MOST_STEPS)}: at most {_MOST_STEPS} can be recorded."
+        )
+    sizes = {"task.num_nodes": config.task.num_nodes, "model.position_width": config.model.position_width}
+    for field, size in sizes.items():
+        if size * config.task.walk_length > _MOST_NUMBERS:
+            raise ConfigError(
+                f"{field} is {size}, but must be at most {_MOST_NUMBERS // config.task.walk_length} for walks of "
+                f"{config.task.walk_length} states."
+            )
+
+
+def _check_options(config: Config, own: Own) -> None:
+    """Refuses parameters that no piece of the study has, or whose name a Run uses for something else."""
+    for name, path in config.options.items():
+        if name in _TAKEN:
+            raise ConfigError(f"{path} is given, but {name} is a word that a Run uses itself; give it another name.")
+    known: set[str] = set()
+    for axis in pieces.PIECE_AXES:
+        for name in dict(config.grid).get(axis, (config.value(axis),)):
+            if is_piece(str(name)):
+                found = pieces.load(str(name), own.texts)
+                known |= set(inspect.signature(found).parameters) if callable(found) else set()
+    known |= set(value_axes(config, own))
+    for name, path in config.options.items():
+        if name not in known:
+            raise ConfigError(f"{path} is given, but no piece of the study has a parameter {name}.")
