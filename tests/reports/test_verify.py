@@ -152,7 +152,7 @@ def test_quick_has_a_folder_of_its_own_and_fields_can_be_changed():
     assert "quick" in command.switches
     assert parse(CONFIG).workdir == Path("runs/verify").absolute()
     assert not parse(CONFIG).switches
-    assert parse(CONFIG, "--quick", "--workdir=mine").workdir == Path("mine")
+    assert parse(CONFIG, "--quick", "--workdir=mine").workdir == Path("mine").absolute()
 
 
 def test_a_field_that_does_not_fit_is_one_sentence_and_exit_code_2(capsys):
