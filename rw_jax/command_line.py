@@ -3,12 +3,19 @@
 import contextlib
 import logging as python_logging
 import os
+import resource
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import NoReturn
 
 from absl import flags, logging
+
+try:
+    import jax  # noqa: F401
+except ValueError as error:  # of a variable that JAX cannot read; it names it
+    print("rw_jax: JAX cannot start:", *str(error).split(), file=sys.stderr)
+    sys.exit(2)
 
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.flags import Command
@@ -25,6 +32,7 @@ def parsed(argv: list[str], read: Callable[..., Command], about: str, flag_value
       flag_values: where the flags are defined and parsed; it can be used once.
     """
     open_streams()
+    allow_many_files()
     if {"--help", "--helpshort", "-h"} & set(argv[1:]):
         print(about)
         sys.exit(0)
@@ -40,6 +48,19 @@ def open_streams() -> None:
         stream = getattr(sys, name)
         if hasattr(stream, "reconfigure"):  # what tests put in its place has no encoding
             stream.reconfigure(errors="backslashreplace")
+
+
+def allow_many_files() -> None:
+    """Lets the process open as many files as it needs, or ends it with a sentence: Orbax opens many at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < _LEAST_FILES:
+        refuse(f"this process may open {wanted} files at a time, but needs {_LEAST_FILES}; give more with ulimit -n.")
+
+
+_FILES, _LEAST_FILES = 4096, 256
 
 
 def log_plainly() -> None:

@@ -74,7 +74,9 @@ def show(rows: pd.DataFrame) -> None:
         shown.add_row(*(label(row[name]) for name in axes), *(_cell(row, name) for name in measured))
     # Where the output is no terminal, the table is as wide as its rows are.
     console = rich.console.Console(width=None if rich.console.Console().is_terminal else 1000)
-    console.print(shown)
+    with console.capture() as captured:  # a reader that has had enough is for the command line to see
+        console.print(shown)
+    print(captured.get(), end="")
     if len(rows) > _LARGEST_TABLE:
         print(f"The other {len(rows) - _LARGEST_TABLE} rows are in summary.csv.")
 

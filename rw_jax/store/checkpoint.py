@@ -84,7 +84,7 @@ def load(path: Path, *names: str) -> Tree:
     checksums = _content(path, description)["checksums"]
     part: Any = description.metadata
     if not isinstance(part, dict):
-        raise DamagedError(f"{path} is damaged: a file is missing, cut short or changed.")
+        raise _damage(path, _CHANGED)
     for name in names:
         part = part[name]
     wanted = {id(leaf) for leaf in jax.tree.leaves(part)}
@@ -98,7 +98,7 @@ def load(path: Path, *names: str) -> Tree:
         if leaf is not ocp.PLACEHOLDER:
             parts = np.split(leaf, len(checksums[name])) if len(checksums[name]) > 1 else [leaf]
             if checksums[name] != [_checksum(part) for part in parts]:
-                raise DamagedError(f"{path} is damaged: {name} is not what was saved.")
+                raise _damage(path, f"{name} is not what was saved")
     for name in names:
         tree = tree[name]
     return tree
@@ -164,13 +164,26 @@ def _reading(path: Path) -> Generator[None]:
     except MemoryError:
         raise
     except Exception as error:  # whatever Orbax and TensorStore make of files that are not as they were
-        if not path.is_dir():
-            raise DamagedError(f"{path} is not there any more.") from error
-        _read_every_file(path)
-        number = _os_error_of(error)
+        damage, number = _damage(path, _CHANGED), _os_error_of(error)
         if number is not None and number not in (errno.ENOENT, errno.EINVAL):
             raise OSError(number, os.strerror(number), str(path)) from error
-        raise DamagedError(f"{path} is damaged: a file is missing, cut short or changed.") from error
+        raise damage from error
+
+
+_CHANGED = "a file is missing, cut short or changed"
+
+
+def _damage(path: Path, what: str) -> DamagedError:
+    """The error that says what is wrong with a tree, once all its files have been read.
+
+    Raises:
+      OSError: naming the file, if one cannot be read, or too few can be opened.
+    """
+    if not path.is_dir():
+        return DamagedError(f"{path} is not there any more.")
+    _read_every_file(path)
+    _open_many(path)
+    return DamagedError(f"{path} is damaged: {what}.")
 
 
 def _read_every_file(folder: Path) -> None:
@@ -184,6 +197,20 @@ def _read_every_file(folder: Path) -> None:
             with open(os.path.join(place, name), "rb") as file:
                 while file.read(1 << 20):
                     pass
+
+
+def _open_many(path: Path) -> None:
+    """Orbax opens many files at once, and of too many it makes errors of all kinds.
+
+    Raises:
+      OSError: naming the path, if as many cannot be opened.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            for _ in range(64):
+                stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _os_error_of(error: BaseException) -> int | None:
@@ -245,7 +272,7 @@ def _content(path: Path, description: ocp.CheckpointMetadata) -> dict[str, Any]:
     content: Any = description.custom_metadata
     content = dict(content or {})
     if content.pop("checksum", None) != _checksum_of_text(content):
-        raise DamagedError(f"{path} is damaged: its description is not what was saved.")
+        raise _damage(path, "its description is not what was saved")
     return content
 
 

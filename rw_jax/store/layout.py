@@ -203,5 +203,15 @@ def write_pieces(run_dir: RunDir, texts: Mapping[str, str]) -> None:
 
 
 def read_pieces(run_dir: RunDir) -> dict[str, str]:
-    """The texts of the pieces of a run, by digest; nothing of them is executed."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(run_dir.pieces.glob("*.py"))}
+    """The texts of the pieces of a run, by digest; nothing of them is executed.
+
+    Raises:
+      RunError: if they cannot be read.
+    """
+    try:
+        if not run_dir.pieces.is_dir():
+            return {}
+        paths = sorted(run_dir.pieces.glob("*.py"))
+        return {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
+    except OSError as error:
+        raise RunError(f"{error.filename} cannot be read ({error.strerror}).") from error

@@ -50,9 +50,10 @@ def changes(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
     kinds = [sorted(set(environment.get("devices", []))) for environment in (now, earlier)]
     if kinds[0] != kinds[1]:
         told.append(f"devices are {', '.join(kinds[0])}, and were {', '.join(kinds[1])}")
-    flags = [environment.get("variables", {}).get("XLA_FLAGS") for environment in (now, earlier)]
-    if flags[0] != flags[1]:
-        told.append(f"XLA_FLAGS is {flags[0]!r}, and was {flags[1]!r}")
+    for name in ("XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS"):
+        here, there = (environment.get("variables", {}).get(name, "") for environment in (now, earlier))
+        if here != there:
+            told.append(f"{name} is {here!r}, and was {there!r}")
     return told
 
 

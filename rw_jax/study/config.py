@@ -168,7 +168,8 @@ class Config:
 
     def as_mapping(self) -> dict[str, Any]:
         """The fields as nested dicts, which `parse` takes."""
-        mapping: dict[str, Any] = dataclasses.asdict(self) | {"grid": dict(self.grid)}
+        single = dataclasses.asdict(dataclasses.replace(self, grid=(), zipped=()))  # which copies every label
+        mapping: dict[str, Any] = single | {"grid": dict(self.grid), "zipped": self.zipped}
         for group in ("task", "model", "training"):
             mapping[group]["options"] = dict(getattr(self, group).options)
         return mapping
@@ -394,18 +395,19 @@ def _check_axes(config: Config) -> None:
                 f"zipped has {', '.join(group)}, but the seed must multiply the other axes: intervals are over seeds."
             )
     for group in axis_groups(config):
-        every = group_labels(config, group)
-        label, count = collections.Counter(every).most_common(1)[0]
-        if count > 1:
-            repeated = label[0] if len(group) == 1 else label
-            raise ConfigError(
-                f"grid.{', '.join(group)} has the label {shown(repeated)} more than once, but labels must differ."
-            )
-        in_order = sorted(every, key=lambda of_axes: [(isinstance(label, str), label) for label in of_axes])
-        for one, other in itertools.pairwise(in_order):
+        columns = [by_axis[axis] for axis in group]
+        every = columns[0] if len(group) == 1 else group_labels(config, group)
+        where = f"grid.{', '.join(group)}"
+        if len(set(every)) < len(every):
+            repeated = collections.Counter(every).most_common(1)[0][0]
+            raise ConfigError(f"{where} has the label {shown(repeated)} more than once, but labels must differ.")
+        if all(set(map(type, column)) <= {int, str} for column in columns):
+            continue
+        of_group = sorted(zip(*columns, strict=True), key=lambda row: [(isinstance(x, str), x) for x in row])
+        for one, other in itertools.pairwise(of_group):
             if all(map(labels.same_label, one, other)):
-                pair = (one[0], other[0]) if len(group) == 1 else (one, other)
+                pair = [row[0] if len(group) == 1 else row for row in (one, other)]
                 raise ConfigError(
-                    f"grid.{', '.join(group)} has the labels {shown(pair[0])} and {shown(pair[1])}, but labels must "
-                    "differ by more than rounding."
+                    f"{where} has the labels {shown(pair[0])} and {shown(pair[1])}, but labels must differ by more "
+                    "than rounding."
                 )

@@ -26,6 +26,7 @@ def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
     """
     if not isinstance(config_dict, ml_collections.ConfigDict):
         raise ConfigError(f"get_config() returned {shown(config_dict)}, but must return a ConfigDict.")
+    _check_names(config_dict)
     try:
         mapping = config_dict.to_dict()
     except ml_collections.config_dict.RequiredValueError as error:
@@ -57,7 +58,21 @@ def read_config(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
     if not isinstance(config_dict, ml_collections.ConfigDict):
         given = type(config_dict).__name__
         raise ConfigError(f"--config is {path!r}, whose get_config() gives {given}, but must give a ConfigDict.")
+    if isinstance(config_dict, ml_collections.FrozenConfigDict):
+        config_dict = config_dict.as_configdict()
+    _check_names(config_dict)
     return config_dict
+
+
+def _check_names(config_dict: ml_collections.ConfigDict) -> None:
+    """Refuses fields whose names are no words: ml_collections takes them, and fails later."""
+    names = list(vars(config_dict)["_fields"])
+    if not all(isinstance(name, str) for name in names):
+        wrong = next(name for name in names if not isinstance(name, str))
+        raise ConfigError(f"The config has a field named {shown(wrong)}, but the name of a field must be a word.")
+    for _, field in config_dict.items(preserve_field_references=True):
+        if isinstance(field, ml_collections.ConfigDict):
+            _check_names(field)
 
 
 class Command(NamedTuple):
@@ -91,7 +106,9 @@ def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flag
     try:
         argv = [argv[0], *flag_values.read_flags_from_files(argv[1:], force_gnu=False)]
         path, argv = _take_config_file(argv)
-        config_dict = read_config(path).lock()
+        config_dict = read_config(path)
+        required = _open_required(config_dict)
+        config_dict.lock()
         for word in argv[1:]:  # what is no field is met by ml_collections with a bare AttributeError
             if override := re.match(r"--?config\.([^=]*)", word):
                 _check_is_field(override[1], config_dict)
@@ -110,6 +127,8 @@ def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flag
             raise ConfigError(
                 "--workdir is empty, but must name a folder, or be left out for runs/<name of the config>."
             )
+        for path_of_field in required:
+            _check_has_value(path_of_field, config_dict)
         config = from_config_dict(config_dict)
     except flags.Error as error:
         raise ConfigError(_explain(error, ("config", "config.FIELD", "workdir", *switches))) from error
@@ -117,6 +136,30 @@ def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flag
     return Command(
         config, local_path("--config", path), folder, frozenset(name for name, flag in given.items() if flag.value)
     )
+
+
+def _open_required(config_dict: ml_collections.ConfigDict, prefix: str = "") -> list[str]:
+    """Opens the fields that have no value yet, but must have one, for the command line; gives their paths."""
+    required = []
+    for name, field in list(config_dict.items(preserve_field_references=True)):
+        if isinstance(field, ml_collections.ConfigDict):
+            required += _open_required(field, f"{prefix}{name}.")
+        elif isinstance(field, ml_collections.FieldReference):
+            try:
+                field.get()
+            except ml_collections.config_dict.RequiredValueError:
+                del config_dict[name]
+                config_dict[name] = ml_collections.config_dict.placeholder(field.get_type())
+                required.append(f"{prefix}{name}")
+    return required
+
+
+def _check_has_value(path: str, config_dict: ml_collections.ConfigDict) -> None:
+    *groups, name = path.split(".")
+    for group in groups:
+        config_dict = config_dict[group]
+    if config_dict[name] is None:
+        raise ConfigError(f"{path} has no value yet, but must be given, as in --config.{path}=VALUE.")
 
 
 def _check_is_field(path: str, config_dict: ml_collections.ConfigDict) -> None:

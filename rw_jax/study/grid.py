@@ -117,8 +117,11 @@ class Grid:
     def structures(self) -> tuple[Structure, ...]:
         """The structures, in the order of their first cells."""
         single = dataclasses.replace(self.config, grid=(), zipped=())
-        by_dimension: list[dict[tuple[tuple[str, Scalar], ...], list[int]]] = []
+        by_dimension: list[Mapping[tuple[tuple[str, Scalar], ...], Sequence[int]]] = []
         for dimension in self.dimensions:
+            if set(dimension.axes) <= set(self.value_axes):  # there may be a million labels
+                by_dimension.append({(): range(len(dimension.labels))})
+                continue
             together: dict[tuple[tuple[str, Scalar], ...], list[int]] = {}
             for i, labels in enumerate(dimension.labels):
                 pairs = zip(dimension.axes, labels, strict=True)
@@ -130,6 +133,7 @@ class Grid:
             cells = np.zeros((), np.int64)
             for (_, indices), size in zip(parts, self.shape, strict=True):
                 cells = cells[..., None] * size + np.array(indices)
+            cells.flags.writeable = False
             structures.append(Structure(single.replace(**changes), cells.ravel()))
         return tuple(sorted(structures, key=lambda structure: structure.cells[0]))
 

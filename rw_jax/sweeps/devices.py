@@ -94,9 +94,11 @@ def set_up(execution: ExecutionConfig) -> Placement:
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:
-        asked = f"JAX_PLATFORMS is {os.environ['JAX_PLATFORMS']!r}, but" if os.environ.get("JAX_PLATFORMS") else "JAX"
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ConfigError(f"{asked} finds no devices ({reason}).") from error
+        reason = " ".join(str(error).split()).rstrip(".") or "none is there"
+        raise ConfigError(
+            f"JAX_PLATFORMS is {os.environ.get('JAX_PLATFORMS', '')!r}, but must be empty or name devices that are "
+            f"here ({reason})."
+        ) from error
     batch = execution.cells_per_batch or default_cells_per_batch()
     return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk)
 

@@ -12,6 +12,7 @@ from rw_jax.store.checkpoint import by_name
 from rw_jax.study.config import Config
 from rw_jax.study.grid import Cell, kept_steps, recorded_steps
 from rw_jax.sweeps.devices import Deal, Placement, free_memory
+from rw_jax.tasks import Walks
 from rw_jax.training import run
 from rw_jax.training.experiment import Experiment, tried
 from rw_jax.training.precision import numbers_of
@@ -150,6 +151,13 @@ def shape_of_cell(experiment: Experiment) -> Progress:
     with numbers_of(config.precision):
         values = run_values(config, experiment.task)
         return tried("The training of a run", lambda: run.progress_shape(experiment, values, *sizes))
+
+
+def shape_of_walks(experiment: Experiment) -> tuple[Walks, Walks]:
+    """The shapes of the walks of one cell."""
+    with numbers_of(experiment.config.precision):
+        values = run_values(experiment.config, experiment.task)
+        return jax.eval_shape(lambda: run.sample_walks(experiment, values))
 
 
 def make_schedule(structure: Config, first: int, last: int) -> Schedule:

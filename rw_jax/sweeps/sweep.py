@@ -14,10 +14,10 @@ from absl import logging
 from rw_jax.analysis.run import Run, load_run
 from rw_jax.analysis.sources import InRunDir
 from rw_jax.store import checkpoint, chunks, metrics_file, processes, products
-from rw_jax.store.layout import RunDir, read_pieces, write_environment
+from rw_jax.store.layout import DamagedFileError, RunDir, read_environment, read_pieces, write_environment
 from rw_jax.store.provenance import describe_environment
 from rw_jax.study.config import Config, checked
-from rw_jax.study.errors import ConfigError
+from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.study.paths import local_path
@@ -111,6 +111,10 @@ def _looked_at(run_dir: RunDir, grid: Grid, placement: Placement) -> _There:
             resume.check_batches(run_dir, placement.cells_per_batch, damaged)
         has_metrics = run_dir.metrics_file in products.noted(run_dir, grid)
         is_intact = has_metrics and run_dir.metrics_file not in products.lost(run_dir, grid)
+        try:
+            read_environment(run_dir)
+        except DamagedFileError:
+            is_intact = False
     except OSError as error:
         raise ConfigError(
             f"workdir is {run_dir.path}, which cannot be used ({error.strerror}: {error.filename})."
@@ -125,7 +129,11 @@ def _study(
     config = checked(config) if isinstance(config, Config) else from_config_dict(config)
     placement = devices.set_up(config.execution)  # before a piece is executed that uses a device
     places = [*(local_path("folders", folder) for folder in folders), Path()]
-    pinned = pin(config, places, read_pieces(run_dir))
+    try:
+        kept = read_pieces(run_dir)
+    except RunError as error:
+        raise ConfigError(f"workdir is {run_dir.path}, which cannot be used: {error}") from error
+    pinned = pin(config, places, kept)
     own = Own(texts=pinned.texts)
     return make_grid(pinned.config, own), own, placement
 

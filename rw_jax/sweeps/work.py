@@ -8,7 +8,7 @@ import jax
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Grid
 from rw_jax.sweeps.devices import Placement, free_memory
-from rw_jax.sweeps.program import shape_of_cell
+from rw_jax.sweeps.program import shape_of_cell, shape_of_walks
 from rw_jax.sweeps.resume import Part
 from rw_jax.training.experiment import Own, make_experiment
 
@@ -52,17 +52,21 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
       ConfigError: if the results of a single batch do not fit into memory, or the pieces of a run cannot be traced.
     """
     size, structures = placement.cells_per_chunk, {part.structure.config for part in parts}
-    bytes_of = {config: _size_of(shape_of_cell(make_experiment(config, own))) for config in structures}
+    experiments = {config: make_experiment(config, own) for config in structures}
+    bytes_of = {config: _size_of(shape_of_cell(experiment)) for config, experiment in experiments.items()}
     batch = placement.mesh.size * placement.cells_per_batch
     free = free_memory(placement.mesh) * len(placement.mesh.local_devices)
-    for config, of_cell in bytes_of.items():
-        if batch * of_cell > free:
+    for config, experiment in experiments.items():
+        least = batch * (bytes_of[config] + _size_of(shape_of_walks(experiment)))
+        if least > free:
             raise ConfigError(
-                f"The results of {batch} runs, a batch of execution.cells_per_batch = {placement.cells_per_batch} on "
-                f"each device, take {batch * of_cell / 1e9:.1f} GB, but {free / 1e9:.1f} GB of memory are free; record "
-                f"fewer parameters, or take smaller sizes: task.num_nodes is {config.task.num_nodes}, "
-                f"model.position_width is {config.model.position_width}, model.form is {config.model.form!r}, "
-                f"training.steps is {config.training.steps}, record.every is {config.record.every}."
+                f"The walks and results of {batch} runs, a batch of {placement.cells_per_batch} on each device, take "
+                f"{least / 1e9:.1f} GB, but {free / 1e9:.1f} GB of memory are free; take fewer or smaller ones: "
+                f"execution.cells_per_batch is {config.execution.cells_per_batch}, task.walks {config.task.walks}, "
+                f"task.test_walks {config.task.test_walks}, task.walk_length {config.task.walk_length}, "
+                f"task.num_nodes {config.task.num_nodes}, model.form {config.model.form!r}, model.position_width "
+                f"{config.model.position_width}, training.steps {config.training.steps}, record.every "
+                f"{config.record.every}."
             )
     return Work(
         total=grid.num_cells,

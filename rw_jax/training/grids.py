@@ -82,7 +82,7 @@ def make_grid(config: Config, own: Own = NOTHING_OWN) -> Grid:
     return grid
 
 
-_MOST_CELLS, _MOST_STEPS, _MOST_NUMBERS = 10**8, 10**7, 10**9
+_MOST_CELLS, _MOST_STEPS, _MOST_UNITS, _MOST_POSITIONS = 10**8, 10**7, 10**4, 10**8
 
 
 def _check_sizes(config: Config) -> None:
@@ -93,13 +93,17 @@ def _check_sizes(config: Config) -> None:
             f"record.every is {every}, which records {steps // every} of the {steps} steps, but must be at least "
             f"{-(-steps // _MOST_STEPS)}: at most {_MOST_STEPS} can be recorded."
         )
-    sizes = {"task.num_nodes": config.task.num_nodes, "model.position_width": config.model.position_width}
-    for field, size in sizes.items():
-        if size * config.task.walk_length > _MOST_NUMBERS:
-            raise ConfigError(
-                f"{field} is {size}, but must be at most {_MOST_NUMBERS // config.task.walk_length} for walks of "
-                f"{config.task.walk_length} states."
-            )
+    # Each state and each unit has instructions of its own in the compiled program.
+    units = {"task.num_nodes": config.task.num_nodes, "model.feed_forward_width": config.model.feed_forward_width}
+    for field, size in units.items():
+        if size > _MOST_UNITS:
+            raise ConfigError(f"{field} is {size}, but must be at most {_MOST_UNITS}.")
+    width, length = config.model.position_width, config.task.walk_length
+    if width * length > _MOST_POSITIONS:
+        raise ConfigError(
+            f"model.position_width is {width}, but must be at most {_MOST_POSITIONS // length} for walks of {length} "
+            "states."
+        )
 
 
 def _check_options(config: Config, own: Own) -> None:

@@ -29,6 +29,7 @@ def numbers_of(precision: str) -> Generator[None]:
             jax.debug_nans(False),
             jax.debug_infs(False),
             jax.disable_jit(False),
+            jax.transfer_guard("allow"),
             _no_seed_offset(),
         ):
             stack.enter_context(setting)

@@ -8,14 +8,7 @@ Intervals are 95% t intervals of a mean over seeds. Where all that is possible l
 0 and 1; the numbers keep them whole. States count from 0, as in the arrays; slots count from 1 to N, as in the paper.
 """
 
-import os
-
-try:
-    import matplotlib  # noqa: F401
-except ValueError:
-    # MPLBACKEND names what is not there, as a notebook's does in another environment. Files need no backend.
-    del os.environ["MPLBACKEND"]
-
+import rw_jax.analysis.plots.backend  # noqa: F401  # before any other loads Matplotlib
 from rw_jax.analysis.plots.drawing import save
 from rw_jax.analysis.plots.sweeps import (
     accuracy_against,
