@@ -4,6 +4,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import numbers
 import operator
 import os
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from rw_jax.models import Output
 from rw_jax.store.layout import RunDir
 from rw_jax.study.config import AXES, Config
 from rw_jax.study.errors import RunError
-from rw_jax.study.fields import Scalar
+from rw_jax.study.fields import Scalar, shown
 from rw_jax.study.grid import Cell, Dimension, Grid, kept_steps, recorded_steps
 from rw_jax.study.labels import same_label
 from rw_jax.study.paths import local_path
@@ -40,6 +41,13 @@ def load_run(path: str | os.PathLike[str]) -> "Run":
       RunError: if there is no run directory at the path, or its config cannot be read.
     """
     return Run(InRunDir(RunDir(local_path("path", path))))
+
+
+def checked_run(given: Any) -> "Run":
+    """What was given, if it is a Run. Raises: RunError."""
+    if not isinstance(given, Run):
+        raise RunError(f"run is {shown(given)}, but must be a Run, as rw_jax.load_run gives it.")
+    return given
 
 
 class _Compiled(NamedTuple):
@@ -198,7 +206,13 @@ class Run:
         if tokens is None:
             return self.walks("test", **labels)[0]
         task = self._experiment(self.cell(**labels)).task
-        tokens, length = np.asarray(tokens), task.walk_length - 1
+        length = task.walk_length - 1
+        try:
+            tokens = np.asarray(tokens)
+        except ValueError:
+            raise RunError(
+                f"tokens are {shown(tokens)}, but must be integers of shape [B, {length}] with B at least 1."
+            ) from None
         if tokens.shape[1:] != (length,) or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
             given = f"{tokens.dtype}{list(tokens.shape)}"
             raise RunError(f"tokens are {given}, but must be integers of shape [B, {length}] with B at least 1.")
@@ -231,9 +245,10 @@ class Run:
         Raises:
           RunError: if a label names no field, or no finished run has them.
         """
-        unknown = [axis for axis in (over, *labels) if axis not in AXES and axis not in self.config.options]
+        known = {*AXES, *self.config.options}
+        unknown = [axis for axis in (over, *labels) if not isinstance(axis, str) or axis not in known]
         if unknown:
-            raise RunError(f"{unknown[0]} is no axis of a grid; those are {', '.join(AXES)}.")
+            raise RunError(f"{shown(unknown[0])} is no axis of a grid; those are {', '.join(AXES)}.")
         together: dict[tuple, tuple[dict[str, Scalar], list[Cell]]] = {}
         fixed = {axis: label for axis, label in labels.items() if axis not in self.grid.axes}
         if all(same_label(self.config.value(axis), label) for axis, label in fixed.items()):
@@ -243,13 +258,16 @@ class Run:
                     others = {axis: label for axis, label in cell.labels.items() if axis != over}
                     together.setdefault(tuple(others.items()), (others, []))[1].append(cell)
         if not together:
-            asked = ", ".join(f"{axis} = {label!r}" for axis, label in labels.items())
+            asked = ", ".join(f"{axis} = {shown(label)}" for axis, label in labels.items())
             grid = "; ".join(f"{axis} = {', '.join(map(str, of_axis))}" for axis, of_axis in self.config.grid)
             raise RunError(f"No finished run has {asked}; the grid has {grid or 'no axes'}.")
         return [Group(self, others, tuple(cells)) for others, cells in together.values()]
 
     def cell(self, **labels: Scalar) -> Cell:
         """The cell with these labels. Errors as `params`."""
+        for axis, label in labels.items():
+            if axis in AXES and not _can_be_label(label):
+                raise RunError(f"{axis} is {shown(label)}, but must be a number or a word.")
         index = []
         for dimension, indices in zip(self.grid.dimensions, self._indices, strict=True):
             given = {axis: labels.pop(axis) for axis in dimension.axes if axis in labels}
@@ -261,7 +279,7 @@ class Run:
             if axis not in AXES and axis not in self.config.options:
                 raise RunError(f"{axis} is no axis of a grid; the axes of this run are {_listed(self.grid.axes)}.")
             if not same_label(self.config.value(axis), label):
-                raise RunError(f"{axis} is {label!r}, but this run has {self.config.value(axis)!r} only.")
+                raise RunError(f"{axis} is {shown(label)}, but this run has {self.config.value(axis)!r} only.")
         return self.grid.cell(int(np.ravel_multi_index(tuple(index), self.grid.shape)) if index else 0)
 
     @functools.cached_property
@@ -274,8 +292,8 @@ class Run:
         cell = self.cell(**labels)
         steps = kept_steps(cell.config)
         step = steps[-1] if step is None else step
-        if step not in steps:
-            raise RunError(f"step is {step!r}, but parameters were recorded at steps {_listed(steps)}.")
+        if not _can_be_label(step) or step not in steps:
+            raise RunError(f"step is {shown(step)}, but parameters were recorded at steps {_listed(steps)}.")
         finished = self.source.finished(self.grid)
         if not finished[cell.number]:
             raise RunError(
@@ -378,9 +396,14 @@ def _index(dimension: Dimension, given: dict[str, Scalar]) -> int:
     known = _listed(labels[0] if len(labels) == 1 else labels for labels in dimension.labels)
     if not given:
         raise RunError(f"{name} is not given, but the run has {known}.")
-    asked = ", ".join(f"{axis} = {label!r}" for axis, label in given.items())
+    asked = ", ".join(f"{axis} = {shown(label)}" for axis, label in given.items())
     problem = "more than one cell has" if found else "no cell has"
     raise RunError(f"{problem} {asked}; the run has {name} = {known}.")
+
+
+def _can_be_label(given: Any) -> bool:
+    """Whether something is a number or a word: True is no 1, and an array no number."""
+    return isinstance(given, numbers.Real | str) and not isinstance(given, bool)
 
 
 def _listed(labels: Any) -> str:

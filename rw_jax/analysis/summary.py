@@ -9,7 +9,7 @@ import rich.table
 import xarray as xr
 
 from rw_jax.analysis.numbers import label
-from rw_jax.analysis.run import Run
+from rw_jax.analysis.run import Run, checked_run
 from rw_jax.analysis.statistics import mean_interval, rate_interval
 from rw_jax.store.layout import write_atomically
 
@@ -37,7 +37,7 @@ def table(run: Run) -> pd.DataFrame:
       has its estimate M and 95% interval M_low, M_high.
     """
     rows = []
-    for group in run.groups(over="seed"):
+    for group in checked_run(run).groups(over="seed"):
         diverged = [run.metrics["diverged_at"].values[cell.index] for cell in group.cells]
         row = {**group.labels, "seeds": len(group.cells), "diverged": int(np.isfinite(diverged).sum())}
         for name, (_, estimate) in COLUMNS.items():

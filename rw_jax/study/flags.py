@@ -25,7 +25,9 @@ def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
       ConfigError: if it is none, or a field is missing, unknown or not right, or its axes do not make a grid.
     """
     if not isinstance(config_dict, ml_collections.ConfigDict):
-        raise ConfigError(f"get_config() returned {shown(config_dict)}, but must return a ConfigDict.")
+        raise ConfigError(
+            f"The config is {shown(config_dict)}, but must be a ConfigDict, as rw_jax.base_config() gives."
+        )
     _check_names(config_dict)
     try:
         mapping = config_dict.to_dict()

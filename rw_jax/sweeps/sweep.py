@@ -18,6 +18,7 @@ from rw_jax.store.layout import DamagedFileError, RunDir, read_environment, read
 from rw_jax.store.provenance import describe_environment
 from rw_jax.study.config import Config, checked
 from rw_jax.study.errors import ConfigError, RunError
+from rw_jax.study.fields import shown
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.study.paths import local_path
@@ -128,6 +129,8 @@ def _study(
     """The grid of a study whose pieces are pinned, their texts, and where it is trained."""
     config = checked(config) if isinstance(config, Config) else from_config_dict(config)
     placement = devices.set_up(config.execution)  # before a piece is executed that uses a device
+    if isinstance(folders, str) or not isinstance(folders, Sequence):
+        raise ConfigError(f"folders is {shown(folders)}, but must be a list of folders.")
     places = [*(local_path("folders", folder) for folder in folders), Path()]
     try:
         kept = read_pieces(run_dir)

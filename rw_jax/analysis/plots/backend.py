@@ -1,4 +1,4 @@
-"""Loads Matplotlib whatever MPLBACKEND says: it may name what is not there, as a notebook's does in another environment.
+"""Loads Matplotlib whatever MPLBACKEND says, which may name what is not there, as a notebook's does elsewhere.
 
 Files need no backend. One that is there is kept for the user's own figures.
 """

@@ -18,7 +18,7 @@ from matplotlib.image import AxesImage
 
 from rw_jax.analysis.measures import direction
 from rw_jax.analysis.numbers import label
-from rw_jax.analysis.run import Group, Run
+from rw_jax.analysis.run import Group, Run, checked_run
 from rw_jax.analysis.statistics import mean_interval
 from rw_jax.store.layout import write_atomically
 from rw_jax.study.config import SYMBOLS, symbol
@@ -96,7 +96,7 @@ def drawn(run: Run, **labels: Scalar) -> list[Group]:
 
     Of those along p alone, those of the config's `figures.p` are drawn; of many others, four that are evenly spaced.
     """
-    groups = run.groups(over="seed", **labels)
+    groups = checked_run(run).groups(over="seed", **labels)
     if differing(groups) == ["p"]:
         chosen = [group for group in groups if any(same_label(group.labels["p"], p) for p in run.config.figures.p)]
         if chosen:

@@ -36,7 +36,7 @@ from rw_jax.analysis.plots.drawing import (
     unit_value_matrices,
     write_rendered,
 )
-from rw_jax.analysis.run import Run
+from rw_jax.analysis.run import Run, checked_run
 from rw_jax.analysis.statistics import mean_interval
 from rw_jax.study.config import symbol
 from rw_jax.study.errors import RunError
@@ -97,7 +97,7 @@ def main_axis(run: Run) -> str | None:
     """
     axes = {
         axis: labels
-        for axis, labels in run.config.grid
+        for axis, labels in checked_run(run).config.grid
         if axis != "seed" and len(labels) > 1 and len(set(labels)) == len(labels)
     }
     numeric = [axis for axis, labels in axes.items() if isinstance(labels[0], python_numbers.Real)]
@@ -128,7 +128,7 @@ def accuracy_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     Raises:
       RunError: if the runs differ in an axis that is not paired with this one, and is not among the labels.
     """
-    groups = sorted(run.groups(over="seed", **labels), key=lambda group: group.config.value(axis))
+    groups = sorted(checked_run(run).groups(over="seed", **labels), key=lambda group: group.config.value(axis))
     paired = {each for dimension in run.grid.dimensions if axis in dimension.axes for each in dimension.axes}
     for other in groups[0].labels:
         if other not in paired and len({group.labels[other] for group in groups}) > 1:
