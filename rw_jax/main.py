@@ -58,7 +58,7 @@ def main(command: Command) -> None:
         sys.exit(exit_code)
 
 
-def show(run: Run, is_strict: bool) -> int:
+def show(run: Run, is_strict: bool = False) -> int:
     """Draws the figures of a finished run, writes its table and prints it; gives the exit code.
 
     Where that has been done since the last training, and all of it is there, it only says so.

@@ -94,3 +94,9 @@ def structures_run(sweep_once: Callable[..., Path]) -> Path:
             fields={"model.init": "gaussian", "model.init_scale": 0.1, "precision": "float64"},
         )
     )
+
+
+@pytest.fixture
+def copied(values_run, tmp_path):
+    """A copy of the finished run of six cells, which is as good as the run itself."""
+    return Path(shutil.copytree(values_run, tmp_path / "copy"))

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from absl import flags
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import rw_jax
 from rw_jax import main
-from rw_jax.study.config import Config
+from rw_jax.study.config import AXES, DECLARATIONS, Config, checked
 from rw_jax.study.flags import Command, from_config_dict
 from tests.studies import assert_sentence, contents, tiny_study
 
@@ -188,6 +190,40 @@ def test_a_bad_command_line_is_refused_in_one_sentence_that_says_what_would_be_r
     assert set(PROJECT.iterdir()) == before
 
 
+PATHS = [*DECLARATIONS, *(f"grid.{axis}" for axis in AXES), "zipped"]
+WORDS = st.one_of(
+    st.sampled_from(
+        ["", "None", "nan", "inf", "-1", "0", "1e400", "10" * 30, "0.5", "3", "True", "all", "range(3)", "()"]
+    ),
+    st.sampled_from(
+        ["range(99999999999)", "1,2", "(1, 2)", "[0.1]", "{}", "a:b", "a.py:b", "'", '"', "\\", "\0", "\u00fc", "*"]
+    ),
+    st.text(max_size=20),
+    st.floats().map(str),
+    st.integers().map(str),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*DECLARATIONS, *(f"grid.{axis}" for axis in AXES), "zipped"]), WORDS), max_size=3
+    )
+)
+def test_any_words_for_any_field_make_a_valid_study_or_one_sentence(capsys, changes):
+    argv = ["rw_jax", f"--config={PROJECT}/configs/smoke.py", *(f"--config.{path}={words}" for path, words in changes)]
+    try:
+        config = main.parse(argv, flags.FlagValues()).config
+    except SystemExit as left:
+        sentence = capsys.readouterr().err.removesuffix("\n")
+        code = left.code
+    else:
+        assert checked(config) == config
+        return
+    assert code == 2
+    assert_sentence(sentence)
+
+
 @pytest.mark.parametrize(("text", "words"), BAD_FILES, ids=range(len(BAD_FILES)))
 def test_a_bad_config_file_is_refused_in_one_sentence_that_says_where_it_fails(text, words, capsys, tmp_path):
     path = tmp_path / "study.py"
@@ -240,6 +276,13 @@ def test_none_on_the_command_line_takes_an_axis_out_of_the_grid(monkeypatch):
 def test_the_run_directory_is_named_after_the_config_unless_it_is_given(monkeypatch):
     monkeypatch.chdir(PROJECT)
     assert parsed(SMOKE, "--config.name=other")[1] == PROJECT / "runs" / "other"
+
+
+def test_a_home_directory_may_be_named_by_a_tilde_anywhere(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "small.py").write_text((PROJECT / "configs" / "smoke.py").read_text())
+    command = main.parse(["rw_jax", "--config=~/small.py", "--workdir=~/runs/x"], flags.FlagValues())
+    assert (command.config_file, command.workdir) == (tmp_path / "small.py", tmp_path / "runs" / "x")
 
 
 def test_help_is_the_text_of_the_module_and_no_error(capsys):

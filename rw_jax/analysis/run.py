@@ -1,11 +1,9 @@
 """A trained study by label: the object that people analyse with."""
 
-import contextlib
 import copy
 import dataclasses
 import functools
 import numbers
-import operator
 import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -248,7 +246,8 @@ class Run:
         known = {*AXES, *self.config.options}
         unknown = [axis for axis in (over, *labels) if not isinstance(axis, str) or axis not in known]
         if unknown:
-            raise RunError(f"{shown(unknown[0])} is no axis of a grid; those are {', '.join(AXES)}.")
+            name = unknown[0] if isinstance(unknown[0], str) else shown(unknown[0])
+            raise RunError(f"{name} is no axis of a grid; those are {', '.join(AXES)}.")
         together: dict[tuple, tuple[dict[str, Scalar], list[Cell]]] = {}
         fixed = {axis: label for axis, label in labels.items() if axis not in self.grid.axes}
         if all(same_label(self.config.value(axis), label) for axis, label in fixed.items()):
@@ -265,14 +264,11 @@ class Run:
 
     def cell(self, **labels: Scalar) -> Cell:
         """The cell with these labels. Errors as `params`."""
-        for axis, label in labels.items():
-            if axis in AXES and not _can_be_label(label):
-                raise RunError(f"{axis} is {shown(label)}, but must be a number or a word.")
         index = []
         for dimension, indices in zip(self.grid.dimensions, self._indices, strict=True):
             given = {axis: labels.pop(axis) for axis in dimension.axes if axis in labels}
             i = None
-            with contextlib.suppress(TypeError):  # what is no label need not be hashable
+            if all(map(_can_be_label, given.values())):
                 i = indices.get(tuple(given.get(axis) for axis in dimension.axes))
             index.append(_index(dimension, given) if i is None else i)
         for axis, label in labels.items():
@@ -381,17 +377,16 @@ class Group:
 
 
 def _index(dimension: Dimension, given: dict[str, Scalar]) -> int:
-    """The index along a dimension that the given labels name, exactly or, if none is, up to rounding."""
-    for same in (operator.eq, same_label):
-        found = [
-            i
-            for i, labels in enumerate(dimension.labels)
-            if all(
-                same(label, given[axis]) for axis, label in zip(dimension.axes, labels, strict=True) if axis in given
-            )
-        ]
-        if len(found) == 1:
-            return found[0]
+    """The index along a dimension that the given labels name."""
+    found = [
+        i
+        for i, labels in enumerate(dimension.labels)
+        if all(
+            same_label(label, given[axis]) for axis, label in zip(dimension.axes, labels, strict=True) if axis in given
+        )
+    ]
+    if len(found) == 1:
+        return found[0]
     name = ", ".join(dimension.axes)
     known = _listed(labels[0] if len(labels) == 1 else labels for labels in dimension.labels)
     if not given:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import gc
+import itertools
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from rw_jax.store import processes
+from rw_jax.store.layout import DamagedFileError, read_json, write_atomically
 
 Tree = Any
 
@@ -65,6 +67,46 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> None:
         if number is None:
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
+    if processes.is_first():
+        files = {str(file.relative_to(path)): _checksum_of_file(file) for file in _files(path)}
+        said = {"files": files, "metadata": metadata}
+        write_atomically(path / _MANIFEST, json.dumps(said | {"checksum": _checksum_of_text(said)}))
+
+
+_MANIFEST = "files.json"
+"""The checksums of the other files, and what was saved beside the tree, which Orbax takes longer to find.
+
+A save that is killed before it is there has saved all the same.
+"""
+
+
+def check(path: Path) -> None:
+    """Reads every file of a tree.
+
+    Raises:
+      DamagedError: if they do not hold what was saved.
+      OSError: if they cannot be read.
+    """
+    manifest = _manifest(path)
+    if manifest is None:
+        load(path)
+        return
+    for name, checksum in manifest["files"].items():
+        try:
+            found = _checksum_of_file(path / name)
+        except FileNotFoundError:
+            raise DamagedError(f"{path} is damaged: {name} is missing.") from None
+        if found != checksum:
+            raise DamagedError(f"{path} is damaged: {name} is not what was saved.")
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """What the manifest of a tree says; None if it is not there, or is damaged itself."""
+    try:
+        content = read_json(path / _MANIFEST)
+    except (FileNotFoundError, DamagedFileError):
+        return None
+    return content if content.pop("checksum", None) == _checksum_of_text(content) else None
 
 
 def load(path: Path, *names: str) -> Tree:
@@ -79,6 +121,8 @@ def load(path: Path, *names: str) -> Tree:
       OSError: if they cannot be read.
       KeyError: if there is no such part.
     """
+    if _manifest(path) is not None and sum(file.stat().st_size for file in _files(path)) <= _SMALL:
+        check(path)  # where files are damaged Orbax tells of it in many ways
     with _reading(path), _alone():
         description = ocp.metadata(str(path.resolve()))
     checksums = _content(path, description)["checksums"]
@@ -104,8 +148,14 @@ def load(path: Path, *names: str) -> Tree:
     return tree
 
 
+_SMALL = 2**26
+
+
 def load_metadata(path: Path) -> dict[str, Any]:
     """What was saved beside the tree at this path. Raises: as load."""
+    manifest = _manifest(path)
+    if manifest is not None:
+        return manifest["metadata"]
     with _reading(path), _alone():
         description = ocp.metadata(str(path.resolve()))
     return _content(path, description)["metadata"]
@@ -121,17 +171,15 @@ def saved(folder: Path) -> list[Path]:
 
 def set_aside(path: Path) -> None:
     """Takes a damaged tree from among the others, under a name that `remove_set_aside` knows."""
-    path.rename(path.with_name(path.name + _DAMAGED))
+    names = (f"{path.name}.damaged{number or ''}" for number in itertools.count())
+    path.rename(next(aside for name in names if not (aside := path.with_name(name)).exists()))
 
 
 def remove_set_aside(folder: Path) -> None:
     """Removes the damaged trees in a folder, once there are others in their place."""
-    for path in folder.glob(f"*{_DAMAGED}"):
-        if _NAME.fullmatch(path.name.removesuffix(_DAMAGED)):
+    for path in folder.glob("*.damaged*"):
+        if re.fullmatch(rf"{_NAME.pattern}\.damaged\d*", path.name):
             shutil.rmtree(path)
-
-
-_DAMAGED = ".damaged"
 
 
 def remove(path: Path) -> None:
@@ -158,6 +206,7 @@ def by_name(tree: Tree) -> dict[str, Any]:
 @contextlib.contextmanager
 def _reading(path: Path) -> Generator[None]:
     """Tells damage from whatever else keeps files from being read: only what was read, and is wrong, is damage."""
+    _open_many(path)
     try:
         with _quiet():
             yield
@@ -174,33 +223,20 @@ _CHANGED = "a file is missing, cut short or changed"
 
 
 def _damage(path: Path, what: str) -> DamagedError:
-    """The error that says what is wrong with a tree, once all its files have been read.
+    """The error that says what is wrong with a tree, once all its files could be read.
 
     Raises:
       OSError: naming the file, if one cannot be read, or too few can be opened.
     """
     if not path.is_dir():
         return DamagedError(f"{path} is not there any more.")
-    _read_every_file(path)
-    _open_many(path)
+    for file in _files(path):
+        _checksum_of_file(file)
     return DamagedError(f"{path} is damaged: {what}.")
 
 
-def _read_every_file(folder: Path) -> None:
-    """Raises: OSError, naming the file, if one cannot be read."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for place, _, files in os.walk(folder, onerror=refuse):
-        for name in files:
-            with open(os.path.join(place, name), "rb") as file:
-                while file.read(1 << 20):
-                    pass
-
-
 def _open_many(path: Path) -> None:
-    """Orbax opens many files at once, and of too many it makes errors of all kinds.
+    """Orbax opens many files at once; of too many it makes errors of all kinds, or brings the process down.
 
     Raises:
       OSError: naming the path, if as many cannot be opened.
@@ -282,6 +318,24 @@ def _parts(leaf: Any) -> list[np.ndarray]:
         return [leaf]
     shards = sorted(leaf.addressable_shards, key=lambda shard: shard.index[0].start or 0)
     return [np.asarray(shard.data) for shard in shards]
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of a tree but for its manifest. Raises: OSError, naming the folder, if one cannot be listed."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    every = (Path(folder) / name for folder, _, names in os.walk(path, onerror=refuse) for name in names)
+    return sorted(file for file in every if file.name != _MANIFEST)
+
+
+def _checksum_of_file(path: Path) -> int:
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 def _checksum(array: np.ndarray) -> int:

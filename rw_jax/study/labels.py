@@ -93,7 +93,7 @@ def read_option(path: str, given: Any) -> Any:
 def same_label(label: Scalar, asked: Any) -> bool:
     """Whether a label is the one asked for: numbers with a fraction up to rounding, pieces without their digest."""
     if isinstance(asked, bool) or not isinstance(asked, numbers.Real | str):
-        return isinstance(label, bool | tuple) and label == asked
+        return isinstance(asked, bool | tuple) and label == asked and isinstance(label, bool) == isinstance(asked, bool)
     if isinstance(label, float) and not isinstance(asked, str):
         try:
             return math.isclose(label, asked, rel_tol=1e-9)
@@ -101,4 +101,4 @@ def same_label(label: Scalar, asked: Any) -> bool:
             return False
     if isinstance(label, str) and is_piece(label):
         return asked in (label, without_digest(label))
-    return label == asked
+    return label == asked and not isinstance(label, bool)

@@ -224,7 +224,7 @@ def damaged(run_dir: RunDir) -> dict[Path, checkpoint.DamagedError]:
     damaged = {}
     for path in [*checkpoint.saved(run_dir.chunks), *checkpoint.saved(run_dir.unfinished)]:
         try:
-            checkpoint.load(path)
+            checkpoint.check(path)
         except checkpoint.DamagedError as error:
             damaged[path] = error
     return damaged

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import pickle
 import shutil
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 import xarray as xr
 
 import rw_jax
+from rw_jax.analysis import plots, summary
 from rw_jax.analysis.measures import transition_shares
 from rw_jax.analysis.sources import InMemory
 from rw_jax.store import checkpoint
@@ -425,3 +427,108 @@ def test_metrics_on_the_population_are_means_over_all_walks_by_their_probability
     loss = oracle.mean_loss(outputs, targets, weights, 0.1)
     assert float(final["train_loss"]) == pytest.approx(loss, rel=1e-5)
     assert float(final["optimal_accuracy"]) == pytest.approx(0.7, rel=1e-6)
+
+
+def test_all_that_a_run_gives_is_the_callers_own_or_read_only(run):
+    cell = {"p": 0.5, "seed": 1}
+    give = {
+        "params": lambda: run.params(**cell)["position_scores"],
+        "value": lambda: run.value_matrix(**cell),
+        "W": lambda: run.key_query_matrix(**cell),
+        "mean attention": lambda: run.mean_attention(**cell),
+        "attention": lambda: run.attention(**cell),
+        "averaged tokens": lambda: run.averaged_tokens(**cell),
+        "tokens": lambda: run.walks("test", **cell)[0],
+        "targets": lambda: run.walks("test", **cell)[1],
+        "weights": lambda: run.walk_weights("train", **cell),
+        "Pi": lambda: run.transition_matrix(**cell),
+        "metric of a group": lambda: run.groups(p=0.5)[0].metric("accuracy"),
+        "steps of a group": lambda: run.groups(p=0.5)[0].steps,
+    }
+    for name, ask in give.items():
+        before = ask().copy()
+        ask()[...] = 9
+        np.testing.assert_array_equal(ask(), before, err_msg=name)
+    before = run.metrics
+    for array in before.variables.values():
+        with pytest.raises(ValueError, match="read-only"):
+            array.values[...] = 0
+    changed = run.metrics
+    changed["accuracy"] = changed["accuracy"] * 0
+    assert run.metrics.identical(before)
+    run.environment["commit"] = run.environment["versions"]["jax"] = "another"
+    assert "another" not in (run.environment["commit"], run.environment["versions"]["jax"])
+    with pytest.raises(ValueError, match="read-only"):
+        run.grid.structures[0].cells[0] = 9
+
+
+WRONG_LABELS = [
+    {"p": True, "seed": 0}, {"p": 0.5, "seed": True}, {"p": np.bool_(True), "seed": 0}, {"p": 10**400, "seed": 0},
+    {"p": 0.5, "seed": 10**400}, {"p": [0.5], "seed": 0}, {"p": np.array([0.5, 1.0]), "seed": 0}, {"p": {}, "seed": 0},
+    {"p": 0.5, "seed": "0"}, {"p": 0.5, "seed": None}, {"p": 0.5, "seed": 0, "steps": [5]},
+    {"p": 0.5, "seed": 0, "num_nodes": np.array([4, 4])}, {"p": 0.5 + 0j, "seed": 0},
+    *({"p": 0.5, "seed": 0, "step": step} for step in (True, [2], np.array([0, 2]), "2", 10**400, 2.5, object())),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", WRONG_LABELS, ids=range(len(WRONG_LABELS)))
+def test_what_is_no_label_is_refused_in_a_sentence(labels, run):
+    for ask in (run.params, run.value_matrix, run.attention):
+        refused(ask, **labels)
+
+
+WRONG_TOKENS = [
+    [[1, 2], [3]], "x", 5, {}, object(), [[0.5] * 5], [[True] * 5], [[10**400] * 5], [], [[0] * 4], [0] * 5, [[4] * 5],
+    [[-1] * 5],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tokens", WRONG_TOKENS, ids=range(len(WRONG_TOKENS)))
+def test_what_are_no_tokens_is_refused_in_a_sentence(tokens, run):
+    for ask in (run.attention, run.averaged_tokens):
+        assert "tokens" in refused(ask, tokens, p=0.5, seed=0)
+
+
+def test_tokens_may_be_lists_or_tuples(run):
+    tokens = run.walks("test", p=0.5, seed=0)[0]
+    for given in (tokens.tolist(), tuple(map(tuple, tokens))):
+        for ask in (run.attention, run.averaged_tokens):
+            np.testing.assert_array_equal(ask(given, p=0.5, seed=0), ask(tokens, p=0.5, seed=0))
+
+
+def test_other_arguments_are_checked_too(run):
+    for given in (5, None, "", "gs://bucket/run", "a\0b", b"run"):
+        with pytest.raises(rw_jax.ConfigError, match="must be the path of a local file or folder") as error:
+            rw_jax.load_run(given)
+        assert_sentence(str(error.value))
+    for split in (5, ["test"], "all"):
+        assert "split is" in refused(run.walks, split, p=0.5, seed=0)
+    for over in (5, ["seed"], "sed"):
+        assert "is no axis of a grid" in refused(run.groups, over=over)
+    for not_a_run in (5, "runs/sweep", None):
+        for ask in (plots.curves, plots.value_matrices, plots.accuracy_against, plots.main_axis, summary.table):
+            assert "but must be a Run" in refused(ask, not_a_run)
+    for given in (5, None, {"task": 1}):
+        with pytest.raises(rw_jax.ConfigError, match="must be a ConfigDict"):
+            rw_jax.sweep(given, "run")
+
+
+def test_a_run_opened_by_a_relative_path_stays_where_it_is(values_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(values_run.parent)
+    run = rw_jax.load_run(values_run.name)
+    monkeypatch.chdir(tmp_path)
+    assert run.metrics["accuracy"].notnull().all()
+    assert run.params(p=0.5, seed=0)
+
+
+def test_a_run_is_pickled_as_its_path_alone(values_run):
+    run = rw_jax.load_run(values_run)
+    run.attention(p=0.5, seed=0)
+    _ = run.metrics
+    whole = pickle.dumps(run)
+    assert len(whole) < 1000
+    again = pickle.loads(whole)
+    assert again.metrics.identical(run.metrics)
+    np.testing.assert_array_equal(again.attention(p=0.5, seed=0), run.attention(p=0.5, seed=0))
+    one = rw_jax.train(tiny_study())
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).attention(), one.attention())

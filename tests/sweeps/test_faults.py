@@ -5,7 +5,6 @@ import gc
 import json
 import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -18,11 +17,10 @@ import pytest
 
 from rw_jax import load_run, main
 from rw_jax.store import checkpoint, chunks
-from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
-from rw_jax.study.flags import Command
 from rw_jax.sweeps import lock, sweep
 from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
+from tests.sweeps.faults import command, damaged, files_at_most, refusal
 
 # Of a tree Orbax reads and writes many parts at once, and leaves the others behind when the first fails.
 pytestmark = pytest.mark.filterwarnings(
@@ -34,32 +32,6 @@ pytestmark = pytest.mark.filterwarnings(
 def nothing_left_behind_for_other_tests() -> Iterator[None]:
     yield
     gc.collect()
-
-
-@pytest.fixture
-def copied(values_run, tmp_path):
-    """A copy of the finished run of six cells, which is as good as the run itself."""
-    return Path(shutil.copytree(values_run, tmp_path / "copy"))
-
-
-def command(study: Config, workdir: Path, *switches: str) -> Command:
-    return Command(study, Path("study.py"), workdir, frozenset(switches))
-
-
-def refusal(capsys, study, workdir, exit_code=2):
-    with pytest.raises(SystemExit) as refused:
-        main.main(command(study, workdir))
-    assert refused.value.code == exit_code
-    sentence = capsys.readouterr().err.splitlines()[-1]
-    assert_sentence(sentence)
-    return sentence
-
-
-def damaged(whole: bytes, rng: random.Random) -> list[bytes | None]:
-    """What may become of a file: None if it is gone."""
-    flipped = bytearray(whole)
-    flipped[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
-    return [None, whole[: len(whole) // 2], bytes(flipped)]
 
 
 def test_a_file_that_is_missing_cut_short_or_changed_is_found_unless_what_is_read_is_what_was_saved(tmp_path):
@@ -134,17 +106,6 @@ def test_a_half_written_chunk_is_nothing_and_is_cleared_away(copied, values_run,
     sweep_once(values_study, copied)
     assert stored_records(copied) == stored_records(values_run)
     assert not list(copied.rglob("*tmp*"))
-
-
-@contextlib.contextmanager
-def files_at_most(size):
-    """Writing more than this into a file fails, as on a disk that is full."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_file_that_cannot_grow_in_a_save_ends_the_sweep_in_a_sentence_and_the_same_command_goes_on(

@@ -100,3 +100,27 @@ def test_precision_is_a_label_and_of_the_run_not_of_the_process(tmp_path):
         assert run.params(precision=precision, seed=0)["value"].dtype == precision
         one = rw_jax.train(tiny_study(fields=fields), precision=precision, seed=1)
         assert_same_run(one, run, precision=precision, seed=1)
+
+
+def test_the_form_of_the_model_may_be_given_by_its_name():
+    one = rw_jax.train(tiny_study(), model="full", seed=3)
+    assert one.config.model.form == "full"
+    assert "key_query" in one.params()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ({"task": 5}, "task is 5, but must be a rw_jax.Task, or a name"),
+        ({"model": 5}, "model is 5, but must be a rw_jax.Model, or a name"),
+        ({"loss": 5}, "loss is 5, but must be a function, or a name"),
+        ({"optimizer": [1]}, r"optimizer is \[1\], but must be a function, or a name"),
+        ({"init": 5}, "init is 5, but must be parameters by name"),
+        ({"init": {"value": 5}}, "init has the parameters"),
+        ({"model": "nix"}, "model.form is 'nix'"),
+    ],
+)
+def test_what_is_no_piece_is_refused_in_a_sentence(pieces, words):
+    with pytest.raises(rw_jax.ConfigError, match=words) as refused:
+        rw_jax.train(tiny_study(), **pieces)
+    assert_sentence(str(refused.value))

@@ -162,7 +162,7 @@ def test_a_task_of_ones_own_sets_the_sizes():
 
 
 @pytest.mark.parametrize("piece", STUDIES)
-@pytest.mark.parametrize("saves", [0, 1])
+@pytest.mark.parametrize("saves", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_sweep_of_named_pieces_that_is_killed_is_resumed_to_the_same_bits(piece, saves, folder, tmp_path):
     whole = rw_jax.sweep(STUDIES[piece], tmp_path / "whole", [folder])
     with killed_at_save(saves), pytest.raises(KeyboardInterrupt):
@@ -173,7 +173,7 @@ def test_a_sweep_of_named_pieces_that_is_killed_is_resumed_to_the_same_bits(piec
     assert whole.metrics["finished"].all()
 
 
-@pytest.mark.parametrize("kills", [1, 2, 3])
+@pytest.mark.parametrize("kills", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_adam_on_the_full_form_is_resumed_in_the_midst_of_a_training_to_the_same_bits(kills, folder, tmp_path):
     whole = rw_jax.sweep(STUDIES["optimizer"], tmp_path / "whole", [folder])
     with killed_at_save(kills), pytest.raises(KeyboardInterrupt):
@@ -234,23 +234,23 @@ def test_a_run_with_pieces_is_looked_at_without_executing_them_until_walks_are_a
         rw_jax.load_run(tmp_path / "run").walks("test", lag=2, seed=1)
 
 
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"task.name": "nowhere.py:task"}, "nowhere.py is in none of"),
-        ({"task.name": "no.such.module:task"}, "no.such.module is not installed"),
-        ({"task.name": "mine.py:missing"}, "mine.py has no attribute 'missing'"),
-        ({"task.name": "mine.py:back"}, "has the parameter lag, but the config has no such option"),
-        ({"task.name": "mine.py:back", "task.options.lag": 1, "task.options.lga": 2}, "no piece of the study has"),
-        ({"task.name": "mine.py:number"}, "mine.py:number is 3, but must be a Task"),
-        ({"task.name": "mine.py:nothing"}, "makes NoneType, but must make a Task"),
-        ({"task.name": "mine.py:narrow"}, "task.sample gives tokens_LxB of shape (6, 2), but must give (5, 2)"),
-        ({"task.name": "mine.py:failing"}, "task.sample does not work (KeyError: 'temperature')"),
-        ({"task.options.lag": 1}, "no piece of the study has a parameter lag"),
-        ({"task.name": "mine.py:back", "task.options.lag": 1, "task.walks": "all"}, "cannot be enumerated"),
-        ({"model.form": "mine.py:number"}, "must be a Model"),
-    ],
-)
+PIECES_THAT_DO_NOT_DO = [
+    ({"task.name": "nowhere.py:task"}, "nowhere.py is in none of"),
+    ({"task.name": "no.such.module:task"}, "no.such.module is not installed"),
+    ({"task.name": "mine.py:missing"}, "mine.py has no attribute 'missing'"),
+    ({"task.name": "mine.py:back"}, "has the parameter lag, but the config has no such option"),
+    ({"task.name": "mine.py:back", "task.options.lag": 1, "task.options.lga": 2}, "no piece of the study has"),
+    ({"task.name": "mine.py:number"}, "mine.py:number is 3, but must be a Task"),
+    ({"task.name": "mine.py:nothing"}, "makes NoneType, but must make a Task"),
+    ({"task.name": "mine.py:narrow"}, "task.sample gives tokens_LxB of shape (6, 2), but must give (5, 2)"),
+    ({"task.name": "mine.py:failing"}, "task.sample does not work (KeyError: 'temperature')"),
+    ({"task.options.lag": 1}, "no piece of the study has a parameter lag"),
+    ({"task.name": "mine.py:back", "task.options.lag": 1, "task.walks": "all"}, "cannot be enumerated"),
+    ({"model.form": "mine.py:number"}, "must be a Model"),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), PIECES_THAT_DO_NOT_DO)
 def test_pieces_that_do_not_do_are_refused_in_a_sentence_and_nothing_is_written(fields, words, folder, tmp_path):
     with pytest.raises(rw_jax.ConfigError) as refused:
         rw_jax.sweep(study(fields), tmp_path / "run", [folder])
@@ -363,3 +363,167 @@ def test_a_config_that_is_an_object_is_checked_too(tmp_path):
     with pytest.raises(rw_jax.ConfigError, match=r"grid\.p has the label 2\.0"):
         rw_jax.sweep(wrong, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+CHECKED = '''
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from rw_jax import Law, Model, Optimizer, Output, Task, Walks
+
+
+@dataclasses.dataclass
+class Sizes:
+    """Dataclasses find the module that they stand in by its name."""
+
+    length: int
+
+
+def sample_of(num_nodes, length):
+    def sample(key, num_walks, values):
+        tokens_LxB = jax.random.randint(key, (length - 1, num_walks), 0, num_nodes)
+        return Walks(tokens_LxB, tokens_LxB[-1], jnp.ones(num_walks))
+    return sample
+
+
+def sized(size, length=6):
+    return Task(size, Sizes(length).length, sample_of(size, length))
+
+
+def asks(values):
+    return bool(values["p"] > 0.5)
+
+
+def branches(num_nodes, walk_length):
+    def sample(key, num_walks, values):
+        return sample_of(num_nodes if values["p"] > 0.5 else 2, walk_length)(key, num_walks, values)
+    return Task(num_nodes, walk_length, sample)
+
+
+def lawless(num_nodes, walk_length):
+    return Task(num_nodes, walk_length, sample_of(num_nodes, walk_length), law=lambda values: jnp.ones((4, 4)))
+
+
+def square_law(num_nodes, walk_length):
+    law = lambda values: Law(jnp.ones(num_nodes), jnp.ones((num_nodes, 2)))
+    return Task(num_nodes, walk_length, sample_of(num_nodes, walk_length), law=law)
+
+
+def growing(num_nodes, walk_length):
+    return Task(num_nodes, walk_length, sample_of(num_nodes, walk_length), value_options=("size",),
+                host_values=lambda labels: {"weights": np.ones(labels["size"])})
+
+
+def shadowing(num_nodes, walk_length):
+    host_values = lambda labels: {"p": np.ones(())}
+    return Task(num_nodes, walk_length, sample_of(num_nodes, walk_length), host_values=host_values)
+
+
+def few(num_nodes, walk_length):
+    def population(values):
+        return Walks(jnp.zeros((walk_length, 3), int), jnp.zeros(3, int), jnp.ones(3))
+    return Task(num_nodes, walk_length, sample_of(num_nodes, walk_length), population=population)
+
+
+def flat(num_nodes):
+    return Model(
+        init=lambda key, values: {"table": jnp.zeros((num_nodes, num_nodes))},
+        apply=lambda params, tokens_LxB: Output(params["table"][:, tokens_LxB[-1]]),
+        value=lambda params: jnp.ones(3),
+    )
+
+
+def asking(values):
+    return optax.sgd(1.0) if values["learning_rate"] > 0 else optax.sgd(0.0)
+
+
+def noisy(values):
+    return optax.add_noise(0.1, 0.5, jax.random.key(0))
+
+
+def halving(values):
+    return optax.GradientTransformation(lambda params: (), lambda updates, state, params: (updates["value"], state))
+'''
+
+
+PIECES_THAT_DO_NOT_FIT = [
+    ({"task.name": "checked.py:branches"}, "task.sample does not work (TracerBoolConversionError"),
+    ({"task.name": "checked.py:lawless"}, "task.law gives"),
+    ({"task.name": "checked.py:square_law"}, "task.law gives transition_KxK of shape (4, 2), but must give (4, 4)"),
+    ({"task.name": "checked.py:shadowing"}, "task.host_values gives"),
+    ({"task.name": "checked.py:few", "task.walks": "all"}, "task.population gives tokens_LxB of shape (6, 3)"),
+    ({"model.form": "checked.py:flat"}, "model.value gives 'float32[3]', but must give a matrix V"),
+    ({"training.optimizer": "checked.py:asking", "model.form": "full"}, "optimizer does not work"),
+    ({"training.optimizer": "checked.py:noisy", "model.form": "full"}, "optimizer keeps a key of jax.random.key"),
+    ({"training.optimizer": "checked.py:halving", "model.form": "full"}, "optimizer gives updates"),
+    ({"task.name": "broken.py:task"}, "broken.py cannot be used (ImportError"),
+    ({"task.name": "broken_module:task"}, "broken_module cannot be used (ImportError"),
+    ({"task.name": "leaving.py:task"}, "leaving.py cannot be used (SystemExit"),
+    ({"task.options.step": 1}, "step is a word that a Run uses itself"),
+    ({"task.options.accuracy": 1}, "accuracy is a word that a Run uses itself"),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), PIECES_THAT_DO_NOT_FIT)
+def test_what_a_piece_gives_is_looked_at_before_anything_is_written(fields, words, folder, tmp_path, monkeypatch):
+    (folder / "checked.py").write_text(CHECKED)
+    (folder / "leaving.py").write_text("raise SystemExit(0)\n")
+    for name in ("broken", "broken_module"):
+        (folder / f"{name}.py").write_text("from jax import no_such_name\n")
+    monkeypatch.syspath_prepend(folder)
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        rw_jax.sweep(study(fields), tmp_path / "run", [folder])
+    assert_sentence(str(refused.value))
+    assert words in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_arrays_of_other_shapes_are_no_values_of_one_program(folder, tmp_path):
+    (folder / "checked.py").write_text(CHECKED)
+    fields = {"task.name": "checked.py:growing", "task.options.size": 2}
+    with pytest.raises(rw_jax.ConfigError, match="must give arrays of the same names and shapes for all runs"):
+        rw_jax.sweep(study(fields, size=(2, 3)), tmp_path / "run", [folder])
+    assert rw_jax.sweep(study(fields, size=(2,)), tmp_path / "run", [folder]).metrics["finished"].all()
+
+
+def test_sizes_that_a_parameter_decides_are_paired_with_it(folder, tmp_path):
+    (folder / "checked.py").write_text(CHECKED)
+    fields = {"task.name": "checked.py:sized", "task.options.size": 4, "task.num_nodes": None, "task.walk_length": None}
+    run = rw_jax.sweep(study(fields, size=(4, 5), seed=(0, 1)), tmp_path / "run", [folder])
+    assert run.config.zipped == (("size", "num_nodes"),)
+    assert [run.value_matrix(size=size, seed=0).shape for size in (4, 5)] == [(4, 4), (5, 5)]
+    assert run.config.task.walk_length == 6
+    both = {**fields, "task.options.length": 6}
+    run = rw_jax.sweep(study(both, size=(4, 5), length=(6, 7)), tmp_path / "both", [folder])
+    assert run.config.zipped == (("size", "num_nodes"), ("length", "walk_length"))
+    assert run.walks("test", size=5, length=7)[0].shape == (24, 6)
+
+
+def test_a_study_that_is_pinned_is_swept_again_from_the_texts_that_are_kept(folder, tmp_path, monkeypatch):
+    run = rw_jax.sweep(STUDIES["task"], tmp_path / "run", [folder])
+    (folder / "mine.py").write_text(PIECES + "\n# changed\n")
+    again = rw_jax.sweep(run.config, tmp_path / "run")
+    assert again.metrics.identical(run.metrics)
+    with pytest.raises(rw_jax.ConfigError, match=r"mine\.py:back is not what it was when it was pinned"):
+        rw_jax.sweep(run.config, tmp_path / "new", [folder])
+    (folder / "mine.py").write_text(PIECES)
+    monkeypatch.chdir(folder)
+    one = rw_jax.train(run.config, lag=2, seed=1)
+    np.testing.assert_array_equal(one.metrics["train_loss"], run.metrics["train_loss"].sel(lag=2, seed=1))
+
+
+def test_labels_that_only_values_differ_in_are_looked_at_by_one_program(folder, tmp_path, monkeypatch):
+    (folder / "checked.py").write_text(CHECKED.replace("np.ones(labels", "np.ones(2 + 0 * labels"))
+    fields = {"task.name": "checked.py:growing", "task.options.size": 2}
+    run = rw_jax.sweep(study(fields, size=(2, 3, 4)), tmp_path / "run", [folder])
+    compiled = []
+    jit = jax.jit
+    monkeypatch.setattr(jax, "jit", lambda function, *rest, **more: compiled.append(1) or jit(function, *rest, **more))
+    for size in (2, 3, 4):
+        run.attention(size=size)
+    assert len(compiled) == 4  # the forward pass, two draws of walks, and W: of one structure
