@@ -179,7 +179,7 @@ def our_training(row: str) -> Training:
     import jax
 
     from rw_jax.sweeps import devices
-    from rw_jax.sweeps.program import compile_program, run_chunk
+    from rw_jax.sweeps.program import compile_program, run_chunk, shape_of_cell
     from rw_jax.training.experiment import make_experiment
     from rw_jax.training.grids import make_grid
 
@@ -195,7 +195,8 @@ def our_training(row: str) -> Training:
         record = dataclasses.replace(config.record, every=every, parameters=())
         grid = (("seed", tuple(range(runs))),)
         study = make_grid(dataclasses.replace(config.replace(steps=steps), grid=grid, record=record))
-        program = compile_program(make_experiment(study.structures[0].config), placement)
+        experiment = make_experiment(study.structures[0].config)
+        program = compile_program(experiment, placement, shape_of_cell(experiment))
         cells = list(study.cells())
         return lambda: run_chunk(program, cells).record
 

@@ -18,7 +18,7 @@ from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import Scalar, shown
 from rw_jax.study.flags import from_config_dict
 from rw_jax.sweeps import devices
-from rw_jax.sweeps.program import compile_program, run_chunk
+from rw_jax.sweeps.program import compile_program, run_chunk, shape_of_cell
 from rw_jax.tasks import Task
 from rw_jax.training.experiment import Own, make_experiment
 from rw_jax.training.grids import make_grid
@@ -80,7 +80,7 @@ def train(
     experiment = make_experiment(grid.config, own)
     # On all devices, as a sweep: the full form has other last bits where the process has another number of them.
     placement = placement._replace(cells_per_chunk=placement.mesh.size * placement.cells_per_batch)
-    progress = run_chunk(compile_program(experiment, placement), [grid.cell(0)])
+    progress = run_chunk(compile_program(experiment, placement, shape_of_cell(experiment)), [grid.cell(0)])
     record: Record = jax.tree.map(lambda stack: np.asarray(stack)[:1], progress.record)
     environment = describe_environment(placement.mesh, placement.cells_per_batch)
     return Run(InMemory(grid.config, own, np.arange(1), record, environment))

@@ -97,9 +97,15 @@ def compiler_options() -> dict[str, Any]:
     return fixed | of_cpu | {"xla_cpu_enable_fast_math": False}
 
 
-def compile_program(experiment: Experiment, placement: Placement) -> Program:
-    """The program of a structure, for chunks as large as the config has them, or as the free memory holds."""
-    training, shape = make_training(experiment, placement), shape_of_cell(experiment)
+def compile_program(experiment: Experiment, placement: Placement, shape: Progress) -> Program:
+    """The program of a structure, for chunks as large as the config has them, or as the free memory holds.
+
+    Args:
+      experiment: its pieces.
+      placement: where its cells are trained.
+      shape: as `shape_of_cell`.
+    """
+    training = make_training(experiment, placement)
     compiled = _compiled(training, experiment, placement, shape)
     memory = compiled.memory_analysis()
     if memory is None:  # a backend that cannot tell

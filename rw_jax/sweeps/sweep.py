@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.study.paths import local_path
 from rw_jax.sweeps import devices, interruption, progress_bar, resume
 from rw_jax.sweeps.devices import Placement
-from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk
+from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk, shape_of_cell
 from rw_jax.sweeps.work import Work, work_of
 from rw_jax.training.experiment import Own, make_experiment
 from rw_jax.training.grids import make_grid
@@ -68,7 +68,7 @@ def sweep(
         logging.info("%s", work)
         num_trained = sum(len(part.cells) for part in parts)
         with progress_bar.shown(grid.num_cells, num_trained) as advance:
-            _train(run_dir, grid, own, parts, placement, advance)
+            _train(run_dir, grid, own, parts, (placement, work.shapes), advance)
         processes.wait_for_all("every run is trained")
         if processes.is_first():
             resume.clear(run_dir, grid)
@@ -146,14 +146,18 @@ def _train(
     grid: Grid,
     own: Own,
     parts: Sequence[resume.Part],
-    placement: Placement,
+    planned: tuple[Placement, Mapping[Config, Progress]],
     advance: Callable[[int], None],
 ) -> None:
     """Trains the missing cells, chunk by chunk; the program of a structure is compiled once."""
+    placement, shapes = planned
     program: Program | None = None
     for part in parts:
-        if program is None or program.experiment.config != part.structure.config:
-            program = compile_program(make_experiment(part.structure.config, own), placement)
+        structure = part.structure.config
+        if program is None or program.experiment.config != structure:
+            experiment = make_experiment(structure, own)
+            shape = shapes[structure] if structure in shapes else shape_of_cell(experiment)
+            program = compile_program(experiment, placement, shape)
         size = program.placement.cells_per_chunk
         for start in range(0, len(part.cells), size):
             numbers = part.cells[start : start + size]

@@ -1,16 +1,18 @@
 """What there is to do in a sweep, and whether it fits on the machine: from sizes alone, before anything is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 
+from rw_jax.study.config import Config
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Grid
 from rw_jax.sweeps.devices import Placement, free_memory
 from rw_jax.sweeps.program import shape_of_cell, shape_of_walks
 from rw_jax.sweeps.resume import Part
 from rw_jax.training.experiment import Own, make_experiment
+from rw_jax.training.run import Progress
 
 
 class Work(NamedTuple):
@@ -25,6 +27,7 @@ class Work(NamedTuple):
       cells_per_chunk: see there.
       disk: bytes of their results, before compression.
       memory: bytes of the results of a chunk.
+      shapes: of each structure, the shapes of the progress of a cell.
     """
 
     total: int
@@ -35,6 +38,7 @@ class Work(NamedTuple):
     cells_per_chunk: int
     disk: int
     memory: int
+    shapes: Mapping[Config, Progress]
 
     def __str__(self) -> str:
         continued = f", {self.begun} of them from where they are" if self.begun else ""
@@ -53,7 +57,8 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
     """
     size, structures = placement.cells_per_chunk, {part.structure.config for part in parts}
     experiments = {config: make_experiment(config, own) for config in structures}
-    bytes_of = {config: _size_of(shape_of_cell(experiment)) for config, experiment in experiments.items()}
+    shapes = {config: shape_of_cell(experiment) for config, experiment in experiments.items()}
+    bytes_of = {config: _size_of(shape) for config, shape in shapes.items()}
     batch = placement.mesh.size * placement.cells_per_batch
     free = free_memory(placement.mesh) * len(placement.mesh.local_devices)
     for config, experiment in experiments.items():
@@ -77,6 +82,7 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
         cells_per_chunk=size,
         disk=sum(len(part.cells) * bytes_of[part.structure.config] for part in parts),
         memory=max((min(size, len(part.cells)) * bytes_of[part.structure.config] for part in parts), default=0),
+        shapes=shapes,
     )
 
 

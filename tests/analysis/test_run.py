@@ -530,5 +530,3 @@ def test_a_run_is_pickled_as_its_path_alone(values_run):
     again = pickle.loads(whole)
     assert again.metrics.identical(run.metrics)
     np.testing.assert_array_equal(again.attention(p=0.5, seed=0), run.attention(p=0.5, seed=0))
-    one = rw_jax.train(tiny_study())
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).attention(), one.attention())

@@ -21,7 +21,7 @@ def assert_same_run(one, run, **labels):
 
 
 @pytest.mark.usefixtures("optimized")
-@pytest.mark.parametrize("form", ["reduced", "full"])
+@pytest.mark.parametrize("form", ["reduced", pytest.param("full", marks=pytest.mark.slow)])
 def test_a_run_in_memory_has_the_bits_of_a_sweep(form, tmp_path):
     study = tiny_study(p=(0.5, 0.7), seed=(0, 1, 2), fields={"model.form": form})
     run = rw_jax.sweep(study, tmp_path / "run")

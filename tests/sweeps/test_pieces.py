@@ -16,7 +16,8 @@ import rw_jax
 from rw_jax import Law, Model, Output, Task, Walks
 from rw_jax.store import chunks
 from rw_jax.sweeps import program
-from rw_jax.training import pieces
+from rw_jax.training import grids, pieces
+from rw_jax.training.experiment import Own
 from tests.studies import assert_sentence, contents, stored_records, tiny_study
 
 PIECES = '''
@@ -498,10 +499,10 @@ def test_sizes_that_a_parameter_decides_are_paired_with_it(folder, tmp_path):
     assert run.config.zipped == (("size", "num_nodes"),)
     assert [run.value_matrix(size=size, seed=0).shape for size in (4, 5)] == [(4, 4), (5, 5)]
     assert run.config.task.walk_length == 6
-    both = {**fields, "task.options.length": 6}
-    run = rw_jax.sweep(study(both, size=(4, 5), length=(6, 7)), tmp_path / "both", [folder])
-    assert run.config.zipped == (("size", "num_nodes"), ("length", "walk_length"))
-    assert run.walks("test", size=5, length=7)[0].shape == (24, 6)
+    both = pieces.pin(study({**fields, "task.options.length": 6}, size=(4, 5), length=(6, 7)), [folder])
+    filled = grids.filled(both.config, Own(texts=both.texts))
+    assert filled.zipped == (("size", "num_nodes"), ("length", "walk_length"))
+    assert dict(filled.grid)["walk_length"] == (6, 7)
 
 
 def test_a_study_that_is_pinned_is_swept_again_from_the_texts_that_are_kept(folder, tmp_path, monkeypatch):

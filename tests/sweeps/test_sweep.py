@@ -42,9 +42,8 @@ def programs(mesh):
     def program_of(structure, cells_per_batch, size):
         key = structure, cells_per_batch, size
         if key not in made:
-            made[key] = program.compile_program(
-                make_experiment(structure), devices.Placement(mesh, cells_per_batch, size)
-            )
+            experiment, placement = make_experiment(structure), devices.Placement(mesh, cells_per_batch, size)
+            made[key] = program.compile_program(experiment, placement, program.shape_of_cell(experiment))
         return made[key]
 
     return program_of
@@ -271,13 +270,16 @@ def test_a_training_in_segments_has_the_bits_of_one_in_a_single_call(values_run,
 def test_chunks_are_as_small_as_the_memory_that_is_free(values_run, values_study, tmp_path, monkeypatch):
     experiment = make_experiment(make_grid(values_study).structures[0].config)
     placement = devices.set_up(values_study.execution)._replace(cells_per_chunk=64)
-    whole = program.compile_program(experiment, placement)
+    pieces = (experiment, placement, program.shape_of_cell(experiment))
+    whole = program.compile_program(*pieces)
     assert whole.placement.cells_per_chunk == 64
     bytes_per_cell = sum(leaf.size * 4 for leaf in jax.tree.leaves(whole.shape))
     monkeypatch.setattr(program, "free_memory", lambda mesh: 64 * bytes_per_cell // mesh.size)
-    assert placement.mesh.size <= program.compile_program(experiment, placement).placement.cells_per_chunk < 64
+    assert placement.mesh.size <= program.compile_program(*pieces).placement.cells_per_chunk < 64
     monkeypatch.setattr(program, "free_memory", lambda mesh: 1)
-    smallest = program.compile_program(experiment, placement).placement.cells_per_chunk
+    smallest = program.compile_program(
+        experiment, placement, program.shape_of_cell(experiment)
+    ).placement.cells_per_chunk
     assert smallest == placement.mesh.size
     sweep.sweep(values_study, tmp_path / "run")
     assert {len(chunk.rows) for chunk in chunks.read_all(tmp_path / "run" / "chunks")} <= {1, smallest}
@@ -422,7 +424,8 @@ def train_in_batches(mesh):
     """(p, learning_rates) -> Record: 2000 steps of a run for each pair of labels, in vmapped batches of three."""
     fields = {"task.num_nodes": 7, "task.walk_length": 15, "task.walks": 101, "model.position_width": 1000}
     fields |= {"training.steps": 2000, "record.every": 50, "record.parameters": (1, 2, 5, 1000)}
-    compiled = program.compile_program(make_experiment(tiny_study(fields=fields)), devices.Placement(mesh, 3, 6))
+    experiment = make_experiment(tiny_study(fields=fields))
+    compiled = program.compile_program(experiment, devices.Placement(mesh, 3, 6), program.shape_of_cell(experiment))
 
     def train_all(p, learning_rates):
         study = tiny_study(p=p, learning_rate=learning_rates, fields=fields)
