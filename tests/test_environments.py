@@ -98,10 +98,7 @@ def test_a_reader_that_has_had_enough_is_no_error_and_a_full_output_is_one_sente
     assert "The standard output cannot be written (No space left on device)" in errors.splitlines()[-1]
 
 
-def test_few_files_and_a_far_path_are_met_at_the_door(tmp_path):
-    code, output, errors = run_small(tmp_path, words="--workdir=gs://bucket/run")
-    assert (code, output) == (2, "")
-    assert "--workdir is 'gs://bucket/run', but must be the path of a local file or folder" in errors
+def test_few_files_are_met_at_the_door(tmp_path):
     code, output, errors = run_small(tmp_path, words="--dry_run", before="ulimit -n 30; ")
     assert (code, output) == (2, "")
     assert "may open 30 files at a time, but needs 256" in errors

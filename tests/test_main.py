@@ -34,6 +34,7 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "seed=3"], ["'seed=3'", "--name=value"]),
     ([SMOKE, "--config.grid.seed=0, 1", "2"], ["'2'", "quotes"]),
     ([SMOKE, "--workdir="], ["--workdir", "empty"]),
+    ([SMOKE, "--workdir=gs://bucket/run"], ["--workdir", "'gs://bucket/run'", "a local file or folder"]),
     ([SMOKE, "--workdir"], ["--workdir", "no value"]),
     ([SMOKE, "--flagfile=nowhere"], ["flagfile", "nowhere"]),
     ([SMOKE, "--strict=maybe"], ["--strict", "maybe", "true or false"]),

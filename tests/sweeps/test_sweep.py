@@ -267,6 +267,7 @@ def test_a_training_in_segments_has_the_bits_of_one_in_a_single_call(values_run,
     assert not (folder / "unfinished").exists()
 
 
+@pytest.mark.slow
 def test_chunks_are_as_small_as_the_memory_that_is_free(values_run, values_study, tmp_path, monkeypatch):
     experiment = make_experiment(make_grid(values_study).structures[0].config)
     placement = devices.set_up(values_study.execution)._replace(cells_per_chunk=64)
