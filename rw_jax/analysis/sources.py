@@ -73,7 +73,7 @@ class InRunDir:
         with _damage_explained():
             file = self._run_dir.metrics_file
             if file.is_file() and file in products.noted(self._run_dir, grid):
-                if file in products.lost(self._run_dir, grid):
+                if not products.is_intact(self._run_dir, grid, file):
                     raise RunError(f"{file} is not as it was written; the command of the run makes it again.")
                 return metrics_file.read(file, grid)
         return self.gathered(grid)

@@ -47,6 +47,12 @@ def noted(run_dir: RunDir, grid: Grid) -> dict[Path, int]:
     return {run_dir.path / name: checksum for name, checksum in checksums.items()}
 
 
+def is_intact(run_dir: RunDir, grid: Grid, path: Path) -> bool:
+    """Whether a file is noted, is there, and is as it was. Errors as lost."""
+    checksum = noted(run_dir, grid).get(path)
+    return checksum is not None and _is(path, checksum)
+
+
 def lost(run_dir: RunDir, grid: Grid) -> list[Path]:
     """The noted files that are not there any more, or not as they were.
 

@@ -2,7 +2,7 @@
 
 `parse` makes a `Config` of plain mappings, such as a config file's ConfigDict or the JSON of a run directory, or raises
 `ConfigError` with one sentence that names the field, what was given, and what would be right. What takes the pieces of
-a run to be checked is checked by `training.experiment.check`.
+a run to be checked is checked by `training.checks`.
 """
 
 import collections
@@ -168,7 +168,7 @@ class Config:
 
     def as_mapping(self) -> dict[str, Any]:
         """The fields as nested dicts, which `parse` takes."""
-        single = dataclasses.asdict(dataclasses.replace(self, grid=(), zipped=()))  # which copies every label
+        single = dataclasses.asdict(dataclasses.replace(self, grid=(), zipped=()))  # asdict would copy every label
         mapping: dict[str, Any] = single | {"grid": dict(self.grid), "zipped": self.zipped}
         for group in ("task", "model", "training"):
             mapping[group]["options"] = dict(getattr(self, group).options)

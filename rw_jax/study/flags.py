@@ -173,11 +173,10 @@ def _check_is_field(path: str, config_dict: ml_collections.ConfigDict) -> None:
             known = ", ".join(options) or "none"
             raise ConfigError(f"{path} is not in the config file, but must be; its {group} are {known}.")
     describe_field(path, config_dict.get("grid", {}))
-    node = config_dict
-    for part in path.split("."):
-        if part not in node:
-            raise ConfigError(f"{path} is not in the config file, but must be there to be changed.")
-        node = node[part] if part != name else node
+    for part in group.split(".") if group else ():
+        config_dict = config_dict.get(part, {})
+    if name not in config_dict:
+        raise ConfigError(f"{path} is not in the config file, but must be there to be changed.")
 
 
 def _take_config_file(argv: list[str]) -> tuple[str, list[str]]:

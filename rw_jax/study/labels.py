@@ -30,18 +30,18 @@ def read_labels(path: str, right: Right, given: Any) -> tuple[Scalar, ...]:
     if not isinstance(given, tuple | list):
         raise ConfigError(f"{path} is {shown(given)}, but must be a tuple of labels, each {right.words}.")
     labels = tuple(given)
-    if set(map(type, labels)) == {int}:  # among integers those that are right are an interval; there may be a million
-        read = type(_read(right, min(labels), f"{path} has the label", "each must"))
-        _read(right, max(labels), f"{path} has the label", "each must")
-        return tuple(map(read, labels))
-    if right.is_text:  # words with commas on the command line arrive as one word
+    if set(map(type, labels)) == {int}:
+        pass
+    elif right.is_text:  # words with commas on the command line arrive as one word
         labels = tuple(word for label in labels for word in (label.split(",") if isinstance(label, str) else [label]))
     else:  # range(16) on the command line arrives as a word
         labels = tuple(number for label in labels for number in _expand_range(path, label))
     if not labels or (len(labels) == 1 and isinstance(labels[0], str) and not labels[0]):
         raise ConfigError(f"{path} is empty, but an axis needs at least one label; leave it None for no axis.")
-    if set(map(type, labels)) == {int}:
-        return read_labels(path, right, labels)
+    if set(map(type, labels)) == {int}:  # among integers those that are right are an interval; there may be a million
+        read = type(_read(right, min(labels), f"{path} has the label", "each must"))
+        _read(right, max(labels), f"{path} has the label", "each must")
+        return tuple(map(read, labels))
     labels = tuple(_read(right, label, f"{path} has the label", "each must") for label in labels)
     if any(isinstance(label, tuple) for label in labels):
         raise ConfigError(f"{path} is {shown(labels)}, but each label must be a number or a word.")
@@ -92,8 +92,10 @@ def read_option(path: str, given: Any) -> Any:
 
 def same_label(label: Scalar, asked: Any) -> bool:
     """Whether a label is the one asked for: numbers with a fraction up to rounding, pieces without their digest."""
-    if isinstance(asked, bool) or not isinstance(asked, numbers.Real | str):
-        return isinstance(asked, bool | tuple) and label == asked and isinstance(label, bool) == isinstance(asked, bool)
+    if isinstance(label, bool | tuple):
+        return type(asked) is type(label) and label == asked
+    if isinstance(asked, bool) or not isinstance(asked, numbers.Real | str):  # True is no 1, and an array no number
+        return False
     if isinstance(label, float) and not isinstance(asked, str):
         try:
             return math.isclose(label, asked, rel_tol=1e-9)
@@ -101,4 +103,4 @@ def same_label(label: Scalar, asked: Any) -> bool:
             return False
     if isinstance(label, str) and is_piece(label):
         return asked in (label, without_digest(label))
-    return label == asked and not isinstance(label, bool)
+    return label == asked

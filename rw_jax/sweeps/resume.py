@@ -77,8 +77,8 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Config | None:
     except RunError as error:
         raise ConfigError(f"workdir is {path}, which is not empty and no run of this config: {error}") from error
     except OSError as error:
-        raise ConfigError(f"workdir is {path}, which cannot be used ({_told(error)}).") from error
-    if not chunks_there and not any(map(checkpoint.saved, (run_dir.chunks, run_dir.unfinished))):
+        raise ConfigError(f"workdir is {path}, which cannot be used ({told(error)}).") from error
+    if not any(map(checkpoint.saved, (run_dir.chunks, run_dir.unfinished))):
         return None  # nothing has been trained yet
     different = {} if kept is None else differences(kept, config)
     for field, pair in different.items():
@@ -107,7 +107,8 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Config | None:
     )
 
 
-def _told(error: OSError) -> str:
+def told(error: OSError) -> str:
+    """An error of the system in words, with its file."""
     return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
 
 
@@ -196,7 +197,7 @@ def prepare(
     except lock.LockedError as error:
         raise ConfigError(f"workdir is {run_dir.path}, but {error}") from error
     except (OSError, RunError) as error:
-        reason = _told(error) if isinstance(error, OSError) else error
+        reason = told(error) if isinstance(error, OSError) else error
         raise ConfigError(f"workdir is {run_dir.path}, which cannot be written ({reason}).") from error
     return earlier
 

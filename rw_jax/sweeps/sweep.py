@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +59,12 @@ def sweep(
         return load_run(run_dir.path)
     work = work_of(grid, there.parts, own, placement)
     environment = describe_environment(placement.mesh, placement.cells_per_batch)
+
+    def program_of(structure: Config) -> Program:
+        experiment = make_experiment(structure, own)
+        shape = work.shapes[structure] if structure in work.shapes else shape_of_cell(experiment)
+        return compile_program(experiment, placement, shape)
+
     with contextlib.ExitStack() as stack:
         if processes.is_first():
             earlier_calls = resume.prepare(run_dir, grid.config, own.texts, environment, stack)
@@ -68,7 +74,7 @@ def sweep(
         logging.info("%s", work)
         num_trained = sum(len(part.cells) for part in parts)
         with progress_bar.shown(grid.num_cells, num_trained) as advance:
-            _train(run_dir, grid, own, parts, (placement, work.shapes), advance)
+            _train(run_dir, grid, parts, program_of, advance)
         processes.wait_for_all("every run is trained")
         if processes.is_first():
             resume.clear(run_dir, grid)
@@ -105,21 +111,19 @@ class _There(NamedTuple):
 
 
 def _looked_at(run_dir: RunDir, grid: Grid, placement: Placement) -> _There:
+    """What a run directory has of a study. Raises: ConfigError, if it is of another one, or cannot be read."""
     try:
         kept, damaged = resume.kept_config(run_dir, grid), resume.damaged(run_dir)
         parts = resume.missing_parts(run_dir, grid, damaged)
         if parts:
             resume.check_batches(run_dir, placement.cells_per_batch, damaged)
-        has_metrics = run_dir.metrics_file in products.noted(run_dir, grid)
-        is_intact = has_metrics and run_dir.metrics_file not in products.lost(run_dir, grid)
+        is_intact = products.is_intact(run_dir, grid, run_dir.metrics_file)
         try:
             read_environment(run_dir)
         except DamagedFileError:
             is_intact = False
     except OSError as error:
-        raise ConfigError(
-            f"workdir is {run_dir.path}, which cannot be used ({error.strerror}: {error.filename})."
-        ) from error
+        raise ConfigError(f"workdir is {run_dir.path}, which cannot be used ({resume.told(error)}).") from error
     return _There(kept == grid.config and not damaged and not parts and is_intact, parts)
 
 
@@ -144,20 +148,15 @@ def _study(
 def _train(
     run_dir: RunDir,
     grid: Grid,
-    own: Own,
     parts: Sequence[resume.Part],
-    planned: tuple[Placement, Mapping[Config, Progress]],
+    program_of: Callable[[Config], Program],
     advance: Callable[[int], None],
 ) -> None:
     """Trains the missing cells, chunk by chunk; the program of a structure is compiled once."""
-    placement, shapes = planned
     program: Program | None = None
     for part in parts:
-        structure = part.structure.config
-        if program is None or program.experiment.config != structure:
-            experiment = make_experiment(structure, own)
-            shape = shapes[structure] if structure in shapes else shape_of_cell(experiment)
-            program = compile_program(experiment, placement, shape)
+        if program is None or program.experiment.config != part.structure.config:
+            program = program_of(part.structure.config)
         size = program.placement.cells_per_chunk
         for start in range(0, len(part.cells), size):
             numbers = part.cells[start : start + size]

@@ -23,8 +23,8 @@ class Work(NamedTuple):
       cells: those to train.
       begun: those of them that have begun.
       programs: structures among them, each a program to compile.
-      chunks: chunks to train, at most so many cells_per_chunk in each.
-      cells_per_chunk: see there.
+      chunks: chunks to train.
+      cells_per_chunk: how many runs a chunk has at most.
       disk: bytes of their results, before compression.
       memory: bytes of the results of a chunk.
       shapes: of each structure, the shapes of the progress of a cell.
@@ -53,7 +53,7 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
     """What there is to do for these cells.
 
     Raises:
-      ConfigError: if the results of a single batch do not fit into memory, or the pieces of a run cannot be traced.
+      ConfigError: if a single batch does not fit into memory, or the pieces of a run cannot be traced.
     """
     size, structures = placement.cells_per_chunk, {part.structure.config for part in parts}
     experiments = {config: make_experiment(config, own) for config in structures}

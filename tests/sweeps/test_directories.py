@@ -1,12 +1,10 @@
 """What people do to run directories: files of their own in them, edits, links, damage, other versions, sizes."""
 
-import gc
 import json
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -19,17 +17,6 @@ from rw_jax.study.errors import RunError
 from rw_jax.sweeps import sweep
 from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
 from tests.sweeps.faults import command, damaged, files_at_most, refusal
-
-# Of a tree Orbax reads and writes many parts at once, and leaves the others behind when the first fails.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_left_behind_for_other_tests() -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 def test_what_a_sweep_did_not_write_is_neither_read_nor_removed(copied, values_run, values_study, sweep_once):
@@ -216,7 +203,7 @@ def test_any_damage_of_any_file_leaves_the_same_numbers_or_is_named_and_the_comm
             told += 1
         if file.name == "config.json" and content is None:  # then it is no run directory that can be known
             continue
-        if seed or (error is not None and number % 2):  # every kind of file is healed in a test of its own
+        if seed or (error is not None and number % 2):  # healing takes long
             sweep_once(values_study, folder)
             assert stored_records(folder) == records
             assert load_run(folder).metrics.identical(whole.metrics)

@@ -110,6 +110,15 @@ def study(fields, **axes):
     return tiny_study(fields={"execution.cells_per_chunk": 2, **fields}, **axes)
 
 
+def refusal(config, folder: Path) -> str:
+    """The sentence by which a study with pieces is refused; nothing is written."""
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        rw_jax.sweep(config, folder / "run", [folder])
+    assert_sentence(str(refused.value))
+    assert not (folder / "run").exists()
+    return str(refused.value)
+
+
 STUDIES = {
     "task": study({"task.name": "mine.py:back", "task.options.lag": 1}, lag=(1, 2), seed=(0, 1)),
     "model": study({"model.form": "mine.py:table"}, p=(0.5, 0.9), seed=(0, 1)),
@@ -255,11 +264,7 @@ PIECES_THAT_DO_NOT_DO = [
 
 @pytest.mark.parametrize(("fields", "words"), PIECES_THAT_DO_NOT_DO)
 def test_pieces_that_do_not_do_are_refused_in_a_sentence_and_nothing_is_written(fields, words, folder, tmp_path):
-    with pytest.raises(rw_jax.ConfigError) as refused:
-        rw_jax.sweep(study(fields), tmp_path / "run", [folder])
-    assert_sentence(str(refused.value))
-    assert words in str(refused.value)
-    assert not (tmp_path / "run").exists()
+    assert words in refusal(study(fields), folder)
 
 
 def test_parameters_of_a_piece_are_given_to_the_function_that_makes_it(folder, tmp_path):
@@ -479,11 +484,7 @@ def test_what_a_piece_gives_is_looked_at_before_anything_is_written(fields, word
     for name in ("broken", "broken_module"):
         (folder / f"{name}.py").write_text("from jax import no_such_name\n")
     monkeypatch.syspath_prepend(folder)
-    with pytest.raises(rw_jax.ConfigError) as refused:
-        rw_jax.sweep(study(fields), tmp_path / "run", [folder])
-    assert_sentence(str(refused.value))
-    assert words in str(refused.value)
-    assert not (tmp_path / "run").exists()
+    assert words in refusal(study(fields), folder)
 
 
 def test_arrays_of_other_shapes_are_no_values_of_one_program(folder, tmp_path):
