@@ -53,31 +53,25 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> None:
     leaves = by_name(tree)
     checksums = np.array([[_checksum(part) for part in _parts(leaf)] for leaf in leaves.values()], np.uint32)
     checksums = processes.gathered(checksums)
-    content: dict[str, Any] = {"metadata": metadata, "checksums": dict(zip(leaves, checksums.tolist(), strict=True))}
     try:
         with _quiet():
-            ocp.save(
-                str(path.resolve()),
-                tree,
-                overwrite=True,
-                custom_metadata=content | {"checksum": _checksum_of_text(content)},
-            )
+            ocp.save(str(path.resolve()), tree, overwrite=True)
     except Exception as error:  # Orbax and TensorStore raise many kinds
         number = _os_error_of(error)
         if number is None:
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
     if processes.is_first():
-        files = {str(file.relative_to(path)): _checksum_of_file(file) for file in _files(path)}
-        said = {"files": files, "metadata": metadata}
-        write_atomically(path / _MANIFEST, json.dumps(said | {"checksum": _checksum_of_text(said)}))
+        manifest = {
+            "metadata": metadata,
+            "arrays": dict(zip(leaves, checksums.tolist(), strict=True)),
+            "files": {str(file.relative_to(path)): _checksum_of_file(file) for file in _files(path)},
+        }
+        write_atomically(path / _MANIFEST, json.dumps(manifest | {"checksum": _checksum_of_text(manifest)}))
 
 
 _MANIFEST = "files.json"
-"""The checksums of the other files, and what was saved beside the tree, which Orbax takes longer to find.
-
-A save that is killed before it is there has saved all the same.
-"""
+"""What was saved beside the tree, and the checksums of its arrays and of the other files. It is written last."""
 
 
 def check(path: Path) -> None:
@@ -87,26 +81,26 @@ def check(path: Path) -> None:
       DamagedError: if they do not hold what was saved.
       OSError: if they cannot be read.
     """
-    manifest = _manifest(path)
-    if manifest is None:
-        load(path)
-        return
-    for name, checksum in manifest["files"].items():
+    for name, checksum in _manifest(path)["files"].items():
         try:
             found = _checksum_of_file(path / name)
         except FileNotFoundError:
-            raise DamagedError(f"{path} is damaged: {name} is missing.") from None
+            raise _damage(path, f"{name} is missing") from None
         if found != checksum:
-            raise DamagedError(f"{path} is damaged: {name} is not what was saved.")
+            raise _damage(path, f"{name} is not what was saved")
 
 
-def _manifest(path: Path) -> dict[str, Any] | None:
-    """What the manifest of a tree says; None if it is not there, or is damaged itself."""
+def _manifest(path: Path) -> dict[str, Any]:
+    """What the manifest of a tree says. Raises: as check."""
     try:
         content = read_json(path / _MANIFEST)
-    except (FileNotFoundError, DamagedFileError):
-        return None
-    return content if content.pop("checksum", None) == _checksum_of_text(content) else None
+    except FileNotFoundError:
+        raise _damage(path, f"{_MANIFEST} is missing") from None
+    except DamagedFileError:
+        content = {}
+    if content.pop("checksum", None) != _checksum_of_text(content):
+        raise _damage(path, f"{_MANIFEST} is not what was saved")
+    return content
 
 
 def load(path: Path, *names: str) -> Tree:
@@ -121,11 +115,11 @@ def load(path: Path, *names: str) -> Tree:
       OSError: if they cannot be read.
       KeyError: if there is no such part.
     """
-    if _manifest(path) is not None and sum(file.stat().st_size for file in _files(path)) <= _SMALL:
+    checksums = _manifest(path)["arrays"]
+    if sum(file.stat().st_size for file in _files(path)) <= _SMALL:
         check(path)  # where files are damaged Orbax tells of it in many ways
     with _reading(path), _alone():
         description = ocp.metadata(str(path.resolve()))
-    checksums = _content(path, description)["checksums"]
     part: Any = description.metadata
     if not isinstance(part, dict):
         raise _damage(path, _CHANGED)
@@ -153,12 +147,7 @@ _SMALL = 2**26
 
 def load_metadata(path: Path) -> dict[str, Any]:
     """What was saved beside the tree at this path. Raises: as load."""
-    manifest = _manifest(path)
-    if manifest is not None:
-        return manifest["metadata"]
-    with _reading(path), _alone():
-        description = ocp.metadata(str(path.resolve()))
-    return _content(path, description)["metadata"]
+    return _manifest(path)["metadata"]
 
 
 def saved(folder: Path) -> list[Path]:
@@ -302,14 +291,6 @@ def _quiet() -> Generator[None]:
         threading.excepthook = hook
         for name, filtered in filters.items():
             logging.getLogger(name).removeFilter(filtered)
-
-
-def _content(path: Path, description: ocp.CheckpointMetadata) -> dict[str, Any]:
-    content: Any = description.custom_metadata
-    content = dict(content or {})
-    if content.pop("checksum", None) != _checksum_of_text(content):
-        raise _damage(path, "its description is not what was saved")
-    return content
 
 
 def _parts(leaf: Any) -> list[np.ndarray]:
