@@ -46,8 +46,10 @@ def test_a_run_in_memory_takes_a_config_dict_and_leaves_no_file(tmp_path, monkey
 
 
 def test_names_of_pieces_may_be_given_as_labels():
-    one = rw_jax.train(tiny_study(), loss="hinge", init="gaussian", seed=3)
+    one = rw_jax.train(tiny_study(), model="full", loss="hinge", init="gaussian", seed=3)
     assert (one.config.training.loss, one.config.model.init) == ("hinge", "gaussian")
+    assert one.config.model.form == "full"
+    assert "key_query" in one.params()
 
 
 @pytest.mark.parametrize(
@@ -98,14 +100,8 @@ def test_precision_is_a_label_and_of_the_run_not_of_the_process(tmp_path):
     assert not jax.config.jax_enable_x64
     for precision in ("float32", "float64"):
         assert run.params(precision=precision, seed=0)["value"].dtype == precision
-        one = rw_jax.train(tiny_study(fields=fields), precision=precision, seed=1)
-        assert_same_run(one, run, precision=precision, seed=1)
-
-
-def test_the_form_of_the_model_may_be_given_by_its_name():
-    one = rw_jax.train(tiny_study(), model="full", seed=3)
-    assert one.config.model.form == "full"
-    assert "key_query" in one.params()
+    one = rw_jax.train(tiny_study(fields=fields), precision="float64", seed=1)
+    assert_same_run(one, run, precision="float64", seed=1)
 
 
 @pytest.mark.parametrize(

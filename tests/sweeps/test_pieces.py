@@ -147,7 +147,7 @@ def killed_at_save(number: int):
         yield
 
 
-def test_pieces_as_objects_go_through_train():
+def test_a_task_and_a_model_as_objects_go_through_train():
     run = rw_jax.train(tiny_study(fields={"training.steps": 30, "training.learning_rate": 1.0}), task=two_back())
     assert float(run.metrics["parent_attention"][-1]) > 0.9  # the token two before the target
     assert "expected_accuracy" not in run.metrics  # no law of the next state is known
@@ -156,6 +156,10 @@ def test_pieces_as_objects_go_through_train():
     assert "parent_attention" not in run.metrics
     assert "value_direction_error" not in run.metrics
     assert float(run.metrics["accuracy"][-1]) > 0.7
+
+
+@pytest.mark.slow
+def test_a_loss_and_an_optimizer_as_objects_go_through_train():
     plain = rw_jax.train(tiny_study())
     cubed = rw_jax.train(tiny_study(), loss=lambda output_K, target_K, values: jnp.sum(output_K - target_K) ** 2)
     assert (cubed.metrics["train_loss"] != plain.metrics["train_loss"]).all()
@@ -172,7 +176,7 @@ def test_a_task_of_ones_own_sets_the_sizes():
 
 
 @pytest.mark.parametrize(
-    "piece", ["task", "optimizer", *(pytest.param(name, marks=pytest.mark.slow) for name in ("model", "loss"))]
+    "piece", ["task", *(pytest.param(name, marks=pytest.mark.slow) for name in ("model", "loss", "optimizer"))]
 )
 @pytest.mark.parametrize("saves", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_sweep_of_named_pieces_that_is_killed_is_resumed_to_the_same_bits(piece, saves, folder, tmp_path):
