@@ -1,6 +1,6 @@
 """Finished runs whose numbers are made up, so that each is known and none needs training."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rw_jax.store import metrics_file
 from rw_jax.store.layout import RunDir
 from rw_jax.study.config import Config
 from rw_jax.study.flags import from_config_dict
-from rw_jax.study.grid import Grid, kept_steps, recorded_steps
+from rw_jax.study.grid import Cell, Grid, kept_steps, recorded_steps
 from rw_jax.training.experiment import NOTHING_OWN, Own
 from rw_jax.training.metrics import METRICS
 
@@ -35,8 +35,14 @@ def small(zipped: tuple[tuple[str, ...], ...] = (), **axes: tuple) -> Config:
 class MadeUp:
     """A source of a run whose metrics and kept arrays are given."""
 
-    def __init__(self, config: Config, metrics: xr.Dataset, kept: Mapping[int, Any], workdir: Path | None) -> None:
-        """Args: the study; its metrics; of each cell what it keeps, by name; where figures of it go."""
+    def __init__(
+        self,
+        config: Config,
+        metrics: xr.Dataset,
+        kept: Callable[[int], Any] = lambda _: {},
+        workdir: Path | None = None,
+    ) -> None:
+        """Args: the study; its metrics; what a cell keeps, by name, by its number; where figures of it go."""
         self.config, self.environment = config, {"runs": 0, "seconds": 0.0, "earlier_calls": [], "devices": ["cpu"]}
         self.environment |= {"commit": None, "command": "made up"}
         self.run_dir = None if workdir is None else RunDir(workdir)
@@ -52,7 +58,7 @@ class MadeUp:
         return self._metrics["finished"].values.ravel()
 
     def kept(self, grid: Grid, number: int, *names: str) -> Any:
-        part = self._kept[number]
+        part = self._kept(number)
         for name in names:
             part = part[name]
         return part
@@ -76,7 +82,31 @@ def random_run(config: Config, workdir: Path | None = None) -> Run:
         kept |= {
             int(number): jax.tree.map(lambda stack, i=i: stack[i], stacks) for i, number in enumerate(structure.cells)
         }
-    return Run(MadeUp(config, metrics_file.dataset(grid, parts), kept, workdir))
+    return Run(MadeUp(config, metrics_file.dataset(grid, parts), kept.__getitem__, workdir))
+
+
+def source_of(
+    config: Config,
+    metric: Callable[[str, Cell], Any] = lambda name, cell: 0.0,
+    keep: Callable[[Cell, int], dict[str, Any]] = lambda cell, step: {},
+) -> MadeUp:
+    """A source by functions: a number or float[T] for each metric and cell, and what each cell keeps at a step."""
+    grid = Grid(config)
+
+    def of(name: str, number: int) -> np.ndarray:
+        cell = grid.cell(number)
+        return np.broadcast_to(metric(name, cell), len(recorded_steps(cell.config)))
+
+    def kept(number: int) -> Any:
+        cell = grid.cell(number)
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *(keep(cell, step) for step in kept_steps(cell.config)))
+
+    names = [metric.name for metric in METRICS if not metric.dims]
+    parts = (
+        (cells, {name: np.stack([of(name, number) for number in cells]) for name in names})
+        for cells in (structure.cells for structure in grid.structures)
+    )
+    return MadeUp(config, metrics_file.dataset(grid, parts), kept)
 
 
 def run_of(metrics: xr.Dataset) -> Run:
@@ -88,4 +118,4 @@ def run_of(metrics: xr.Dataset) -> Run:
     config.grid.p = config.grid.seed = None
     config.grid.update(axes)
     config.training.steps, config.record.every, config.record.parameters = max(steps), max(*steps, 1), ()
-    return Run(MadeUp(from_config_dict(config), metrics.assign(finished=finished), {}, None))
+    return Run(MadeUp(from_config_dict(config), metrics.assign(finished=finished)))

@@ -12,7 +12,7 @@ from absl import logging
 
 from rw_jax.store import checkpoint, chunks, metrics_file, products
 from rw_jax.store.chunks import Stored
-from rw_jax.store.layout import DamagedFileError, RunDir, read_config, read_environment, read_pieces
+from rw_jax.store.layout import DamagedFileError, RunDir, read_environment, read_pieces, stored_config
 from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid
@@ -55,7 +55,7 @@ class InRunDir:
     def __init__(self, run_dir: RunDir) -> None:
         self.run_dir: RunDir | None = run_dir
         self._run_dir = run_dir
-        self.config = read_config(run_dir)
+        self.config = stored_config(run_dir)
         try:
             self.environment = read_environment(run_dir)
         except DamagedFileError as error:

@@ -124,7 +124,7 @@ def write_config(run_dir: RunDir, config: Config) -> None:
     write_atomically(run_dir.config_file, json.dumps({"digest": digest(content), **content}, indent=2))
 
 
-def read_config(run_dir: RunDir) -> Config:
+def stored_config(run_dir: RunDir) -> Config:
     """The config of a run directory.
 
     Raises:

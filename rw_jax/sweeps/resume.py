@@ -15,8 +15,8 @@ from rw_jax.store.chunks import Chunk, Stored
 from rw_jax.store.layout import (
     DamagedFileError,
     RunDir,
-    read_config,
     read_environment,
+    stored_config,
     study_digest,
     write_config,
     write_environment,
@@ -68,7 +68,7 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Config | None:
         if not path.exists() or {entry.name for entry in path.iterdir()} <= nothing:
             return None
         try:
-            kept = read_config(run_dir)
+            kept = stored_config(run_dir)
         except DamagedFileError:
             if not run_dir.lock_file.is_file():  # a sweep has been here
                 raise

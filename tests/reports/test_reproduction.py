@@ -23,7 +23,7 @@ from rw_jax.reports.paper.figures.overview import PANELS, Curve, overview
 from rw_jax.study.config import Config
 from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.study.grid import recorded_steps
-from tests.reports.made_up import MadeUp
+from tests.made_up import source_of
 
 PROJECT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ class MadeUpRun(Run):
 
 def made_up(config: config_dict.ConfigDict, metrics: dict[str, Any], **arrays: Callable[[int], np.ndarray]) -> Run:
     """A run of a config with these metrics: numbers, or arrays with some of its dimensions."""
-    source = MadeUp(from_config_dict(config))
+    source = source_of(from_config_dict(config))
     run = MadeUpRun(source)
     empty = source.metrics(run.grid)
     known = {"optimal_accuracy": 1.0, **metrics}
@@ -196,7 +196,7 @@ def anything(config: Config) -> Run:
             "mean_attention": attention / attention.sum(),
         }
 
-    return Run(MadeUp(config, lambda name, cell: rng.uniform(size=len(recorded_steps(cell.config))) ** 4, keep))
+    return Run(source_of(config, lambda name, cell: rng.uniform(size=len(recorded_steps(cell.config))) ** 4, keep))
 
 
 DRAWN = tuple(

@@ -20,7 +20,7 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Cell
 from rw_jax.theory import closed_forms
 from tests import oracle
-from tests.reports.made_up import MadeUp
+from tests.made_up import source_of
 
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 STUDIES = verify.studies(from_config_dict(verify_config.get_config()), quick=True)
@@ -67,7 +67,7 @@ def made_up(config: Config, metric=lambda name, cell: 0.5, parameters=lambda cel
     def keep(cell, step):
         return {"params": parameters(cell, step), "mean_attention": np.eye(cell.config.task.walk_length)[-2]}
 
-    return MadeUpRun(MadeUp(config, metric, keep))
+    return MadeUpRun(source_of(config, metric, keep))
 
 
 def word_of(name: str, **made_of: Callable) -> str:

@@ -116,7 +116,7 @@ def test_any_text_in_the_place_of_a_config_is_refused_in_one_sentence(tmp_path_f
     run_dir = layout.RunDir(tmp_path_factory.getbasetemp())
     run_dir.config_file.write_text(text)
     with pytest.raises(RunError) as refused:
-        layout.read_config(run_dir)
+        layout.stored_config(run_dir)
     assert_sentence(str(refused.value))
 
 
