@@ -42,7 +42,8 @@ def base_config() -> ml_collections.ConfigDict:
 
     config.record = ml_collections.ConfigDict()
     config.record.every = 1  # steps between recorded metrics
-    config.record.parameters = (0, 1, 2, 3, 10, 50)  # beside the first and the last step; later ones are passed over
+    # Steps with parameters, beside the first and the last; later ones are passed over. Or "all" that are recorded.
+    config.record.parameters = config_dict.FieldReference((0, 1, 2, 3, 10, 50), field_type=object)
 
     config.execution = ml_collections.ConfigDict()
     config.execution.cells_per_chunk = 64  # runs trained and stored together, at most: fewer where memory is short
@@ -50,12 +51,14 @@ def base_config() -> ml_collections.ConfigDict:
     config.execution.checkpoint_steps = 10_000  # a chunk of longer trainings is kept every so many steps
 
     config.figures = ml_collections.ConfigDict()
-    config.figures.p = (0.5, 0.7, 0.9, 1.0)  # drawn one by one, where they are in the grid
+    # Drawn one by one, where they are in the grid.
+    config.figures.p = config_dict.FieldReference((0.5, 0.7, 0.9, 1.0), field_type=object)
 
     config.study_seed = 0  # another one draws everything anew
     config.seed = 0
     config.precision = "float32"  # or "float64"
 
-    config.grid = ml_collections.ConfigDict({axis: config_dict.placeholder(tuple) for axis in AXES})
+    # Axes: labels as a tuple, a list, a range or an array; None for no axis.
+    config.grid = ml_collections.ConfigDict({axis: config_dict.placeholder(object) for axis in AXES})
     config.zipped = ()
     return config

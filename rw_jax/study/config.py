@@ -17,7 +17,8 @@ from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, VALUE, Scalar, field, shown
 
 ALL = "all"
-"""In place of a number of walks: every walk there is, weighted by its probability."""
+"""In place of a number of walks: every walk there is, weighted by its probability. In place of steps: every one that is
+recorded."""
 
 Options = tuple[tuple[str, Any], ...]
 """Parameters of a piece by name: numbers, words, or tuples of them."""
@@ -85,9 +86,9 @@ class RecordConfig:
     """What is recorded: metrics every `every` steps, at the last step, and where parameters are."""
 
     every: int = field("steps between recorded metrics", fields.integer(1))
-    parameters: tuple[int, ...] = field(
-        "steps with parameters, beside the first and the last; later ones are passed over",
-        fields.several(fields.integer(0)),
+    parameters: tuple[int, ...] | str = field(
+        "steps with parameters, beside the first and the last; later ones are passed over; or all that are recorded",
+        fields.several(fields.integer(0), ALL),
     )
 
 

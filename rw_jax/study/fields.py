@@ -32,13 +32,15 @@ class Right(NamedTuple):
       words: in words, for messages.
       read: the value as the config keeps it; raises ValueError if it is not right.
       each: of a tuple, what is right for each element.
-      is_text: whether a label may be a word, so that one on the command line is not read as a range of numbers.
+      is_text: whether a label is a word, so that one on the command line is not read as numbers.
+      names: of a tuple, words that are right in place of one.
     """
 
     words: str
     read: Callable[[Any], Any]
     each: "Right | None" = None
     is_text: bool = False
+    names: tuple[str, ...] = ()
 
 
 def integer(least: int) -> Right:
@@ -132,15 +134,18 @@ def optional(right: Right) -> Right:
     )
 
 
-def several(right: Right) -> Right:
-    """A tuple, each element right."""
+def several(right: Right, *names: str) -> Right:
+    """A tuple, each element right, or one of some words."""
 
-    def read(value: Any) -> tuple[Any, ...]:
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and value in names:
+            return value
         if not isinstance(value, tuple | list):
             raise ValueError
         return tuple(right.read(element) for element in value)
 
-    return Right(f"a tuple, each element {right.words}", read, right)
+    words = "".join(f", or {name!r}" for name in names)
+    return Right(f"a tuple, each element {right.words}{words}", read, right, names=names)
 
 
 class Declaration(NamedTuple):

@@ -200,5 +200,7 @@ def recorded_steps(config: Config) -> tuple[int, ...]:
 
 def kept_steps(config: Config) -> tuple[int, ...]:
     """The steps at which parameters are recorded: the first, the last, and those of `record.parameters` between."""
-    steps = config.training.steps
-    return tuple(sorted({0, steps, *(step for step in config.record.parameters if step <= steps)}))
+    steps, kept = config.training.steps, config.record.parameters
+    if isinstance(kept, str):
+        kept = range(0, steps + 1, config.record.every)
+    return tuple(sorted({0, steps, *(step for step in kept if step <= steps)}))

@@ -2,8 +2,9 @@
 
 import math
 import numbers
+import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rw_jax.study.errors import ConfigError
@@ -18,31 +19,39 @@ def read(path: str, right: Right, given: Any) -> Any:
     Raises:
       ConfigError: if it is not right.
     """
-    if right.each is None:
+    if right.each is None or (isinstance(given, str) and given in right.names):
         return _read(right, given, f"{path} is", "must")
-    if not isinstance(given, tuple | list):
-        raise ConfigError(f"{path} is {shown(given)}, but must be {right.words}.")
-    return tuple(_read(right.each, element, f"{path} holds", "each must") for element in given)
+    try:
+        elements = tuple(_elements(path, right.each, given))
+    except TypeError:
+        raise ConfigError(f"{path} is {shown(given)}, but must be {right.words}.") from None
+    return tuple(_read(right.each, element, f"{path} holds", "each must") for element in elements)
 
 
 def read_labels(path: str, right: Right, given: Any) -> tuple[Scalar, ...]:
-    """The labels of an axis. Args: the path of the axis, what is right for each label, what was given."""
-    if not isinstance(given, tuple | list):
-        raise ConfigError(f"{path} is {shown(given)}, but must be a tuple of labels, each {right.words}.")
-    labels = tuple(given)
-    if set(map(type, labels)) == {int}:
-        pass
-    elif right.is_text:  # words with commas on the command line arrive as one word
-        labels = tuple(word for label in labels for word in (label.split(",") if isinstance(label, str) else [label]))
-    else:  # range(16) on the command line arrives as a word
-        labels = tuple(number for label in labels for number in _expand_range(path, label))
-    if not labels or (len(labels) == 1 and isinstance(labels[0], str) and not labels[0]):
+    """The labels of an axis.
+
+    Args:
+      path: the path of the axis.
+      right: what is right for each label.
+      given: one label, or several as a tuple, a list, a range, a NumPy array, or in words: "0.1,0.5",
+        "range(first, end, step)", "linspace(first, last, count)", "logspace", "geomspace", "1/3".
+    """
+    try:
+        labels = tuple(_elements(path, right, given))
+    except TypeError:
+        raise ConfigError(f"{path} is {shown(given)}, but must be a tuple of labels, each {right.words}.") from None
+    if not labels:
         raise ConfigError(f"{path} is empty, but an axis needs at least one label; leave it None for no axis.")
     if set(map(type, labels)) == {int}:  # among integers those that are right are an interval; there may be a million
         read = type(_read(right, min(labels), f"{path} has the label", "each must"))
         _read(right, max(labels), f"{path} has the label", "each must")
         return tuple(map(read, labels))
-    labels = tuple(_read(right, label, f"{path} has the label", "each must") for label in labels)
+    how = "" if right.is_text else _HOW
+    labels = tuple(
+        _read(right, label, f"{path} has the label", "each must", how if isinstance(label, str) else "")
+        for label in labels
+    )
     if any(isinstance(label, tuple) for label in labels):
         raise ConfigError(f"{path} is {shown(labels)}, but each label must be a number or a word.")
     if len({isinstance(label, str) for label in labels}) > 1:
@@ -50,22 +59,121 @@ def read_labels(path: str, right: Right, given: Any) -> tuple[Scalar, ...]:
     return labels
 
 
-def _read(right: Right, given: Any, subject: str, must: str) -> Any:
+_HOW = "; several are written as 0.1,0.5 or range(16) or linspace(0, 1, 11) or geomspace(0.01, 1, 5)"
+
+
+def _read(right: Right, given: Any, subject: str, must: str, how: str = "") -> Any:
     try:
         return right.read(given)
     except ValueError:
-        raise ConfigError(f"{subject} {shown(given)}, but {must} be {right.words}.") from None
+        raise ConfigError(f"{subject} {shown(given)}, but {must} be {right.words}{how}.") from None
 
 
-def _expand_range(path: str, label: Any) -> Iterable[Any]:
-    match = re.fullmatch(r"range\(\s*(\d{1,10})\s*(?:,\s*(\d{1,10})\s*)?\)", label) if isinstance(label, str) else None
-    if match is None:
-        return (label,)
-    first, second = match.groups()
-    seeds = range(int(first)) if second is None else range(int(first), int(second))
-    if len(seeds) > _LARGEST_AXIS:
-        raise ConfigError(f"{path} is {label}, but an axis can have at most {_LARGEST_AXIS} labels.")
-    return seeds
+def _elements(path: str, right: Right, given: Any) -> Iterable[Any]:
+    """What a field that holds several was given, one by one. Raises: TypeError if it holds none."""
+    if isinstance(given, str):
+        words = _split(given.strip())
+        return (element for word in words for element in ([word] if right.is_text else _expand(path, word)))
+    if isinstance(given, tuple | list):  # on the command line, words may be among numbers
+        return (
+            element
+            for part in given
+            for element in (_elements(path, right, part) if isinstance(part, str) and part else [part])
+        )
+    if isinstance(given, range):
+        _check_count(path, given, len(given))
+        return given
+    if isinstance(given, numbers.Real):
+        return (given,)
+    elements = given.tolist() if hasattr(given, "tolist") else None  # a NumPy array
+    if not isinstance(elements, list):
+        raise TypeError
+    return map(_rounded, elements)
+
+
+def _split(text: str) -> list[str]:
+    """The parts of a text between its commas, but for those inside brackets."""
+    if re.fullmatch(r"\(.*\)|\[.*\]", text, re.DOTALL):
+        text = text[1:-1].strip().removesuffix(",")
+    parts = re.findall(r"(?:[^,()]|\([^()]*\)|[()])+|(?<=,)(?=,)", text)
+    return [part.strip() for part in parts]
+
+
+def _expand(path: str, word: str) -> Iterable[Any]:
+    """The numbers that a word stands for; the word itself if it stands for none."""
+    call = re.fullmatch(r"(range|linspace|logspace|geomspace)\((.*)\)", word)
+    if call is None:
+        return (_number(word),)
+    arguments = [_number(argument.strip()) for argument in call[2].split(",")]
+    if not all(isinstance(argument, int | float) and math.isfinite(argument) for argument in arguments):
+        return (word,)
+    try:
+        return _SEQUENCES[call[1]](path, word, *arguments)
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):  # too many numbers, or none that go together
+        return (word,)
+
+
+def _number(word: str) -> Any:
+    """The number that a word is, 1/3 being one; the word itself if it is none."""
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            pass
+    numerator, slash, denominator = word.partition("/")
+    try:
+        return float(numerator) / float(denominator) if slash else word
+    except (ValueError, ZeroDivisionError):
+        return word
+
+
+def _range(path: str, word: str, first: Any, end: Any = None, step: Any = 1) -> Iterable[Any]:
+    """As NumPy's arange."""
+    if end is None:
+        first, end = 0, first
+    if all(isinstance(number, int) for number in (first, end, step)):
+        numbers = range(first, end, step)
+        _check_count(path, word, len(numbers))
+        return numbers
+    count = max(math.ceil((end - first) / step - 1e-9), 0)
+    _check_count(path, word, count)
+    return [_rounded(first + i * step) for i in range(count)]
+
+
+def _linspace(path: str, word: str, first: float, last: float, count: int) -> list[float]:
+    """As NumPy's."""
+    _check_count(path, word, count)
+    gaps = max(operator.index(count) - 1, 1)
+    return [_rounded((first * (gaps - i) + last * i) / gaps) for i in range(count)]
+
+
+def _logspace(path: str, word: str, first: float, last: float, count: int) -> list[float]:
+    """As NumPy's: powers of ten."""
+    return [_rounded(10.0**exponent) for exponent in _linspace(path, word, first, last, count)]
+
+
+def _geomspace(path: str, word: str, first: float, last: float, count: int) -> list[float]:
+    """As NumPy's, of positive numbers."""
+    exponents = _linspace(path, word, math.log10(first), math.log10(last), count)
+    inner = [_rounded(10.0**exponent) for exponent in exponents[1:-1]]
+    return [first, *inner, last][:count]
+
+
+_SEQUENCES: dict[str, Callable[..., Iterable[Any]]] = {
+    "range": _range, "linspace": _linspace, "logspace": _logspace, "geomspace": _geomspace
+}  # fmt: skip
+
+
+def _rounded(number: Any) -> Any:
+    """A number that was computed, to 15 digits, so that 0.3 is 0.3 however it came about."""
+    return float(f"{number:.15g}") if isinstance(number, float) else number
+
+
+def _check_count(path: str, given: Any, count: int) -> None:
+    if count > _LARGEST_AXIS:
+        raise ConfigError(f"{path} is {given}, but an axis can have at most {_LARGEST_AXIS} labels.")
 
 
 def _option(value: Any) -> Any:

@@ -25,7 +25,7 @@ from rw_jax.study.config import (
 )
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.flags import from_config_dict
-from rw_jax.study.grid import Grid
+from rw_jax.study.grid import Grid, kept_steps, recorded_steps
 from tests.studies import assert_sentence, tiny_study
 
 
@@ -265,7 +265,7 @@ def test_every_declared_field_is_refused_in_the_words_that_describe_it():
         ("model.position_width", "an integer from 3 to 2147483647"),
         ("training.epsilon", "a number from 1e-30 to 1e+30"),
         ("execution.cells_per_batch", "an integer from 1 to 2147483647, or None"),
-        ("record.parameters", "a tuple, each element an integer from 0 to 2147483647"),
+        ("record.parameters", "a tuple, each element an integer from 0 to 2147483647, or 'all'"),
         ("name", "a word of letters, digits, '.', '_' and '-'"),
         ("grid.seed", "a tuple of labels, each an integer from 0 to 2147483647"),
         ("zipped", "a tuple of groups of axes"),
@@ -289,8 +289,8 @@ def test_the_description_of_a_field_says_what_is_right_for_it(path, words):
         ("training.steps", [0, 5], [-1, 0.5]),
         ("name", ["a-b_c.d"], ["", "..", "a/b", "a b"]),
         ("execution.cells_per_batch", [None, 1], [0, "1"]),
-        ("record.parameters", [(), [3, 1]], [3, (-1,), (0.5,), "012"]),
-        ("figures.p", [(), (0, 1)], [0.5, (2,)]),
+        ("record.parameters", [(), [3, 1], "all"], [-3, (-1,), (0.5,), "some", {}]),
+        ("figures.p", [(), (0, 1)], ["all", (2,)]),
         ("precision", ["float64"], ["float16", 64]),
     ],
 )
@@ -369,3 +369,57 @@ def test_an_axis_of_walks_holds_numbers_or_all():
         with pytest.raises(ConfigError, match=r"^grid\.walks ") as refused:
             tiny_study(walks=labels)
         assert_sentence(str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("axis", "given", "expected"),
+    [
+        ("p", "0.1, 1/3", [0.1, 1 / 3]),
+        ("p", "linspace(0, 1, 11)", np.linspace(0, 1, 11)),
+        ("p", np.linspace(0, 1, 11), np.linspace(0, 1, 11)),
+        ("p", "linspace(0.2, 0.4, 1)", np.linspace(0.2, 0.4, 1)),
+        ("p", [0.3, "linspace(0.5, 0.6, 2)"], [0.3, 0.5, 0.6]),
+        ("p", 0.5, [0.5]),
+        ("learning_rate", "logspace(-3, 1, 7)", np.logspace(-3, 1, 7)),
+        ("learning_rate", "geomspace(0.003, 1, 6)", np.geomspace(0.003, 1, 6)),
+        ("learning_rate", "geomspace(2,5,1)", np.geomspace(2, 5, 1)),
+        ("learning_rate", "range(0.1, 0.9, 0.1)", np.arange(0.1, 0.9, 0.1)),
+        ("seed", "range(3, 20, 4), 1000", [*range(3, 20, 4), 1000]),
+        ("seed", "range(9, 0, -3)", range(9, 0, -3)),
+        ("seed", range(5), range(5)),
+        ("seed", np.arange(3, dtype=np.int32), range(3)),
+        ("seed", 1000, [1000]),
+    ],
+)
+def test_labels_are_given_as_people_write_them_with_the_meaning_of_numpy(axis, given, expected):
+    config = base_config()
+    config.grid[axis] = given
+    labels = dict(from_config_dict(config).grid)[axis]
+    np.testing.assert_allclose(labels, expected, rtol=1e-14, atol=1e-14)
+    assert {type(label) for label in labels} == {int if axis == "seed" else float}
+
+
+def test_numbers_that_are_computed_are_those_that_people_write():
+    config = base_config()
+    config.grid.p, config.grid.learning_rate = "linspace(0, 1, 11)", np.linspace(0.1, 0.7, 7)
+    grid = dict(from_config_dict(config).grid)
+    assert grid["p"] == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    assert grid["learning_rate"] == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["linspace(0, 1)", "linspace(0, 1, 2.5)", "geomspace(0, 1, 3)", "range(0, 1, 0)", "1/0", "range(nan)", "logspace(0, 999, 3)",
+     "range()", "linspace(0, 1, 5", "0.1:0.9:0.1"],
+)  # fmt: skip
+def test_what_makes_no_labels_is_refused_with_how_they_are_written(given):
+    config = base_config()
+    config.grid.learning_rate = given
+    with pytest.raises(ConfigError, match=r"linspace\(0, 1, 11\)") as refused:
+        from_config_dict(config)
+    assert_sentence(str(refused.value))
+
+
+def test_all_recorded_steps_may_keep_their_parameters():
+    config = tiny_study(fields={"record.parameters": "all", "record.every": 2})
+    assert kept_steps(config) == recorded_steps(config) == (0, 2, 4, 5)

@@ -73,7 +73,7 @@ def gaussian_start(run: Run) -> Picture:
 def value_snapshots(run: Run, p: float) -> Picture:
     """Figures 11 and 12: V at unit norm at the recorded steps, of the first seed and as the mean over all."""
     group, numbers = one(run, p=p), []
-    steps, first_labels = run.config.record.parameters, group.cells[0].labels
+    steps, first_labels = run.steps[1:], group.cells[0].labels
     figure = Figure(figsize=(1.5 * len(steps) + 1, 4.2), layout="constrained")
     panels = figure.subplots(2, len(steps))
     for step in steps:
@@ -98,7 +98,7 @@ def value_snapshots(run: Run, p: float) -> Picture:
 def token_snapshots(run: Run, p: float) -> Picture:
     """Figures 11 and 13: the averaged token X S at the recorded steps, of one walk, and its variance over walks."""
     group, numbers = one(run, p=p), []
-    steps = run.config.record.parameters
+    steps = run.steps[1:]
     figure = Figure(figsize=(7.0, 3.8), layout="constrained")
     panels = figure.subplots(2, len(steps), sharey="row", sharex=True)
     states = np.arange(run.config.task.num_nodes)
