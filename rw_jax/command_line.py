@@ -7,7 +7,7 @@ import resource
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from absl import flags, logging
 
@@ -17,12 +17,14 @@ except ValueError as error:  # of a variable that JAX cannot read; it names it
     print("rw_jax: JAX cannot start:", *str(error).split(), file=sys.stderr)
     sys.exit(2)
 
+from rw_jax.study.config import describe_fields
 from rw_jax.study.errors import ConfigError, RunError
-from rw_jax.study.flags import Command
 from rw_jax.sweeps import interruption, processes
 
+Asked = TypeVar("Asked")
 
-def parsed(argv: list[str], read: Callable[..., Command], about: str, flag_values: flags.FlagValues) -> Command:
+
+def parsed(argv: list[str], read: Callable[..., Asked], about: str, flag_values: flags.FlagValues) -> Asked:
     """What a command line asks for; bad input is one sentence and exit code 2.
 
     Args:
@@ -38,6 +40,15 @@ def parsed(argv: list[str], read: Callable[..., Command], about: str, flag_value
         sys.exit(0)
     with explaining():
         return read(argv, flag_values=flag_values)
+
+
+def about(text: str | None) -> str:
+    """What --help prints of a program that takes a study: its own text, and every field."""
+    return (
+        f"{text}\nA field is changed by --config.FIELD=VALUE, and made an axis by --config.grid.AXIS=LABELS, such as\n"
+        "0.1,0.5 or range(16) or range(0, 100, 10) or linspace(0, 1, 11) or geomspace(0.01, 1, 5) or 1/3. The fields:\n"
+        f"\n{describe_fields()}\n"
+    )
 
 
 def open_streams() -> None:

@@ -17,10 +17,13 @@ from absl import app, flags, logging
 
 from rw_jax import command_line
 from rw_jax.analysis import plots, summary
+from rw_jax.analysis.numbers import axes
 from rw_jax.analysis.run import Run
+from rw_jax.show import told
 from rw_jax.store import products
 from rw_jax.store.processes import is_first
 from rw_jax.study.flags import Command, read_command
+from rw_jax.study.grid import Grid
 from rw_jax.sweeps import interruption, processes
 from rw_jax.sweeps.sweep import plan, sweep
 
@@ -49,38 +52,42 @@ def main(command: Command) -> None:
         if is_distributed:
             processes.join()
         if "dry_run" in command.switches:
-            print(plan(command.config, command.workdir, folders))
+            print("\n".join([*axes(command.config), str(plan(command.config, command.workdir, folders))]))
             return
         run = sweep(command.config, command.workdir, folders)
         if is_first():
-            exit_code = show(run, is_strict="strict" in command.switches)
+            exit_code = show(run, Grid(command.config).num_cells, is_strict="strict" in command.switches)
     if exit_code:
         sys.exit(exit_code)
 
 
-def show(run: Run, is_strict: bool = False) -> int:
+def show(run: Run, asked: int | None = None, is_strict: bool = False) -> int:
     """Draws the figures of a finished run, writes its table and prints it; gives the exit code.
 
-    Where that has been done since the last training, and all of it is there, it only says so.
+    What has been drawn and written since the last training, and is still there, is left as it is.
+
+    Args:
+      run: the run.
+      asked: how many of its runs were asked for; None for all.
+      is_strict: whether a run that diverged is to make the exit code 3.
     """
-    run_dir, folder = run.run_dir, command_line.short(run.run_dir.path)
-    lost, failed = products.lost(run_dir, run.grid), {}
-    if run_dir.summary_file in products.noted(run_dir, run.grid) and not lost:
-        print(f"{folder} is finished: all {run.grid.num_cells} runs of this config are there. Nothing to do.")
-    else:
+    run_dir = run.run_dir
+    lost, failed, table = products.lost(run_dir, run.grid), {}, run.summary()
+    is_done = run_dir.summary_file in products.noted(run_dir, run.grid) and not lost
+    if not is_done:
         for path in lost:
             logging.warning("%s is not as it was written, and is made again.", command_line.short(path))
-        table = summary.table(run)
         summary.write(table, run_dir.summary_file)
         drawn, failed = plots.write_figures(run, run_dir.figures)
         # A figure that cannot be drawn here is tried again by the next call.
         products.note(run_dir, run.grid, drawn if failed else [*drawn, run_dir.summary_file])
-        summary.show(table)
-        print(
-            f"{run.environment['runs']} of {run.grid.num_cells} runs trained in {run.environment['seconds']:.1f} s.\n"
-            f"Everything is in {folder}:\n"
-            "metrics.nc (xarray), chunks (parameters), figures, summary.csv, config.json, environment.json."
-        )
+    print(told(run, table))
+    total = run.grid.num_cells
+    if is_done:
+        among = "" if asked in (None, total) else f", among {total}"
+        print(f"All {asked or total} runs that were asked for are there{among}. Nothing to do.")
+    else:
+        print(f"{run.environment['runs']} of {total} runs trained in {run.environment['seconds']:.1f} s.")
     for name, error in failed.items():
         logging.warning(
             "The figure %s cannot be drawn (%s: %s).", name, type(error).__name__, " ".join(str(error).split())
@@ -94,9 +101,16 @@ def show(run: Run, is_strict: bool = False) -> int:
 
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     """What a command line asks for; bad input is one sentence and exit code 2. Args: as command_line.parsed."""
-    return command_line.parsed(argv, functools.partial(read_command, switches=SWITCHES), __doc__ or "", flag_values)
+    return command_line.parsed(
+        argv, functools.partial(read_command, switches=SWITCHES), command_line.about(__doc__), flag_values
+    )
+
+
+def command() -> None:
+    """The console script rw-jax."""
+    interruption.leave_when_told(interruption.CONTINUE)
+    app.run(main, flags_parser=parse)
 
 
 if __name__ == "__main__":
-    interruption.leave_when_told(interruption.CONTINUE)
-    app.run(main, flags_parser=parse)
+    command()

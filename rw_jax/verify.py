@@ -68,7 +68,7 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Comma
             return command._replace(workdir=Path(f"{command.workdir}_quick"))
         return command
 
-    return command_line.parsed(argv, read, __doc__ or "", flag_values)
+    return command_line.parsed(argv, read, command_line.about(__doc__), flag_values)
 
 
 def _main(command: Command) -> None:
@@ -81,6 +81,11 @@ def _main(command: Command) -> None:
         print(f"The report is {folder}; report.md, report.json and figures are beside it.")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """The console script rw-jax-verify."""
     interruption.leave_when_told(interruption.CONTINUE)
     app.run(_main, flags_parser=parse)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,5 +1,6 @@
 """From the command line to the pictures, and the result of the paper's setting."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,9 @@ def command(*argv: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+HEADINGS = ["p", "seeds", "expected", "accuracy", "on", "the", "parent", "optimal"]
+
+
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """The smoke config, run by the real command: (what it printed, its run directory)."""
@@ -33,16 +37,19 @@ def test_the_command_succeeds_and_says_little_while_it_runs(smoke):
     done, _ = smoke
     assert done.returncode == 0, done.stderr
     assert [line.split(",")[0] for line in done.stderr.splitlines()] == [
-        "12 of 12 runs to train: 1 programs",
+        "12 of 12 runs to train: 1 program",
         "12 of 12 runs",
     ]
 
 
 def test_the_command_prints_a_row_for_each_p_and_where_everything_is(smoke):
     done, workdir = smoke
-    rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
-    assert [float(row.split("│")[1]) for row in rows] == [0.5, 0.8, 1.0]
-    assert all(len(row.split("│")) == 13 for row in rows)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("smoke: K = 6, N = 13")
+    head = next(i for i, line in enumerate(lines) if line.split() == HEADINGS)
+    assert [float(line.split()[0]) for line in lines[head + 1 : head + 4]] == [0.5, 0.8, 1.0]
+    assert all(line.count("[") == 3 for line in lines[head + 1 : head + 4])
+    assert max(map(len, lines[head : head + 4])) <= 80
     assert f"Everything is in {workdir}" in done.stdout
 
 
@@ -90,7 +97,14 @@ def test_the_environment_is_recorded_with_the_command(smoke):
 def test_the_same_command_on_the_finished_run_says_so_and_exits_with_0(smoke):
     done = command("--config=configs/smoke.py", f"--workdir={smoke[1]}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{smoke[1]} is finished: all 12 runs of this config are there. Nothing to do.\n"
+    assert done.stdout.splitlines()[-1] == "All 12 runs that were asked for are there. Nothing to do."
+    assert done.stdout.splitlines()[:-1] == smoke[0].stdout.splitlines()[:-1]
+    shown = subprocess.run(
+        [sys.executable, "-m", "rw_jax.show", str(smoke[1])], cwd=PROJECT, capture_output=True, text=True, check=False,
+        env=os.environ | {"FORCE_COLOR": "1"},
+    )  # fmt: skip
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.splitlines() == smoke[0].stdout.splitlines()[:-1]
 
 
 @pytest.mark.usefixtures("optimized")

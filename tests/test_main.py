@@ -313,7 +313,13 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
         "file": ["a file"],
         "file/below": ["Not a directory"],
         "notes": ["notes", "not a run directory", "config.json"],
-        "other": ["another config", "grid.p: (0.5, 0.7, 1.0), None", "study_seed: 0, 7"],
+        "other": [
+            "which has other runs: the directory has",
+            "study_seed = 0",
+            "you asked for",
+            "study_seed = 7",
+            "--workdir",
+        ],
         "no_json": ["config.json", "not as it was written"],
         "no_object": ["config.json", "not as it was written"],
         "cut": ["config.json", "not as it was written"],
@@ -361,14 +367,52 @@ def test_a_finished_sweep_is_shown_once_and_shown_again_if_its_table_is_gone(
     assert {path.name for path in folder.iterdir()} >= {"summary.csv", "figures"}
     before = contents(folder)
     main.main(command)
-    assert capsys.readouterr().out == (f"{folder} is finished: all 6 runs of this config are there. Nothing to do.\n")
+    again = capsys.readouterr().out
+    assert again.splitlines()[-1] == "All 6 runs that were asked for are there. Nothing to do."
+    assert again.splitlines()[:-1] == out.splitlines()[:-1]  # the table, once more
     assert contents(folder) == before
     (folder / "summary.csv").unlink()
     main.main(command)
     assert (folder / "summary.csv").read_bytes() == before["summary.csv"]
 
 
+def test_a_smaller_grid_whose_runs_are_all_there_is_answered_and_not_refused(values_run, tmp_path, capsys):
+    folder = Path(shutil.copytree(values_run, tmp_path / "run"))
+    main.main(Command(tiny_study(p=(0.5, 1.0), seed=(1,)), Path("study.py"), folder, frozenset()))
+    assert "6 of 6 runs trained" in capsys.readouterr().out  # its table is written, which was not there
+    before = contents(folder)
+    for study in (tiny_study(p=(0.5, 1.0), seed=(1,)), tiny_study(seed=(0, 1), fields={"task.p": 0.7})):
+        main.main(Command(study, Path("study.py"), folder, frozenset()))
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            "All 2 runs that were asked for are there, among 6. Nothing to do."
+        )
+    assert contents(folder) == before
+
+
+def test_help_lists_every_field_with_its_axis_and_how_labels_are_written(capsys):
+    with pytest.raises(SystemExit):
+        main.parse(["rw_jax", "--help"], flags.FlagValues())
+    out = capsys.readouterr().out
+    assert all(f"  {path}: {declared.what}; {declared.right.words}" in out for path, declared in DECLARATIONS.items())
+    assert all(f"; axis {axis}\n" in out for axis in AXES)
+    assert "linspace(0, 1, 11)" in out
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("--config.trainig.steps=3", "training"), ("--config.training.stesp=3", "steps"), ("--workdr=x", "workdir"),
+     ("--config.grid.sead=3", "seed"), ("--dryrun", "dry_run")],
+)  # fmt: skip
+def test_a_name_that_is_close_to_one_that_there_is_is_asked_after(word, meant, monkeypatch, capsys):
+    monkeypatch.chdir(PROJECT)
+    with pytest.raises(SystemExit):
+        parsed(SMOKE, word)
+    assert f"Did you mean {meant}?" in capsys.readouterr().err
+
+
 def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_study, tmp_path, capsys):
     main.main(Command(values_study, Path("study.py"), tmp_path / "new", frozenset({"dry_run"})))
-    assert capsys.readouterr().out.startswith("6 of 6 runs to train: 1 programs, 2 chunks of at most 4 runs")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["p: 3 labels, 0.5 to 1", "seed: 2 labels, 0 to 1"]
+    assert lines[2].startswith("6 of 6 runs to train: 1 program, 2 chunks of at most 4 runs")
     assert not (tmp_path / "new").exists()

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rw_jax"
 WINGS = ("study", "tasks", "models", "theory", "training", "store", "analysis", "sweeps", "reports")
 """From the lowest to the highest; above them are the command lines."""
-COMMAND_LINES = ("command_line", "main", "verify")
+COMMAND_LINES = ("command_line", "main", "show", "verify")
 HEAVY = ("jax", "flax", "optax", "orbax", "pandas", "xarray", "matplotlib")
 
 

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import functools
+import html
 import numbers
 import os
 from collections.abc import Callable
@@ -11,8 +12,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from rw_jax.analysis import summary
+from rw_jax.analysis.numbers import axes, setting
 from rw_jax.analysis.sources import InRunDir, Source
 from rw_jax.models import Output
 from rw_jax.store.layout import RunDir
@@ -63,7 +67,7 @@ class Run:
 
     Cells are named by their labels: `run.params(step=50, p=0.5, seed=3)`. An axis with one label may be left out, a
     field that is no axis may be given if it has that value, and a step that is left out is the last. All arrays are the
-    caller's own.
+    caller's own. What has been read stays as it is: `reload` gives the run as it is now.
 
     Attributes:
       source: where its numbers are.
@@ -111,6 +115,40 @@ class Run:
     def grid(self) -> Grid:
         """The table of cells."""
         return Grid(self.config)
+
+    def reload(self) -> "Run":
+        """The run as it is now, where it is still trained or has been continued."""
+        return load_run(self.run_dir.path)
+
+    def summary(self, over: str = "seed", **labels: Scalar) -> pd.DataFrame:
+        """The table of a sweep: a row for each group of finished runs that differ in `over` alone (`summary.table`).
+
+        Args and errors as `groups`.
+        """
+        return summary.table(self.groups(over, **labels))
+
+    def __repr__(self) -> str:
+        return "\n  ".join(self._told())
+
+    def _repr_html_(self) -> str:
+        title, *lines = map(html.escape, self._told())
+        return f"<b>{title}</b><br>" + "<br>".join(lines)
+
+    def _told(self) -> list[str]:
+        """What a person wants to know of a run, in lines."""
+        where = "in memory" if self.source.run_dir is None else f"in {self.source.run_dir.path}"
+        try:
+            done = f"{np.sum(self.source.finished(self.grid))} of {self.grid.num_cells} runs finished"
+        except RunError as error:
+            done = str(error)
+        recorded = recorded_steps(self.config)
+        corners = [self.grid.cell(number).config for number in (0, self.grid.num_cells - 1)]
+        return [
+            f"Run {self.config.name!r} {where}: {done}",
+            *axes(self.config),
+            ", ".join(setting(corners, self.grid.axes)),
+            f"metrics at {len(recorded)} steps, {recorded[0]} to {recorded[-1]}; parameters at {_listed(self.steps)}",
+        ]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"source": self.source}  # what has been read is read again

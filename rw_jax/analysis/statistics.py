@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,13 @@ def rate_interval(successes: np.ndarray) -> Estimate:
     half = z / (1 + z**2 / seeds) * math.sqrt(rate * (1 - rate) / seeds + z**2 / (4 * seeds**2))
     # At the ends the interval reaches them, but for rounding.
     return Estimate(rate, 0.0 if rate == 0 else center - half, 1.0 if rate == 1 else center + half, seeds)
+
+
+def of_numbers(estimate: Callable[[np.ndarray], Estimate], values: np.ndarray) -> Estimate:
+    """An estimate over the seeds that have a number; a metric of a run that has diverged is NaN."""
+    numbers = np.asarray(values, np.float64).ravel()
+    numbers = numbers[~np.isnan(numbers)]
+    return estimate(numbers) if numbers.size else Estimate(np.nan, np.nan, np.nan, 0)
 
 
 class Median(NamedTuple):

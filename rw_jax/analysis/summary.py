@@ -1,6 +1,10 @@
-"""The table at the end of a sweep: every number over seeds, with its interval."""
+"""The table of a sweep: every number over seeds, with its interval."""
 
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,40 +13,53 @@ import rich.table
 import xarray as xr
 
 from rw_jax.analysis.numbers import label
-from rw_jax.analysis.run import Run, checked_run
-from rw_jax.analysis.statistics import mean_interval, rate_interval
+from rw_jax.analysis.statistics import mean_interval, of_numbers, rate_interval
 from rw_jax.store.layout import write_atomically
+from rw_jax.study.config import symbol
 
-COLUMNS = {
-    "accuracy": ("accuracy", mean_interval),
-    "expected_accuracy": ("expected accuracy", mean_interval),
-    "optimal_accuracy": ("optimum", mean_interval),
-    "parent_is_highest": ("parent highest", rate_interval),
-    "output_direction_error": ("f to f_OPT", mean_interval),
-    "value_direction_error": ("V to Pi^T", mean_interval),
-    "value_sqrt_direction_error": ("V to sqrt Pi^T", mean_interval),
-    "value_uniform_direction_error": ("V to all-ones", mean_interval),
+if TYPE_CHECKING:
+    from rw_jax.analysis.run import Group
+
+ESTIMATES = {
+    "accuracy": mean_interval,
+    "expected_accuracy": mean_interval,
+    "optimal_accuracy": mean_interval,
+    "parent_is_highest": rate_interval,
+    "predicts_optimally": rate_interval,
+    "output_direction_error": mean_interval,
+    "value_direction_error": mean_interval,
+    "value_sqrt_direction_error": mean_interval,
+    "value_uniform_direction_error": mean_interval,
 }
-"""Metric: (heading, how it is estimated over seeds)."""
+"""The metrics of the table, and how each is estimated over runs."""
+
+SHOWN = {
+    "accuracy": "accuracy",
+    "expected_accuracy": "expected accuracy",
+    "parent_is_highest": "on the parent",
+    "predicts_optimally": "optimal",
+}
+"""The metrics that are printed, and their headings; the accuracy only where no expected one is known."""
 
 _LARGEST_TABLE = 100
 _LONGEST_LIST = 10
 
 
-def table(run: Run) -> pd.DataFrame:
-    """One row for each combination of labels other than the seed, at the last step, over the seeds that are finished.
+def table(groups: "Sequence[Group]") -> pd.DataFrame:
+    """One row for each group of runs, at the last step.
 
     Returns:
-      A column for each axis; `seeds`; `diverged`, how many of them did; and for each metric M of COLUMNS that the run
-      has its estimate M and 95% interval M_low, M_high.
+      A column for each label of the groups; `seeds`, how many runs there are; `diverged`, how many of them did; and for
+      each metric M of ESTIMATES that there is its estimate M and 95% interval M_low, M_high, over the runs that have a
+      number: those that have not diverged.
     """
     rows = []
-    for group in checked_run(run).groups(over="seed"):
-        diverged = [run.metrics["diverged_at"].values[cell.index] for cell in group.cells]
+    for group in groups:
+        diverged = [group.run.metrics["diverged_at"].values[cell.index] for cell in group.cells]
         row = {**group.labels, "seeds": len(group.cells), "diverged": int(np.isfinite(diverged).sum())}
-        for name, (_, estimate) in COLUMNS.items():
-            if name in run.metrics:
-                result = estimate(group.metric(name)[:, -1])
+        for name, estimate in ESTIMATES.items():
+            if name in group.run.metrics:
+                result = of_numbers(estimate, group.metric(name)[:, -1])
                 row |= {name: result.mean, f"{name}_low": result.low, f"{name}_high": result.high}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -60,25 +77,49 @@ def diverged(metrics: xr.Dataset) -> list[str]:
     return [*names, "and so on"] if len(places) > _LONGEST_LIST else names
 
 
-def show(rows: pd.DataFrame) -> None:
-    """Prints the table, the numbers with their 95% intervals over seeds in brackets."""
+def show(rows: pd.DataFrame, width: int | None = None) -> str:
+    """The table to print: the labels in which rows differ, and what matters most, each with its interval.
+
+    Args:
+      rows: as of `table`.
+      width: columns of the terminal; what does not fit is left out, the last columns first. None: all that is there.
+    """
     columns = list(rows.columns)
-    axes = columns[: columns.index("diverged") + 1]
-    shown = rich.table.Table(title="After the last step: mean over seeds [95% interval]", title_justify="left")
-    for name in axes:
-        shown.add_column(name, justify="right")
-    measured = [name for name in COLUMNS if name in rows and rows[name].notna().any()]
-    for name in measured:
-        shown.add_column(COLUMNS[name][0], justify="right")
-    for _, row in rows.head(_LARGEST_TABLE).iterrows():
-        shown.add_row(*(label(row[name]) for name in axes), *(_cell(row, name) for name in measured))
-    # Where the output is no terminal, the table is as wide as its rows are.
-    console = rich.console.Console(width=None if rich.console.Console().is_terminal else 1000)
-    with console.capture() as captured:  # a reader that has had enough is for the command line to see
-        console.print(shown)
-    print(captured.get(), end="")
+    axes = [name for name in columns[: columns.index("seeds")] if rows[name].nunique() > 1]
+    counts = ["seeds", *(["diverged"] if rows["diverged"].any() else [])]
+    measured = [name for name in SHOWN if name in rows and rows[name].notna().any()]
+    if "expected_accuracy" in measured:
+        measured.remove("accuracy")
+    shown = rows.head(_LARGEST_TABLE)
+    cells = {symbol(name): [label(value) for value in shown[name]] for name in [*axes, *counts]}
+    cells |= {SHOWN[name]: [_cell(row, name) for _, row in shown.iterrows()] for name in measured}
+    while width is not None and len(cells) > 1 and _width(cells) > width:
+        cells.popitem()
+    printed = rich.table.Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
+    for name in cells:
+        printed.add_column(name, justify="right", no_wrap=True)
+    for row in zip(*cells.values(), strict=True):
+        printed.add_row(*row)
+    # No colours, whatever the environment says: they would stand in files as they are.
+    console = rich.console.Console(width=_width(cells) + _GAP, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(printed)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
     if len(rows) > _LARGEST_TABLE:
-        print(f"The other {len(rows) - _LARGEST_TABLE} rows are in summary.csv.")
+        lines.append(f"The other {len(rows) - _LARGEST_TABLE} rows are in summary.csv.")
+    return "\n".join(lines)
+
+
+_GAP = 2
+
+
+def _width(cells: dict[str, list[str]]) -> int:
+    return sum(max(map(len, [name, *column])) + _GAP for name, column in cells.items()) - _GAP
+
+
+def width_of_output() -> int | None:
+    """How wide the terminal is that is printed to; None for a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:
@@ -89,6 +130,6 @@ def write(rows: pd.DataFrame, path: Path) -> None:
 def _cell(row: pd.Series, name: str) -> str:
     """A number to three decimals, which stand below one another, with its interval."""
     estimate, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
-    if name == "optimal_accuracy" or np.isnan(low):
+    if np.isnan(low):
         return f"{estimate:.3f}"
     return f"{estimate:.3f} [{low:.3f}, {high:.3f}]"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rw_jax.analysis.numbers import with_interval
+from rw_jax.analysis.numbers import setting, with_interval
 from rw_jax.analysis.plots import drawing
 from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import mean_interval, median_interval, rate_interval
@@ -60,7 +60,7 @@ def row(figure: PaperFigure, run: Run, judged: Judged) -> dict[str, str | float]
     return {
         "figure": figure.name,
         "claim": judged.claim.statement,
-        "setting": ", ".join(drawing.setting(run.groups())),
+        "setting": ", ".join(setting([group.config for group in run.groups()], run.grid.axes)),
         "estimate": "median" if infinite else "mean",
         "measured": estimate[0],
         "low": estimate.low,

@@ -41,7 +41,9 @@ class TaskConfig:
         role=STRUCTURE,
         symbol="N",
     )
-    p: float = field("probability of a clockwise step, or of the word apple", fields.number(0, 1), role=VALUE)
+    p: float = field(
+        "probability of a clockwise step, or of the word apple", fields.number(0, 1), role=VALUE, symbol="p"
+    )
     walks: int | str = field(
         "training walks: so many samples, or all", fields.integer_or(1, ALL), role=STRUCTURE, symbol="walks"
     )
@@ -265,18 +267,27 @@ def describe_field(path: str, options: Collection[str] = ()) -> str:
     raise ConfigError(_a_group(path, _names(kind)))
 
 
+def describe_fields() -> str:
+    """Every field with what it is, what is right for it, and its axis: a line each."""
+    lines = []
+    for path, declared in DECLARATIONS.items():
+        axis = f"; axis {declared.axis}" if declared.axis else ""
+        lines.append(f"  {path}: {declared.what}; {declared.right.words}{axis}")
+    return "\n".join(lines)
+
+
+def meant(name: Any, names: Any) -> str:
+    """A question whether a name that is close was meant."""
+    close = difflib.get_close_matches(str(name), list(names), 1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
 def _a_group(path: str, names: Any) -> str:
     return f"{path} is a group of fields; set one of them, such as {path}.{next(iter(names))}."
 
 
 def _no_axis(name: str) -> str:
-    return f"grid.{name} is not a field that can be an axis; those are {', '.join(AXES)}.{_meant(name, AXES)}"
-
-
-def _meant(name: Any, names: Any) -> str:
-    """A question whether a name that is close was meant."""
-    close = difflib.get_close_matches(str(name), list(names), 1)
-    return f" Did you mean {close[0]}?" if close else ""
+    return f"grid.{name} is not a field that can be an axis; those are {', '.join(AXES)}.{meant(name, AXES)}"
 
 
 def _group_from(cls: Any, mapping: Any, prefix: str) -> Any:
@@ -310,7 +321,7 @@ def _check_name(cls: Any, prefix: str, name: Any) -> None:
     if name not in _names(cls):
         path, where = f"{prefix}{name}" or "An empty name", prefix.rstrip(".") or "it"
         names = ", ".join(_names(cls))
-        raise ConfigError(f"{path} is not a field of the config; {where} has {names}.{_meant(name, _names(cls))}")
+        raise ConfigError(f"{path} is not a field of the config; {where} has {names}.{meant(name, _names(cls))}")
 
 
 def _names(cls: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from rw_jax.study.config import Config, describe_field, parse
+from rw_jax.study.config import Config, describe_field, meant, parse
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import shown
 from rw_jax.study.paths import local_path
@@ -196,7 +196,8 @@ def _explain(error: flags.Error, known: Sequence[str]) -> str:
     """A sentence on what is wrong; those of absl do not say what would be right."""
     reason = " ".join(str(error).split()).removeprefix("ERROR:: ")
     if isinstance(error, flags.UnrecognizedFlagError):
-        return f"--{error.flagname} is not a flag; there are {', '.join(f'--{name}' for name in known)}."
+        there = ", ".join(f"--{name}" for name in known)
+        return f"--{error.flagname} is not a flag; there are {there}.{meant(error.flagname, known)}"
     if missing := re.fullmatch(r"Missing value for flag (--\S+)", reason):
         return f"{missing[1]} has no value, but must have one, as in {missing[1]}=VALUE."
     if illegal := re.match(r"flag --config\.([\w.]+)=(.*?): ", reason):

@@ -34,6 +34,6 @@ def shown(total: int, missing: int) -> Generator[Callable[[int], None]]:
         trained += count
         elapsed = time.perf_counter() - started
         left = elapsed / trained * (missing - trained)
-        logging.info("%d of %d runs, %.1f s, %.1f s left", done + trained, total, elapsed, left)
+        logging.info("%d of %d runs, %.0f s left", done + trained, total, left)
 
     yield log

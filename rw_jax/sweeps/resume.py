@@ -48,8 +48,20 @@ class Part(NamedTuple):
     begun: Stored
 
 
-def kept_config(run_dir: RunDir, grid: Grid) -> Config | None:
-    """The config of the run directory; None if it holds no runs yet, or what was written of it is damaged.
+class Kept(NamedTuple):
+    """What a run directory is of.
+
+    Attributes:
+      config: its config; None if it holds no runs yet, or what was written of it is damaged.
+      is_larger: whether it holds other runs as well, and all runs that are asked for are finished.
+    """
+
+    config: Config | None
+    is_larger: bool = False
+
+
+def kept_config(run_dir: RunDir, grid: Grid) -> Kept:
+    """What the run directory is of.
 
     Raises:
       ConfigError: if it holds anything but runs of this grid, or their beginnings, or cannot be read.
@@ -66,7 +78,7 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Config | None:
         # A first start that was killed while it wrote the config leaves only its lock and its unfinished file.
         nothing = {run_dir.lock_file.name, f"{run_dir.config_file.name}.tmp"}
         if not path.exists() or {entry.name for entry in path.iterdir()} <= nothing:
-            return None
+            return Kept(None)
         try:
             kept = stored_config(run_dir)
         except DamagedFileError:
@@ -79,7 +91,7 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Config | None:
     except OSError as error:
         raise ConfigError(f"workdir is {path}, which cannot be used ({told(error)}).") from error
     if not any(map(checkpoint.saved, (run_dir.chunks, run_dir.unfinished))):
-        return None  # nothing has been trained yet
+        return Kept(None)  # nothing has been trained yet
     different = {} if kept is None else differences(kept, config)
     for field, pair in different.items():
         names = [without_digest(name) for name in pair if isinstance(name, str) and is_piece(name)]
@@ -93,17 +105,21 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Config | None:
     if all(_may_differ(field) for field in different):
         foreign = next((chunk for chunk in chunks_there if not _is_of(grid, chunk, can_be_longer)), None)
         if foreign is None:
-            return kept
+            return Kept(kept)
+        finished = [chunk for chunk in chunks_there if chunk.folder.parent == run_dir.chunks]
+        if different and kept is not None and (chunks.locate(grid, finished).chunk >= 0).all():
+            return Kept(kept, is_larger=True)
         if not different:
             raise ConfigError(
                 f"workdir is {path}, but must be new or hold no other runs than those of this grid: "
                 f"{foreign.folder.relative_to(path)} has others."
             )
-    said = "; ".join(f"{field}: {shown(there)}, {shown(here)}" for field, (there, here) in different.items())
+    there = ", ".join(f"{field} = {shown(pair[0])}" for field, pair in different.items())
+    asked = ", ".join(f"{field} = {shown(pair[1])}" for field, pair in different.items())
     raise ConfigError(
-        f"workdir is {path}, which holds a run of another config ({said}; there, here), but must "
-        "be new, of this config, or of one whose runs are all in this grid, or are the first steps of its runs and "
-        "end at a step that those record."
+        f"workdir is {path}, which has other runs: the directory has {there}, you asked for {asked}; name another "
+        "folder with --workdir, or ask for a grid that holds all of its runs, or for more steps of them that it "
+        "records alike."
     )
 
 

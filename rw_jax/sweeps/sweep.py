@@ -113,7 +113,14 @@ class _There(NamedTuple):
 def _looked_at(run_dir: RunDir, grid: Grid, placement: Placement) -> _There:
     """What a run directory has of a study. Raises: ConfigError, if it is of another one, or cannot be read."""
     try:
-        kept, damaged = resume.kept_config(run_dir, grid), resume.damaged(run_dir)
+        (kept, is_larger), damaged = resume.kept_config(run_dir, grid), resume.damaged(run_dir)
+        if is_larger and damaged:
+            raise ConfigError(
+                f"workdir is {run_dir.path}, which has more runs than those you asked for, and of which "
+                f"{next(iter(damaged)).name} is damaged; give the command of all its runs first."
+            )
+        if is_larger:
+            return _There(True, [])
         parts = resume.missing_parts(run_dir, grid, damaged)
         if parts:
             resume.check_batches(run_dir, placement.cells_per_batch, damaged)

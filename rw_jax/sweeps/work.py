@@ -43,10 +43,15 @@ class Work(NamedTuple):
     def __str__(self) -> str:
         continued = f", {self.begun} of them from where they are" if self.begun else ""
         return (
-            f"{self.cells} of {self.total} runs to train{continued}: {self.programs} programs, {self.chunks} chunks of "
-            f"at most {self.cells_per_chunk} runs, {self.disk / 1e6:.1f} MB on disk before compression, "
+            f"{self.cells} of {self.total} runs to train{continued}: {_counted(self.programs, 'program')}, "
+            f"{_counted(self.chunks, 'chunk')} of at most {self.cells_per_chunk} runs, "
+            f"{self.disk / 1e6:.1f} MB on disk before compression, "
             f"{self.memory / 1e6:.1f} MB of results in memory at a time"
         )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -> Work:

@@ -70,6 +70,15 @@ def _expected_accuracy(seen: Seen) -> jax.Array:
     return sum_over_states(jnp.where(states_Kx1 == _predicted_B(seen), seen.law_KxB, 0))
 
 
+def _predicts_optimally(seen: Seen) -> jax.Array:
+    missed_B = functools.reduce(jnp.maximum, seen.law_KxB) - _expected_accuracy(seen)
+    return (mean(missed_B, seen.walks.weights_B) <= OPTIMAL).astype(seen.output.output_KxB.dtype)
+
+
+OPTIMAL = 1e-3
+"""A run predicts optimally if its expected accuracy is at most this far below the optimal one."""
+
+
 def _parent_is_highest(seen: Seen) -> jax.Array:
     parent = seen.mean_attention_N.shape[0] - 1 - seen.parent
     return (jnp.argmax(seen.mean_attention_N) == parent).astype(seen.output.output_KxB.dtype)
@@ -103,6 +112,10 @@ METRICS = (
     Metric(
         "optimal_accuracy", "mean over test walks of the largest true probability of a state", "1",
         lambda seen: functools.reduce(jnp.maximum, seen.law_KxB), ("law_KxB",), of_walks=True,
+    ),
+    Metric(
+        "predicts_optimally", "1 if the expected accuracy is within 0.001 of the optimal one, else 0", "1",
+        _predicts_optimally, ("law_KxB",),
     ),
     Metric(
         "kl_divergence", "KL divergence, true next-state law to normalised output, mean over test walks", "nats",
@@ -151,12 +164,21 @@ def measurable(metrics: tuple[Metric, ...], seen: Seen) -> tuple[Metric, ...]:
 
 
 def measure(metrics: tuple[Metric, ...], seen: Seen) -> dict[str, jax.Array]:
-    """The metrics that can be measured from what is seen, by name; means over walks are taken together."""
+    """The metrics that can be measured from what is seen, by name; means over walks are taken together.
+
+    All but what the objective has measured are NaN where an output is not finite: a prediction of a run that has
+    diverged is no prediction.
+    """
     those = measurable(metrics, seen)
     of_walks = [metric for metric in those if metric.of_walks]
     means = mean(jnp.stack([metric.measure(seen) for metric in of_walks]), seen.walks.weights_B) if of_walks else []
     measured = dict(zip((metric.name for metric in of_walks), means, strict=True))
-    return measured | {metric.name: metric.measure(seen) for metric in those if not metric.of_walks}
+    measured |= {metric.name: metric.measure(seen) for metric in those if not metric.of_walks}
+    is_lost = jnp.any(~jnp.isfinite(seen.output.output_KxB) & (seen.walks.weights_B > 0))
+    of_objective = {metric.name for metric in those if "objective" in metric.needs}
+    return {
+        name: value if name in of_objective else jnp.where(is_lost, jnp.nan, value) for name, value in measured.items()
+    }
 
 
 def mean_attention(output: Output, weights_B: jax.Array) -> jax.Array | None:

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import rw_jax
-from rw_jax.analysis import plots, summary
+from rw_jax.analysis import plots
 from rw_jax.analysis.measures import transition_shares
 from rw_jax.analysis.sources import InMemory
 from rw_jax.store import checkpoint
@@ -506,7 +506,7 @@ def test_other_arguments_are_checked_too(run):
     for over in (5, ["seed"], "sed"):
         assert "is no axis of a grid" in refused(run.groups, over=over)
     for not_a_run in (5, "runs/sweep", None):
-        for ask in (plots.curves, plots.value_matrices, plots.accuracy_against, plots.main_axis, summary.table):
+        for ask in (plots.curves, plots.value_matrices, plots.accuracy_against, plots.main_axis):
             assert "but must be a Run" in refused(ask, not_a_run)
     for given in (5, None, {"task": 1}):
         with pytest.raises(rw_jax.ConfigError, match="must be a ConfigDict"):
@@ -530,3 +530,29 @@ def test_a_run_is_pickled_as_its_path_alone(values_run):
     again = pickle.loads(whole)
     assert again.metrics.identical(run.metrics)
     np.testing.assert_array_equal(again.attention(p=0.5, seed=0), run.attention(p=0.5, seed=0))
+
+
+def test_a_run_shows_what_a_person_wants_to_know(run, unfinished):
+    lines = repr(run).splitlines()
+    assert lines[0] == f"Run 'tiny' in {run.run_dir.path}: 6 of 6 runs finished"
+    assert [line.strip() for line in lines[1:3]] == ["p: 3 labels, 0.5 to 1", "seed: 2 labels, 0 to 1"]
+    assert "K = 4, N = 6" in lines[3]
+    assert "p = " not in lines[3]
+    assert lines[4].strip() == "metrics at 6 steps, 0 to 5; parameters at 0, 2, 5"
+    assert "4 of 6 runs finished" in repr(unfinished)
+    assert "<b>Run &#x27;tiny&#x27; in " in run._repr_html_()
+
+
+def test_a_run_stays_as_it_was_read_until_it_is_read_again(unfinished, values_run, sweep_once, values_study):
+    assert int(unfinished.metrics["finished"].sum()) == 4
+    sweep_once(values_study, unfinished.run_dir.path)
+    assert int(unfinished.metrics["finished"].sum()) == 4
+    again = unfinished.reload()
+    assert again.metrics.identical(rw_jax.load_run(values_run).metrics)
+
+
+def test_the_summary_is_over_the_axis_that_is_asked_for(run):
+    rows = run.summary(over="p", seed=1)
+    assert (rows["seed"].tolist(), rows["seeds"].tolist()) == ([1], [3])
+    expected = run.metrics["accuracy"].sel(seed=1, step=5).mean().item()
+    assert rows["accuracy"].item() == pytest.approx(expected)

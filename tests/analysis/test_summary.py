@@ -26,7 +26,7 @@ def metrics():
 
 
 def test_a_row_is_the_mean_over_the_finished_seeds_at_the_last_step(metrics):
-    rows = summary.table(run_of(metrics))
+    rows = run_of(metrics).summary()
     assert rows["p"].tolist() == [0.5, 1.0]
     assert rows["seeds"].tolist() == [4, 2]
     np.testing.assert_allclose(rows["accuracy"], [1.15, 1.05])
@@ -37,32 +37,33 @@ def test_a_row_is_the_mean_over_the_finished_seeds_at_the_last_step(metrics):
 
 
 def test_the_share_of_seeds_comes_with_its_wilson_interval(metrics):
-    row = summary.table(run_of(metrics)).iloc[0]
+    row = run_of(metrics).summary().iloc[0]
     # Wilson for 3 of 4: centre (3 + z^2/2)/(4 + z^2), z = 1.96.
     assert row["parent_is_highest"] == 0.75
     assert (row["parent_is_highest_low"], row["parent_is_highest_high"]) == pytest.approx((0.3006, 0.9544), abs=1e-4)
 
 
 def test_a_combination_of_which_no_seed_is_finished_has_no_row(metrics):
-    rows = summary.table(run_of(metrics.where(metrics["p"] < 1)))
+    rows = run_of(metrics.where(metrics["p"] < 1)).summary()
     assert rows["p"].tolist() == [0.5]
     assert rows["seeds"].tolist() == [4]
 
 
-def test_a_metric_that_the_run_does_not_have_has_no_column(metrics, capsys):
-    rows = summary.table(run_of(metrics.drop_vars(["optimal_accuracy", "parent_is_highest"])))
+def test_a_metric_that_the_run_does_not_have_has_no_column(metrics):
+    rows = run_of(metrics.drop_vars(["optimal_accuracy", "parent_is_highest"])).summary()
     assert "accuracy" in rows
     assert not any(name.startswith(("optimal_accuracy", "parent_is_highest")) for name in rows)
-    summary.show(rows)
-    assert "parent highest" not in capsys.readouterr().out
+    assert "on the parent" not in summary.show(rows)
+    assert "optimal" in summary.show(rows)
 
 
-def test_a_run_that_diverged_shows_as_nan_and_is_counted(metrics):
+def test_a_run_that_diverged_is_left_out_of_the_means_and_counted(metrics):
     metrics["accuracy"][0, 0, 1] = np.nan
     metrics["diverged_at"][0, 0] = 5
-    row = summary.table(run_of(metrics)).iloc[0]
+    row = run_of(metrics).summary().iloc[0]
     assert (row["seeds"], row["diverged"]) == (4, 1)
-    assert np.isnan(row["accuracy"])
+    assert row["accuracy"] == pytest.approx(1.2)  # of seeds 1 to 3
+    assert "diverged" in summary.show(run_of(metrics).summary())
     assert row["expected_accuracy"] == pytest.approx(1.15)
 
 
@@ -77,7 +78,7 @@ def test_runs_that_diverged_are_listed_by_their_labels_and_a_long_list_is_cut(me
 
 def test_each_run_is_taken_at_its_own_last_step_where_steps_is_an_axis(structures_run):
     run = rw_jax.load_run(structures_run)
-    rows = summary.table(run)
+    rows = run.summary()
     for form, step in itertools.product(("reduced", "full"), (4, 5)):
         row = rows[(rows["form"] == form) & (rows["steps"] == step)].iloc[0]
         values = run.metrics["accuracy"].sel(form=form, step=step, p=0.7).isel(num_nodes=step - 4).values
@@ -86,7 +87,7 @@ def test_each_run_is_taken_at_its_own_last_step_where_steps_is_an_axis(structure
 
 def test_the_table_of_a_real_run_has_a_row_for_each_combination_of_labels_but_the_seed(structures_run):
     run = rw_jax.load_run(structures_run)
-    rows = summary.table(run)
+    rows = run.summary()
     there = list(zip(rows["form"], rows["num_nodes"], rows["walk_length"], rows["steps"], strict=True))
     assert there == [(form, *sizes) for form, sizes in itertools.product(("reduced", "full"), ((4, 6, 4), (5, 7, 5)))]
     assert rows["seeds"].tolist() == [2, 2, 2, 2]
@@ -99,24 +100,48 @@ def test_the_table_of_a_real_run_has_a_row_for_each_combination_of_labels_but_th
 
 
 def test_the_table_is_written_as_it_is_and_leaves_no_other_file(metrics, tmp_path):
-    rows = summary.table(run_of(metrics))
+    rows = run_of(metrics).summary()
     summary.write(rows, tmp_path / "summary.csv")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "summary.csv"), rows)
     assert [entry.name for entry in tmp_path.iterdir()] == ["summary.csv"]
 
 
-def test_the_printed_table_keeps_each_row_on_one_line_also_with_many_axes(structures_run, metrics, capsys):
+def test_the_printed_table_keeps_each_row_on_one_line_also_with_many_axes(structures_run, metrics):
     for run, words in (
         (run_of(metrics), ["0.5", "4", "1.150 [0.945, 1.355]", "0.750 [0.301, 0.954]"]),
-        (rw_jax.load_run(structures_run), ["full", "5", "7", "0.7", "2"]),
+        (rw_jax.load_run(structures_run), ["full", "5", "7", "2"]),
     ):
-        summary.show(summary.table(run))
-        out = capsys.readouterr().out
-        assert "mean over seeds [95% interval]" in out
-        assert any(all(word in line for word in words) for line in out.splitlines())
+        lines = summary.show(run.summary()).splitlines()
+        assert any(all(word in line for word in words) for line in lines)
+        assert len(lines) == 1 + len(run.summary())
 
 
-def test_a_long_table_is_cut_and_says_where_the_rest_is(capsys):
+def test_an_axis_of_one_label_is_no_column(structures_run):
+    header = summary.show(rw_jax.load_run(structures_run).summary()).splitlines()[0].split()
+    assert header[:5] == ["form", "K", "N", "steps", "seeds"]
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (None, ["p", "seeds", "expected", "accuracy", "on", "the", "parent", "optimal"]),
+        (80, ["p", "seeds", "expected", "accuracy", "on", "the", "parent", "optimal"]),
+        (60, ["p", "seeds", "expected", "accuracy", "on", "the", "parent"]),
+        (40, ["p", "seeds", "expected", "accuracy"]),
+        (12, ["p", "seeds"]),
+        (1, ["p"]),
+    ],
+)
+def test_in_a_narrow_terminal_columns_are_left_out_and_numbers_are_never_cut(metrics, width, words):
+    lines = summary.show(run_of(metrics).summary(), width).splitlines()
+    assert lines[0].split() == words
+    assert max(map(len, lines)) <= max(width or 80, 3)
+    assert len({len(line) for line in lines}) == 1  # numbers stand below one another
+    numbers = [word for line in lines[1:] for word in line.replace("[", "").replace("]", "").replace(",", "").split()]
+    assert all(np.isfinite(float(number)) for number in numbers)
+
+
+def test_a_long_table_is_cut_and_says_where_the_rest_is():
     values = np.zeros((120, 1, 1))
     names = [metric.name for metric in METRICS]
     metrics = xr.Dataset(
@@ -126,5 +151,4 @@ def test_a_long_table_is_cut_and_says_where_the_rest_is(capsys):
         },
         {"p": np.linspace(0, 1, 120), "seed": [0], "step": [0]},
     )
-    summary.show(summary.table(run_of(metrics)))
-    assert "The other 20 rows are in summary.csv." in capsys.readouterr().out
+    assert summary.show(run_of(metrics).summary()).splitlines()[-1] == "The other 20 rows are in summary.csv."

@@ -142,7 +142,7 @@ def test_a_finished_report_is_judged_again_without_training(small_report, monkey
 
 def test_a_folder_with_another_report_is_refused(small_report):
     config = parse(CONFIG).config
-    with pytest.raises(ConfigError, match="holds a run of another config"):
+    with pytest.raises(ConfigError, match="which has other runs: the directory has"):
         verify.run(config, small_report.path.parent, quick=False)
 
 

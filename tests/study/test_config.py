@@ -409,8 +409,8 @@ def test_numbers_that_are_computed_are_those_that_people_write():
 
 @pytest.mark.parametrize(
     "given",
-    ["linspace(0, 1)", "linspace(0, 1, 2.5)", "geomspace(0, 1, 3)", "range(0, 1, 0)", "1/0", "range(nan)", "logspace(0, 999, 3)",
-     "range()", "linspace(0, 1, 5", "0.1:0.9:0.1"],
+    ["linspace(0, 1)", "linspace(0, 1, 2.5)", "geomspace(0, 1, 3)", "range(0, 1, 0)", "1/0", "range(nan)", "range()",
+     "logspace(0, 999, 3)", "linspace(0, 1, 5", "0.1:0.9:0.1"],
 )  # fmt: skip
 def test_what_makes_no_labels_is_refused_with_how_they_are_written(given):
     config = base_config()

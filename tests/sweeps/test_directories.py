@@ -303,7 +303,7 @@ def test_beginnings_are_not_lost_to_another_config(tmp_path, sweep_once, monkeyp
             sweep_once(study, tmp_path / "run")
     before = contents(tmp_path / "run")
     other = tiny_study(seed=(5, 6), fields={"execution.checkpoint_steps": 2})
-    assert "another config" in refusal(capsys, other, tmp_path / "run")
+    assert "which has other runs" in refusal(capsys, other, tmp_path / "run")
     assert contents(tmp_path / "run") == before
     sweep_once(study, tmp_path / "run")
     assert not (tmp_path / "run" / "unfinished").exists()

@@ -77,6 +77,7 @@ def by_hand(output_BxK, attention_BxN, tokens_B, targets_B, weights_B, value_KxK
         **{name: value / total for name, value in sums.items()},
         "parent_attention": mean_attention[N - 2],
         "empty_attention": mean_attention[N - 1],
+        "predicts_optimally": float(sums["optimal_accuracy"] - sums["expected_accuracy"] <= 1e-3 * total),
         "parent_is_highest": float(list(mean_attention).index(max(mean_attention)) == N - 2),
         "attention_spread": max(spreads),
         "value_direction_error": distance(TRANSITION_KxK.T),
@@ -104,7 +105,7 @@ def test_every_metric_of_a_perfect_predictor_is_at_its_best(float64):
     batch["value_KxK"] = 5 * TRANSITION_KxK.T
     measured = measure(**batch)
     assert measured["expected_accuracy"] == measured["optimal_accuracy"] == pytest.approx(P, rel=1e-14)
-    assert measured["parent_attention"] == measured["parent_is_highest"] == 1
+    assert measured["parent_attention"] == measured["parent_is_highest"] == measured["predicts_optimally"] == 1
     assert measured["kl_divergence"] == pytest.approx(0, abs=1e-15)
     assert measured["output_direction_error"] == pytest.approx(0, abs=1e-15)
     assert measured["value_direction_error"] == pytest.approx(0, abs=1e-15)
@@ -119,6 +120,25 @@ def test_walks_of_weight_zero_count_for_nothing_whatever_the_model_makes_of_them
     batch["output_BxK"][1] = 0  # no direction, no share
     batch["output_BxK"][4] = np.eye(K)[0]  # no share for a state that is possible
     assert measure(**batch) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_run_whose_output_is_no_number_has_no_metrics(float64, bad):
+    batch = some_batch()
+    batch["output_BxK"][2, 1] = bad
+    measured = measure(**batch)
+    assert all(np.isnan(value) for value in measured.values())
+    batch["weights_B"][2] = 0  # the walk counts for nothing
+    assert not any(np.isnan(value) for value in measure(**batch).values())
+
+
+def test_a_few_walks_that_are_predicted_wrongly_leave_a_run_optimal_and_more_do_not(float64):
+    batch = some_batch()
+    batch["output_BxK"] = TRANSITION_KxK[batch["tokens_B"]]
+    batch["output_BxK"][5] = batch["output_BxK"][5][::-1]  # at token 1, so that the other neighbour is predicted
+    for weight, optimal in ((7.5e-3, 1), (3e-2, 0)):  # of 7.5, with 0.4 lost: 0.0004 and 0.0016
+        batch["weights_B"][5] = weight
+        assert measure(**batch)["predicts_optimally"] == optimal
 
 
 def test_ties_go_to_the_smallest_label(float64):
@@ -176,7 +196,10 @@ def some_seen(**changes):
 @pytest.mark.parametrize(
     ("missing", "absent"),
     [
-        ("law_KxB", {"expected_accuracy", "optimal_accuracy", "kl_divergence", "output_direction_error"}),
+        (
+            "law_KxB",
+            {"expected_accuracy", "optimal_accuracy", "predicts_optimally", "kl_divergence", "output_direction_error"},
+        ),
         ("mean_attention_N", {"parent_attention", "empty_attention", "parent_is_highest", "attention_spread"}),
         ("value_HxK", {"value_direction_error", "value_sqrt_direction_error", "value_uniform_direction_error"}),
         ("parent", {"parent_attention", "parent_is_highest"}),

@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from rw_jax.analysis.measures import direction
-from rw_jax.analysis.numbers import label
+from rw_jax.analysis.numbers import label, setting
 from rw_jax.analysis.run import Group, Run, checked_run
-from rw_jax.analysis.statistics import mean_interval
+from rw_jax.analysis.statistics import mean_interval, of_numbers
 from rw_jax.store.layout import write_atomically
-from rw_jax.study.config import SYMBOLS, symbol
+from rw_jax.study.config import symbol
 from rw_jax.study.fields import Scalar
 from rw_jax.study.labels import same_label
 
@@ -133,7 +133,7 @@ def told(group: Group, axes: Sequence[str]) -> dict[str, Scalar]:
 
 def estimate_columns(samples: np.ndarray) -> pd.DataFrame:
     """Mean, interval (low, high) and number of seeds of each column of float[seeds, columns]."""
-    return pd.DataFrame([mean_interval(column) for column in samples.T])
+    return pd.DataFrame([of_numbers(mean_interval, column) for column in samples.T])
 
 
 def band(axes: Axes, x: Sequence[int] | np.ndarray, estimates: pd.DataFrame, **line: Any) -> None:
@@ -203,25 +203,12 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 7) -> None:
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), columns))
 
 
-def setting(groups: Sequence[Group]) -> list[str]:
-    """The fields in which groups agree, as a title tells them: those that have a symbol, and the axes of the grid."""
-    config = groups[0].config
-    axes: dict[Any, Any] = dict.fromkeys([*SYMBOLS, *groups[0].labels])
-    for axis, matters in (
-        ("init_scale", config.model.init != "zero"),
-        ("unit_length", config.model.unit_length != "none"),
-        ("feed_forward_width", config.model.feed_forward_width > 0),
-    ):
-        if matters:
-            axes[axis] = None
-    configs = [group.config for group in groups]
-    common = {axis: config.value(axis) for axis in axes if len({each.value(axis) for each in configs}) == 1}
-    return [f"{symbol(axis)} = {label(value)}" for axis, value in common.items() if axis != "seed"]
-
-
 def set_title(figure: Figure, groups: Sequence[Group], ending: str = "mean and 95% interval over {seeds}") -> None:
     """The setting, as far as the groups drawn agree in it, and how many seeds there are."""
-    setting_text = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in setting(groups))
+    setting_text = ", ".join(
+        word.replace(" ", "\N{NO-BREAK SPACE}")
+        for word in setting([group.config for group in groups], groups[0].labels)
+    )
     counts = sorted({len(group.cells) for group in groups})
     seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     ending = "one seed" if counts == [1] else ending.format(seeds=f"{seeds} seeds")

@@ -37,7 +37,7 @@ from rw_jax.analysis.plots.drawing import (
     write_rendered,
 )
 from rw_jax.analysis.run import Run, checked_run
-from rw_jax.analysis.statistics import mean_interval
+from rw_jax.analysis.statistics import mean_interval, of_numbers
 from rw_jax.study.config import symbol
 from rw_jax.study.errors import RunError
 from rw_jax.study.fields import Scalar
@@ -135,7 +135,7 @@ def accuracy_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
             raise RunError(f"{other} is not given, but the runs differ in it; give one of its labels.")
     x = np.array([group.config.value(axis) for group in groups], float)
     numbers = {
-        name: pd.DataFrame([mean_interval(group.metric(name)[:, -1]) for group in groups])
+        name: pd.DataFrame([of_numbers(mean_interval, group.metric(name)[:, -1]) for group in groups])
         for name in ("accuracy", "expected_accuracy", "optimal_accuracy")
         if name in run.metrics
     }
