@@ -95,8 +95,7 @@ def explaining(is_distributed: bool = False) -> Generator[None]:
     except RunError as error:
         refuse(error, exit_code=1)
     except BrokenPipeError:
-        # Python would flush what is left, and tell that it cannot.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
     except MemoryError:
         refuse(_MEMORY, exit_code=1)
     except (OSError, RuntimeError, ValueError) as error:  # JAX and Orbax raise each of them
@@ -108,6 +107,19 @@ def explaining(is_distributed: bool = False) -> Generator[None]:
             name = error.filename or "The standard output"
             refuse(f"{name} cannot be written ({error.strerror}); {interruption.CONTINUE}", exit_code=1)
         raise
+
+
+def write(text: str) -> None:
+    """Prints; a reader that has had enough keeps nothing from being finished."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _leave_output()
+
+
+def _leave_output() -> None:
+    # Python would flush what is left, and tell that it cannot.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _MEMORY = (

@@ -79,15 +79,11 @@ def show(run: Run, asked: int | None = None, is_strict: bool = False) -> int:
             logging.warning("%s is not as it was written, and is made again.", command_line.short(path))
         summary.write(table, run_dir.summary_file)
         drawn, failed = plots.write_figures(run, run_dir.figures)
+        others = sorted(path.name for path in run_dir.figures.glob("*.*") if path not in drawn)
+        if others:
+            logging.warning("These files in figures are not of this grid: %s.", ", ".join(others))
         # A figure that cannot be drawn here is tried again by the next call.
         products.note(run_dir, run.grid, drawn if failed else [*drawn, run_dir.summary_file])
-    print(told(run, table))
-    total = run.grid.num_cells
-    if is_done:
-        among = "" if asked in (None, total) else f", among {total}"
-        print(f"All {asked or total} runs that were asked for are there{among}. Nothing to do.")
-    else:
-        print(f"{run.environment['runs']} of {total} runs trained in {run.environment['seconds']:.1f} s.")
     for name, error in failed.items():
         logging.warning(
             "The figure %s cannot be drawn (%s: %s).", name, type(error).__name__, " ".join(str(error).split())
@@ -96,6 +92,13 @@ def show(run: Run, asked: int | None = None, is_strict: bool = False) -> int:
     if diverged:
         names = "; ".join(summary.diverged(run.metrics))
         logging.warning("%d runs diverged, their training loss NaN or infinite: %s.", diverged, names)
+    total = run.grid.num_cells
+    if is_done:
+        among = "" if asked in (None, total) else f", among {total}"
+        ending = f"All {asked or total} runs that were asked for are there{among}. Nothing to do."
+    else:
+        ending = f"{run.environment['runs']} of {total} runs trained in {run.environment['seconds']:.1f} s."
+    command_line.write(f"{told(run, table)}\n{ending}")
     return 1 if failed else 3 if diverged and is_strict else 0
 
 

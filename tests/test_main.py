@@ -286,6 +286,16 @@ def test_a_home_directory_may_be_named_by_a_tilde_anywhere(monkeypatch, tmp_path
     assert (command.config_file, command.workdir) == (tmp_path / "small.py", tmp_path / "runs" / "x")
 
 
+def test_a_config_file_that_leaves_for_another_folder_takes_nobody_along(monkeypatch, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "away.py").write_text(
+        f"import os\nimport rw_jax\n\n\ndef get_config():\n    os.chdir({str(tmp_path / 'elsewhere')!r})\n"
+        "    return rw_jax.base_config()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main.parse(["rw_jax", "--config=away.py", "--workdir=x"], flags.FlagValues()).workdir == tmp_path / "x"
+
+
 def test_help_is_the_text_of_the_module_and_no_error(capsys):
     with pytest.raises(SystemExit) as left:
         main.parse(["rw_jax", "--help"], flags.FlagValues())

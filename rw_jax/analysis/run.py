@@ -29,7 +29,7 @@ from rw_jax.study.paths import local_path
 from rw_jax.tasks import Walks
 from rw_jax.training.experiment import make_experiment
 from rw_jax.training.grids import value_axes
-from rw_jax.training.precision import numbers_of
+from rw_jax.training.precision import compiler_options, numbers_of
 from rw_jax.training.run import sample_walks
 from rw_jax.training.values import run_keys, run_values
 
@@ -40,6 +40,7 @@ def load_run(path: str | os.PathLike[str]) -> "Run":
     """Opens a run directory for analysis, finished or not, on whatever machine.
 
     Raises:
+      ConfigError: if the path cannot be one of this machine.
       RunError: if there is no run directory at the path, or its config cannot be read.
     """
     return Run(InRunDir(RunDir(local_path("path", path))))
@@ -205,8 +206,8 @@ class Run:
         return np.array(self._walks(split, labels).weights_B)
 
     def _walks(self, split: str, labels: dict[str, Scalar]) -> Walks:
-        if split not in ("train", "test"):
-            raise RunError(f"split is {split!r}, but must be 'train' or 'test'.")
+        if not isinstance(split, str) or split not in ("train", "test"):
+            raise RunError(f"split is {shown(split)}, but must be 'train' or 'test'.")
         cell = self.cell(**labels)
         compiled = self._compiled(cell)
         with numbers_of(cell.config.precision):
@@ -243,15 +244,21 @@ class Run:
             return self.walks("test", **labels)[0]
         task = self._experiment(self.cell(**labels)).task
         length = task.walk_length - 1
+        given = tokens
         try:
             tokens = np.asarray(tokens)
         except ValueError:
             raise RunError(
                 f"tokens are {shown(tokens)}, but must be integers of shape [B, {length}] with B at least 1."
             ) from None
-        if tokens.shape[1:] != (length,) or not tokens.size or not np.issubdtype(tokens.dtype, np.integer):
-            given = f"{tokens.dtype}{list(tokens.shape)}"
-            raise RunError(f"tokens are {given}, but must be integers of shape [B, {length}] with B at least 1.")
+        if (
+            np.ma.isMaskedArray(given)
+            or tokens.shape[1:] != (length,)
+            or not tokens.size
+            or not np.issubdtype(tokens.dtype, np.integer)
+        ):
+            kind = f"{'masked ' if np.ma.isMaskedArray(given) else ''}{tokens.dtype}{list(tokens.shape)}"
+            raise RunError(f"tokens are {kind}, but must be integers of shape [B, {length}] with B at least 1.")
         if not 0 <= tokens.min() <= tokens.max() < task.num_nodes:
             raise RunError(
                 f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{task.num_nodes - 1}."
@@ -364,19 +371,19 @@ class Run:
         structure = self._programs_grid.structure_of(cell)
         if structure not in self._programs:
             experiment = self._experiment(cell)
-            model, study_seed = experiment.model, self.config.study_seed
+            model, study_seed, options = experiment.model, self.config.study_seed, compiler_options()
 
             def full(params, values):
                 return model.to_full(params, run_keys(study_seed, values["seed"]).init, values)
 
             self._programs[structure] = _Compiled(
-                jax.jit(model.apply),
+                jax.jit(model.apply, compiler_options=options),
                 # Only the walks that are asked for are drawn.
                 {
-                    split: jax.jit(lambda values, i=i: sample_walks(experiment, values)[i])
+                    split: jax.jit(lambda values, i=i: sample_walks(experiment, values)[i], compiler_options=options)
                     for i, split in enumerate(("train", "test"))
                 },
-                None if model.to_full is None else jax.jit(full),
+                None if model.to_full is None else jax.jit(full, compiler_options=options),
                 lambda config: run_values(config, experiment.task),
             )
         return self._programs[structure]
@@ -407,8 +414,12 @@ class Group:
         return np.array(recorded_steps(self.config))
 
     def metric(self, name: str) -> np.ndarray:
-        """A metric of each run at its recorded steps, float[runs, T]."""
+        """A metric of each run at its recorded steps, float[runs, T]. Raises: RunError if there is none of the name."""
         metrics = self.run.metrics
+        if not isinstance(name, str) or name not in metrics.data_vars:
+            raise RunError(
+                f"{shown(name)} is no metric of this run; those are {', '.join(map(str, metrics.data_vars))}."
+            )
         recorded = np.searchsorted(metrics["step"].values, self.steps)
         values = metrics[name].values
         return np.stack([values[cell.index][recorded] for cell in self.cells])

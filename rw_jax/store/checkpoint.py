@@ -55,7 +55,7 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> None:
     checksums = processes.gathered(checksums)
     try:
         with _quiet():
-            ocp.save(str(path.resolve()), tree, overwrite=True)
+            ocp.save(str(path.absolute()), tree, overwrite=True)
     except Exception as error:  # Orbax and TensorStore raise many kinds
         number = _os_error_of(error)
         if number is None:
@@ -119,7 +119,7 @@ def load(path: Path, *names: str) -> Tree:
     if sum(file.stat().st_size for file in _files(path)) <= _SMALL:
         check(path)  # where files are damaged Orbax tells of it in many ways
     with _reading(path), _alone():
-        description = ocp.metadata(str(path.resolve()))
+        description = ocp.metadata(str(path.absolute()))
     part: Any = description.metadata
     if not isinstance(part, dict):
         raise _damage(path, _CHANGED)
@@ -131,7 +131,7 @@ def load(path: Path, *names: str) -> Tree:
         description.metadata,
     )
     with _reading(path), _alone():
-        tree = ocp.load(str(path.resolve()), arrays)
+        tree = ocp.load(str(path.absolute()), arrays)
     for name, leaf in by_name(tree).items():
         if leaf is not ocp.PLACEHOLDER:
             parts = np.split(leaf, len(checksums[name])) if len(checksums[name]) > 1 else [leaf]
@@ -156,6 +156,11 @@ def saved(folder: Path) -> list[Path]:
         return []
     ours = (path for path in folder.iterdir() if _NAME.fullmatch(path.name) and not path.is_symlink())
     return sorted(path for path in ours if path.is_dir())
+
+
+def links(folder: Path) -> list[Path]:
+    """The links in a folder that stand in the place of trees: what is written to one would go elsewhere."""
+    return [path for path in folder.glob("*") if _NAME.fullmatch(path.name) and path.is_symlink()]
 
 
 def set_aside(path: Path) -> None:
@@ -262,7 +267,7 @@ def _alone() -> ocp.Context:
 
 @contextlib.contextmanager
 def _quiet() -> Generator[None]:
-    """Inside, what Orbax tells of its work is not heard.
+    """Inside, what Orbax tells of its work is not heard; one thread at a time is.
 
     It tells some forty lines a save to absl's logger. It reads and writes many parts at once: the error of the first
     that fails is raised, and those of the others are told by asyncio, as warnings, and in threads of its own.
@@ -275,6 +280,7 @@ def _quiet() -> Generator[None]:
         return "exception was never retrieved" not in record.getMessage()
 
     filters = {"absl": is_of_ours, "asyncio": is_of_no_task}
+    _alone_in_process.acquire()
     hook, threading.excepthook = threading.excepthook, lambda _: None
     for name, filtered in filters.items():
         logging.getLogger(name).addFilter(filtered)
@@ -291,6 +297,11 @@ def _quiet() -> Generator[None]:
         threading.excepthook = hook
         for name, filtered in filters.items():
             logging.getLogger(name).removeFilter(filtered)
+        _alone_in_process.release()
+
+
+_alone_in_process = threading.RLock()
+"""Filters and hooks are of the whole process: of two threads, the later would put back what the earlier has set."""
 
 
 def _parts(leaf: Any) -> list[np.ndarray]:

@@ -91,7 +91,7 @@ def save(
         "recorded_steps": recorded_steps(config),
         "kept_steps": kept_steps(config),
     }
-    path = folder / digest([description["cells"], len(cells), recorded])
+    path = folder / digest([description["study"], description["cells"], len(cells), recorded])
     checkpoint.save(path, tree, description)
     return path
 

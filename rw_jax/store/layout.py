@@ -17,6 +17,7 @@ A directory can be opened at any time. Each chunk lists its own cells; its name 
 import contextlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -133,7 +134,8 @@ def stored_config(run_dir: RunDir) -> Config:
     """
     try:
         if not run_dir.config_file.is_file():
-            raise RunError(f"{run_dir.path} is not a run directory: it has no {run_dir.config_file.name}.")
+            kind = DamagedFileError if run_dir.chunks.is_dir() else RunError
+            raise kind(f"{run_dir.path} is not a run directory: it has no {run_dir.config_file.name}.")
         mapping = read_json(run_dir.config_file)
     except OSError as error:
         raise RunError(f"{run_dir.config_file} cannot be read ({error.strerror}).") from error
@@ -185,14 +187,15 @@ def read_environment(run_dir: RunDir) -> dict[str, Any]:
         environment = read_json(run_dir.environment_file)
     except OSError as error:
         raise RunError(f"{run_dir.environment_file} cannot be read ({error.strerror}).") from error
-    if not isinstance(environment.get("earlier_calls"), list) or "cells_per_batch" not in environment:
+    if environment.pop("digest", None) != digest(environment):
         raise DamagedFileError(f"{run_dir.environment_file} is not as it was written; its command writes it again.")
     return environment
 
 
 def write_environment(run_dir: RunDir, environment: dict[str, Any], earlier_calls: list[dict[str, Any]]) -> None:
     """Writes what this call has to say of itself, with what earlier calls on the directory have said."""
-    write_atomically(run_dir.environment_file, json.dumps({**environment, "earlier_calls": earlier_calls}, indent=2))
+    content = {**environment, "earlier_calls": earlier_calls}
+    write_atomically(run_dir.environment_file, json.dumps({"digest": digest(content), **content}, indent=2))
 
 
 def write_pieces(run_dir: RunDir, texts: Mapping[str, str]) -> None:
@@ -211,7 +214,7 @@ def read_pieces(run_dir: RunDir) -> dict[str, str]:
     try:
         if not run_dir.pieces.is_dir():
             return {}
-        paths = sorted(run_dir.pieces.glob("*.py"))
+        paths = [path for path in sorted(run_dir.pieces.glob("*.py")) if re.fullmatch(r"[0-9a-f]{12}", path.stem)]
         return {path.stem: path.read_text(encoding="utf-8", errors="replace") for path in paths}
     except OSError as error:
         raise RunError(f"{error.filename} cannot be read ({error.strerror}).") from error

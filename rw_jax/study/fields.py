@@ -200,5 +200,8 @@ def declarations(group: Any, prefix: str = "") -> dict[str, Declaration]:
 
 def shown(value: Any) -> str:
     """A value in one line of a message, the middle of a long one left out."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception as error:  # an integer of 5,000 digits; whatever an object of the user's does
+        text = f"a {type(value).__name__} that cannot be shown ({error})"
     return text if len(text) <= 120 else f"{text[:80]} ... {text[-30:]}"

@@ -1,5 +1,6 @@
 """Where configs come in: config files, ConfigDicts and the words of a command line; the door to ml_collections."""
 
+import contextlib
 import os
 import re
 import runpy
@@ -48,8 +49,9 @@ def read_config(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
     if not file.is_file():
         raise ConfigError(f"--config is {path!r}, which is not a file; give one, such as --config=configs/sweep.py.")
     try:
-        get_config = runpy.run_path(str(file)).get("get_config")
-        config_dict = get_config() if callable(get_config) else None
+        with contextlib.chdir(Path.cwd()):  # a file that leaves for another folder takes nobody along
+            get_config = runpy.run_path(str(file)).get("get_config")
+            config_dict = get_config() if callable(get_config) else None
     except BaseException as error:  # whatever a config file does wrong
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
         where = f" in line {lines[-1]}" if lines else ""

@@ -25,7 +25,9 @@ def local_path(field: str, given: Any) -> Path:
     try:
         text.encode()
     except UnicodeEncodeError as error:  # bytes that the system's locale cannot read
-        raise ConfigError(f"{field} is {shown(text)}, which this locale cannot read; set PYTHONUTF8=1.") from error
+        raise ConfigError(
+            f"{field} is {shown(text)}, which is no text in this locale; give one that is, or set PYTHONUTF8=1."
+        ) from error
     try:
         path = Path(text).expanduser().absolute()
         path.exists()

@@ -87,6 +87,7 @@ def set_up(execution: ExecutionConfig) -> Placement:
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
         with contextlib.suppress(RuntimeError):  # in a process that has used JAX the devices stay as they are
             jax.config.update("jax_num_cpu_devices", _usable_cores())
+    jax.config.update("jax_raise_persistent_cache_errors", False)  # programs are compiled, then
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         with contextlib.suppress(RuntimeError):  # a user without a home directory has no cache
             jax.config.update("jax_compilation_cache_dir", str(Path("~/.cache/rw_jax").expanduser()))
@@ -96,8 +97,9 @@ def set_up(execution: ExecutionConfig) -> Placement:
     except (RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split()).rstrip(".") or "none is there"
         raise ConfigError(
-            f"JAX_PLATFORMS is {os.environ.get('JAX_PLATFORMS', '')!r}, but must be empty or name devices that are "
-            f"here ({reason})."
+            f"JAX finds no devices ({reason}); JAX_PLATFORMS is {os.environ.get('JAX_PLATFORMS', '')!r}, but must be "
+            "empty or name devices that are here, and JAX_NUM_CPU_DEVICES is "
+            f"{os.environ.get('JAX_NUM_CPU_DEVICES', '')!r}, but must be empty or at least 1."
         ) from error
     batch = execution.cells_per_batch or default_cells_per_batch()
     return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk)

@@ -15,7 +15,7 @@ from rw_jax.sweeps.devices import Deal, Placement, free_memory
 from rw_jax.tasks import Walks
 from rw_jax.training import run
 from rw_jax.training.experiment import Experiment, tried
-from rw_jax.training.precision import numbers_of
+from rw_jax.training.precision import compiler_options, numbers_of
 from rw_jax.training.run import Progress, Record, Schedule, State
 from rw_jax.training.values import run_values
 
@@ -84,17 +84,11 @@ def make_training(experiment: Experiment, placement: Placement) -> jax.stages.Wr
         out_specs=runs,
         check_vma=False,
     )
-    return jax.jit(sharded, donate_argnums=1, compiler_options=compiler_options())
-
-
-def compiler_options() -> dict[str, Any]:
-    """What programs of runs are compiled with: on a CPU, vectors of 512 bits where it has them, one core a device."""
-    fixed = {"xla_allow_excess_precision": True}  # what XLA_FLAGS may say otherwise, and numbers depend on
-    if jax.default_backend() != "cpu":
-        return fixed
-    # XLA takes 256 bits by itself, and splits kernels over all cores, where those of different devices wait in line.
-    of_cpu = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}
-    return fixed | of_cpu | {"xla_cpu_enable_fast_math": False}
+    options = compiler_options()
+    if jax.default_backend() == "cpu":
+        # XLA takes 256 bits by itself, and splits kernels over all cores, where those of other devices wait in line.
+        options |= {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False}
+    return jax.jit(sharded, donate_argnums=1, compiler_options=options)
 
 
 def compile_program(experiment: Experiment, placement: Placement, shape: Progress) -> Program:

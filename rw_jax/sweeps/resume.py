@@ -70,10 +70,10 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Kept:
     try:
         if path.exists() and not path.is_dir():
             raise ConfigError(f"workdir is {path}, which is a file, but must be a folder or not be there yet.")
-        if links := run_dir.links():
+        if links := [*run_dir.links(), *checkpoint.links(run_dir.chunks), *checkpoint.links(run_dir.unfinished)]:
             raise ConfigError(
-                f"workdir is {path}, in which {links[0].name} is a link, but must hold no link in the place of what a "
-                "sweep writes."
+                f"workdir is {path}, in which {links[0].relative_to(path)} is a link, but must hold no link in the "
+                "place of what a sweep writes."
             )
         # A first start that was killed while it wrote the config leaves only its lock and its unfinished file.
         nothing = {run_dir.lock_file.name, f"{run_dir.config_file.name}.tmp"}
@@ -82,9 +82,9 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Kept:
         try:
             kept = stored_config(run_dir)
         except DamagedFileError:
-            if not run_dir.lock_file.is_file():  # a sweep has been here
+            if not run_dir.lock_file.is_file():
                 raise
-            kept = None  # the chunks tell of what study they are
+            kept = None  # a sweep has been here, and the chunks tell of what study they are
         chunks_there = _undamaged(run_dir)
     except RunError as error:
         raise ConfigError(f"workdir is {path}, which is not empty and no run of this config: {error}") from error
@@ -177,7 +177,7 @@ def _begins(steps: int, longer: Config) -> bool:
 
 def prepare(
     run_dir: RunDir,
-    config: Config,
+    grid: Grid,
     texts: Mapping[str, str],
     environment: dict[str, Any],
     stack: contextlib.ExitStack,
@@ -192,6 +192,10 @@ def prepare(
     try:
         run_dir.path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(lock.hold(run_dir.path, run_dir.lock_file))
+        if kept_config(run_dir, grid).is_larger:  # another sweep may have been here since it was looked at first
+            raise ConfigError(
+                f"workdir is {run_dir.path}, which another sweep has just filled; give the command again."
+            )
         earlier: list[dict[str, Any]] = []
         try:
             last = read_environment(run_dir)
@@ -207,7 +211,7 @@ def prepare(
         for path, error in damaged(run_dir).items():
             logging.warning("%s Its runs are trained again.", error)
             checkpoint.set_aside(path)
-        write_config(run_dir, config)
+        write_config(run_dir, grid.config)
         write_pieces(run_dir, texts)
         write_environment(run_dir, environment, earlier)
     except lock.LockedError as error:

@@ -67,21 +67,26 @@ def sweep(
 
     with contextlib.ExitStack() as stack:
         if processes.is_first():
-            earlier_calls = resume.prepare(run_dir, grid.config, own.texts, environment, stack)
+            earlier_calls = resume.prepare(run_dir, grid, own.texts, environment, stack)
         processes.wait_for_all("the directory is open")
+        place = _Place(run_dir, run_dir.path.stat().st_ino)
         parts = resume.missing_parts(run_dir, grid)
         processes.wait_for_all("every process knows what is missing")
         logging.info("%s", work)
         num_trained = sum(len(part.cells) for part in parts)
         with progress_bar.shown(grid.num_cells, num_trained) as advance:
-            _train(run_dir, grid, parts, program_of, advance)
+            _train(place, grid, parts, program_of, advance)
         processes.wait_for_all("every run is trained")
         if processes.is_first():
+            place.check()
             resume.clear(run_dir, grid)
             environment["runs"] = num_trained
             environment["seconds"] = round(time.perf_counter() - started, 3)
             write_environment(run_dir, environment, earlier_calls)
-            metrics_file.write(run_dir.metrics_file, grid, InRunDir(run_dir).gathered(grid))
+            source = InRunDir(run_dir)
+            if not source.finished(grid).all():
+                raise RunError(f"{run_dir.path} has lost runs while it was trained; give the command again.")
+            metrics_file.write(run_dir.metrics_file, grid, source.gathered(grid))
             products.note(run_dir, grid, [run_dir.metrics_file])  # the last: it marks the run as finished
         processes.wait_for_all("the metrics are written")
     return load_run(run_dir.path)
@@ -126,7 +131,7 @@ def _looked_at(run_dir: RunDir, grid: Grid, placement: Placement) -> _There:
             resume.check_batches(run_dir, placement.cells_per_batch, damaged)
         is_intact = products.is_intact(run_dir, grid, run_dir.metrics_file)
         try:
-            read_environment(run_dir)
+            is_intact &= bool(read_environment(run_dir))
         except DamagedFileError:
             is_intact = False
     except OSError as error:
@@ -152,8 +157,28 @@ def _study(
     return make_grid(pinned.config, own), own, placement
 
 
+class _Place(NamedTuple):
+    """A run directory that is trained into.
+
+    Attributes:
+      run_dir: where it is.
+      inode: of its folder, by which it is known again.
+    """
+
+    run_dir: RunDir
+    inode: int
+
+    def check(self) -> None:
+        """Before something is written: it would make the folder anew. Raises: RunError if it was moved or removed."""
+        path = self.run_dir.path
+        if not path.is_dir() or path.stat().st_ino != self.inode:
+            raise RunError(
+                f"{path} was moved or removed while it was trained; give the command again with --workdir where it is."
+            )
+
+
 def _train(
-    run_dir: RunDir,
+    place: _Place,
     grid: Grid,
     parts: Sequence[resume.Part],
     program_of: Callable[[Config], Program],
@@ -167,12 +192,12 @@ def _train(
         size = program.placement.cells_per_chunk
         for start in range(0, len(part.cells), size):
             numbers = part.cells[start : start + size]
-            _train_chunk(run_dir, grid, part, numbers, program)
+            _train_chunk(place, grid, part, numbers, program)
             advance(len(numbers))
 
 
 def _train_chunk(
-    run_dir: RunDir,
+    place: _Place,
     grid: Grid,
     part: resume.Part,
     numbers: np.ndarray,
@@ -182,6 +207,10 @@ def _train_chunk(
     cells, dealt = [grid.cell(number) for number in numbers], program.placement.deal(len(numbers))
     size, kept = program.placement.cells_per_batch, list[Path]()
 
+    def save(folder: Path, recorded: int, progress: Progress) -> Path:
+        place.check()
+        return chunks.save(folder, grid, cells, dealt.rows, recorded, size, as_tree(progress))
+
     def remove(paths: Sequence[Path]) -> None:
         if processes.is_first():
             for path in paths:
@@ -189,7 +218,7 @@ def _train_chunk(
 
     def keep(recorded: int, progress: Progress) -> None:
         with interruption.finished_first():
-            kept.append(chunks.save(run_dir.unfinished, grid, cells, dealt.rows, recorded, size, as_tree(progress)))
+            kept.append(save(place.run_dir.unfinished, recorded, progress))
         remove(kept[:-1])
         del kept[:-1]
 
@@ -197,6 +226,5 @@ def _train_chunk(
     progress = resume.load_progress(part, here, program) if part.recorded and here else None
     progress = run_chunk(program, cells, (part.recorded, progress), keep)
     with interruption.finished_first():
-        recorded = len(recorded_steps(program.experiment.config))
-        chunks.save(run_dir.chunks, grid, cells, dealt.rows, recorded, size, as_tree(progress))
+        save(place.run_dir.chunks, len(recorded_steps(program.experiment.config)), progress)
     remove(kept)

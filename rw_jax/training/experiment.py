@@ -220,7 +220,10 @@ def _starting_from(model: Model, params: Params | None, task: Task) -> Model:
     """The model with these parameters for a start; full ones are projected for a reduced form."""
     if params is None:
         return model
-    given_params = {name: np.asarray(leaf) for name, leaf in params.items()}
+    try:
+        given_params = {name: np.asarray(leaf) for name, leaf in params.items()}
+    except ValueError as error:
+        raise ConfigError(f"init is {shown(params)}, but must have an array under each name ({error}).") from error
 
     def init(key, values):
         shapes = jax.eval_shape(model.init, key, values)

@@ -4,6 +4,7 @@ A name in a study is pinned: the digest of the text that it stands in is written
 never taken for runs of another. The text is kept in the run directory; nothing of it is executed until it is needed.
 """
 
+import ast
 import dataclasses
 import functools
 import hashlib
@@ -14,6 +15,8 @@ import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from absl import logging
 
 from rw_jax.study.config import Config
 from rw_jax.study.errors import ConfigError
@@ -55,7 +58,12 @@ def pin(config: Config, folders: Sequence[Path], kept: Mapping[str, str] | None 
         if kept and digest in kept:
             texts[digest] = kept[digest]
             return name
-        text = _text_of(_path_of(short, folders))
+        path = _path_of(short, folders)
+        text = _text_of(path)
+        for module in _imported_from_beside(path, text):
+            logging.warning(
+                "%s imports %s, which is not kept: begin a new run directory once it changes.", path.name, module
+            )
         if digest and digest != _digest(text):
             raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
         texts[_digest(text)] = text
@@ -65,6 +73,21 @@ def pin(config: Config, folders: Sequence[Path], kept: Mapping[str, str] | None 
     grid = tuple((axis, tuple(map(pinned, labels)) if axis in PIECE_AXES else labels) for axis, labels in config.grid)
     config = config.replace(**{axis: name for axis, name in changes.items() if name != config.value(axis)})
     return Pinned(dataclasses.replace(config, grid=grid), texts)
+
+
+def _imported_from_beside(path: Path, text: str) -> list[str]:
+    """The modules that a text imports from the folder that it lies in, or the working directory."""
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):  # it is executed later, and fails with a sentence
+        return []
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    roots = sorted({name.partition(".")[0] for name in names} - {"rw_jax"})
+    return [
+        name for name in roots
+        if any((folder / f"{name}.py").is_file() or (folder / name).is_dir() for folder in (path.parent, Path()))
+    ]  # fmt: skip
 
 
 def load(name: str, texts: Mapping[str, str]) -> Any:

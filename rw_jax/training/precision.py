@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Generator
+from typing import Any
 
 import jax
 
@@ -34,6 +35,12 @@ def numbers_of(precision: str) -> Generator[None]:
         ):
             stack.enter_context(setting)
         yield
+
+
+def compiler_options() -> dict[str, Any]:
+    """What numbers depend on, and XLA_FLAGS may say otherwise, for every program that computes with a run."""
+    options = {"xla_allow_excess_precision": True}
+    return options | ({"xla_cpu_enable_fast_math": False} if jax.default_backend() == "cpu" else {})
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
 """A run directory by label: what a run is asked for is what its chunks hold, and what is not there is said so."""
 
+import concurrent.futures
 import itertools
 import json
 import pickle
 import shutil
+import threading
 
 import jax
 import numpy as np
@@ -467,7 +469,10 @@ WRONG_LABELS = [
     {"p": 0.5, "seed": 10**400}, {"p": [0.5], "seed": 0}, {"p": np.array([0.5, 1.0]), "seed": 0}, {"p": {}, "seed": 0},
     {"p": 0.5, "seed": "0"}, {"p": 0.5, "seed": None}, {"p": 0.5, "seed": 0, "steps": [5]},
     {"p": 0.5, "seed": 0, "num_nodes": np.array([4, 4])}, {"p": 0.5 + 0j, "seed": 0},
-    *({"p": 0.5, "seed": 0, "step": step} for step in (True, [2], np.array([0, 2]), "2", 10**400, 2.5, object())),
+    *(
+        {"p": 0.5, "seed": 0, "step": step}
+        for step in (True, [2], np.array([0, 2]), "2", 10**400, 10**5000, 2.5, object())
+    ),
 ]  # fmt: skip
 
 
@@ -479,7 +484,7 @@ def test_what_is_no_label_is_refused_in_a_sentence(labels, run):
 
 WRONG_TOKENS = [
     [[1, 2], [3]], "x", 5, {}, object(), [[0.5] * 5], [[True] * 5], [[10**400] * 5], [], [[0] * 4], [0] * 5, [[4] * 5],
-    [[-1] * 5],
+    [[-1] * 5], np.ma.masked_array([[0] * 5], True),
 ]  # fmt: skip
 
 
@@ -501,11 +506,14 @@ def test_other_arguments_are_checked_too(run):
         with pytest.raises(rw_jax.ConfigError, match="must be the path of a local file or folder") as error:
             rw_jax.load_run(given)
         assert_sentence(str(error.value))
-    for split in (5, ["test"], "all"):
+    for split in (5, ["test"], "all", np.array(["train", "test"])):
         assert "split is" in refused(run.walks, split, p=0.5, seed=0)
     for over in (5, ["seed"], "sed"):
         assert "is no axis of a grid" in refused(run.groups, over=over)
     for not_a_run in (5, "runs/sweep", None):
+        for name in ("nope", 5, ["accuracy"]):
+            assert "is no metric of this run" in refused(run.groups()[0].metric, name)
+        assert "axis is 'nope'" in refused(plots.accuracy_against, run, "nope")
         for ask in (plots.curves, plots.value_matrices, plots.accuracy_against, plots.main_axis):
             assert "but must be a Run" in refused(ask, not_a_run)
     for given in (5, None, {"task": 1}):
@@ -556,3 +564,13 @@ def test_the_summary_is_over_the_axis_that_is_asked_for(run):
     assert (rows["seed"].tolist(), rows["seeds"].tolist()) == ([1], [3])
     expected = run.metrics["accuracy"].sel(seed=1, step=5).mean().item()
     assert rows["accuracy"].item() == pytest.approx(expected)
+
+
+def test_threads_may_read_at_the_same_time_and_leave_the_process_as_it_was(values_run):
+    hook = threading.excepthook
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(lambda seed: rw_jax.load_run(values_run).params(p=0.5, seed=seed % 2)["value"], range(8)))
+    assert threading.excepthook is hook
+    expected = [rw_jax.load_run(values_run).params(p=0.5, seed=seed)["value"] for seed in (0, 1)]
+    for number, value in enumerate(read):
+        np.testing.assert_array_equal(value, expected[number % 2])

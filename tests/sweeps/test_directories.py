@@ -11,9 +11,10 @@ import jax
 import numpy as np
 import pytest
 
-from rw_jax import load_run, main
+from rw_jax import command_line, load_run, main
 from rw_jax.store import checkpoint, chunks
-from rw_jax.study.errors import RunError
+from rw_jax.store.layout import RunDir, read_environment, write_environment
+from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.sweeps import sweep
 from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
 from tests.sweeps.faults import command, damaged, files_at_most, refusal
@@ -51,6 +52,16 @@ def test_a_link_in_the_place_of_what_a_sweep_writes_is_refused_and_its_target_is
     assert contents(tmp_path) == before
 
 
+def test_a_link_in_the_place_of_a_chunk_is_refused_and_its_target_is_left_alone(copied, values_study, capsys, tmp_path):
+    chunk = chunk_of(copied, p=1.0, seed=0)
+    target = chunk.rename(tmp_path / "target")
+    (target / "notes.txt").write_text("mine")
+    chunk.symlink_to(target)
+    before = contents(tmp_path)
+    assert f"in which chunks/{chunk.name} is a link" in refusal(capsys, values_study, copied)
+    assert contents(tmp_path) == before
+
+
 def test_links_below_are_replaced_and_not_followed(copied, values_study, tmp_path):
     main.main(command(values_study, copied))
     target = tmp_path / "target"
@@ -84,11 +95,17 @@ def test_files_that_can_be_made_again_are_made_again_and_named(copied, values_st
 
 def test_an_empty_config_or_environment_is_restored_by_the_same_command(copied, values_study, sweep_once):
     config = (copied / "config.json").read_bytes()
-    for name in ("config.json", "environment.json"):
+    edited = (copied / "environment.json").read_bytes().replace(b'"runs": 6', b'"runs": 9')
+    for name, content in (
+        ("config.json", b""), ("config.json", None), ("environment.json", b""), ("environment.json", None),
+        ("environment.json", edited),
+    ):  # fmt: skip
         before = stored_records(copied)
-        (copied / name).write_bytes(b"")
+        (copied / name).unlink()
+        if content is not None:
+            (copied / name).write_bytes(content)
         if name == "config.json":
-            with pytest.raises(RunError, match=r"config\.json is not as it was written"):
+            with pytest.raises(RunError, match=r"config\.json"):
                 load_run(copied)
         sweep_once(values_study, copied)
         assert (copied / "config.json").read_bytes() == config
@@ -264,11 +281,10 @@ def test_whatever_decides_numbers_is_set_by_the_study(values_run, values_study, 
 
 
 def test_another_version_or_code_than_when_runs_were_trained_is_said(copied, values_study, sweep_once, caplog):
-    file = copied / "environment.json"
-    environment = json.loads(file.read_text())
+    environment = read_environment(RunDir(copied))
     assert environment["package"]
     environment |= {"package": "0" * 12, "versions": environment["versions"] | {"jax": "0.1"}}
-    file.write_text(json.dumps(environment))
+    write_environment(RunDir(copied), environment, environment.pop("earlier_calls"))
     sweep_once(values_study, copied)
     assert "0.1" not in caplog.text  # nothing is trained
     shutil.rmtree(chunk_of(copied, p=0.5, seed=0))
@@ -307,6 +323,81 @@ def test_beginnings_are_not_lost_to_another_config(tmp_path, sweep_once, monkeyp
     assert contents(tmp_path / "run") == before
     sweep_once(study, tmp_path / "run")
     assert not (tmp_path / "run" / "unfinished").exists()
+
+
+def test_an_open_run_does_not_give_the_numbers_of_another_study_that_has_come_in_its_place(tmp_path, sweep_once):
+    run = load_run(sweep_once(tiny_study(seed=(0, 1)), tmp_path / "run"))
+    run.value_matrix(seed=0)
+    shutil.rmtree(tmp_path / "run")
+    sweep_once(tiny_study(seed=(0, 1), fields={"study_seed": 1}), tmp_path / "run")
+    for ask in (lambda: run.metrics, lambda: run.mean_attention(seed=0)):
+        with pytest.raises(RunError) as refused:
+            ask()
+        assert_sentence(str(refused.value))
+
+
+def test_a_directory_that_is_moved_while_it_is_trained_ends_the_sweep_and_is_continued_where_it_is(
+    tmp_path, values_study, values_run, sweep_once, monkeypatch
+):
+    save = chunks.save
+
+    def moved(folder, *rest):
+        path = save(folder, *rest)
+        if (tmp_path / "run").exists():
+            (tmp_path / "run").rename(tmp_path / "moved")
+        return path
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks, "save", moved)
+        with pytest.raises(RunError, match="was moved or removed while it was trained") as refused:
+            sweep_once(values_study, tmp_path / "run")
+    assert_sentence(str(refused.value))
+    assert [path.name for path in tmp_path.iterdir() if path.name != "copy"] == ["moved"]
+    assert load_run(sweep_once(values_study, tmp_path / "moved")).environment["runs"] == 2
+    assert stored_records(tmp_path / "moved") == stored_records(values_run)
+
+
+def test_a_directory_that_another_sweep_fills_before_it_is_locked_is_refused(tmp_path, sweep_once, monkeypatch):
+    work_of, other = sweep.work_of, tiny_study(learning_rate=(0.1, 0.2))
+
+    def overtaken(*args):
+        monkeypatch.setattr(sweep, "work_of", work_of)
+        sweep_once(other, tmp_path / "run")
+        return work_of(*args)
+
+    monkeypatch.setattr(sweep, "work_of", overtaken)
+    with pytest.raises(ConfigError, match="which has other runs"):
+        sweep_once(tiny_study(seed=(0, 1)), tmp_path / "run")
+    assert load_run(tmp_path / "run").metrics["finished"].all()
+    assert load_run(tmp_path / "run").config == other
+
+
+def test_figures_of_an_earlier_grid_are_named(copied, values_study, sweep_once, caplog):
+    main.main(command(values_study, copied))
+    larger = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), learning_rate=(0.5, 1.0))
+    main.main(command(larger, copied))
+    assert "are not of this grid" in caplog.text
+    assert "curves.png" in caplog.text
+
+
+def test_a_folder_among_the_pieces_is_no_piece(copied):
+    (copied / "pieces" / "x.py").mkdir(parents=True)
+    assert load_run(copied).walks("test", p=0.5, seed=0)
+
+
+def test_a_reader_that_has_had_enough_does_not_hide_that_a_run_diverged(copied, tmp_path, sweep_once, monkeypatch):
+    study = tiny_study(learning_rate=(1e30,), fields={"training.loss": "squared_error"})
+    workdir = sweep_once(study, tmp_path / "wild")
+    main.main(command(study, workdir))
+
+    def closed(*args, **rest):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", closed)
+    monkeypatch.setattr(command_line, "_leave_output", lambda: None)
+    with pytest.raises(SystemExit) as strict:
+        main.main(command(study, workdir, "strict"))
+    assert strict.value.code == 3
 
 
 def test_more_steps_as_an_axis_go_on_after_an_interruption(tmp_path, sweep_once, monkeypatch):

@@ -113,6 +113,7 @@ def test_precision_is_a_label_and_of_the_run_not_of_the_process(tmp_path):
         ({"optimizer": [1]}, r"optimizer is \[1\], but must be a function, or a name"),
         ({"init": 5}, "init is 5, but must be parameters by name"),
         ({"init": {"value": 5}}, "init has the parameters"),
+        ({"init": {"value": [[1, 2], [3]]}}, "must have an array under each name"),
         ({"model": "nix"}, "model.form is 'nix'"),
     ],
 )

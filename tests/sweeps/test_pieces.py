@@ -18,6 +18,7 @@ from rw_jax.store import chunks
 from rw_jax.sweeps import program
 from rw_jax.training import grids, pieces
 from rw_jax.training.experiment import Own
+from rw_jax.training.pieces import pin
 from tests.studies import assert_sentence, contents, stored_records, tiny_study
 
 PIECES = '''
@@ -535,3 +536,12 @@ def test_labels_that_only_values_differ_in_are_looked_at_by_one_program(folder, 
     for size in (2, 3, 4):
         run.attention(size=size)
     assert len(compiled) == 4  # the forward pass, two draws of walks, and W: of one structure
+
+
+def test_a_module_beside_a_piece_that_it_imports_is_named_as_it_is_not_kept(folder, tmp_path, caplog):
+    (folder / "helper.py").write_text("SCALE = 1.0\n")
+    (folder / "mine.py").write_text("import math\nfrom helper import SCALE\n\n" + PIECES)
+    config = study({"training.loss": "mine.py:distance"})
+    pin(config, [folder])
+    assert "mine.py imports helper, which is not kept" in caplog.text
+    assert "math" not in caplog.text

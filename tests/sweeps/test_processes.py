@@ -83,7 +83,7 @@ def contents_by_label(workdir: Path) -> dict[str, bytes]:
                 }
                 found |= {f"{p} {seed} {step} {name}": np.asarray(array).tobytes() for name, array in params.items()}
     assert {path.name for path in workdir.iterdir()} == {
-        "config.json", "environment.json", "lock", "chunks", "metrics.nc", "summary.csv",
+        "config.json", "environment.json", "lock", "chunks", "metrics.nc", "products.json", "summary.csv",
     }  # fmt: skip
     return found
 

@@ -40,7 +40,7 @@ from rw_jax.analysis.run import Run, checked_run
 from rw_jax.analysis.statistics import mean_interval, of_numbers
 from rw_jax.study.config import symbol
 from rw_jax.study.errors import RunError
-from rw_jax.study.fields import Scalar
+from rw_jax.study.fields import Scalar, shown
 
 _LARGEST_NUMBER_OF_SETTINGS = 6
 
@@ -128,7 +128,9 @@ def accuracy_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     Raises:
       RunError: if the runs differ in an axis that is not paired with this one, and is not among the labels.
     """
-    groups = sorted(checked_run(run).groups(over="seed", **labels), key=lambda group: group.config.value(axis))
+    if axis not in checked_run(run).grid.axes:
+        raise RunError(f"axis is {shown(axis)}, but must be one of the grid: {', '.join(run.grid.axes)}.")
+    groups = sorted(run.groups(over="seed", **labels), key=lambda group: group.config.value(axis))
     paired = {each for dimension in run.grid.dimensions if axis in dimension.axes for each in dimension.axes}
     for other in groups[0].labels:
         if other not in paired and len({group.labels[other] for group in groups}) > 1:
