@@ -55,7 +55,7 @@ def run(config: Config, workdir: Path, quick: bool) -> pages.Written:
     for number, (study, of_study) in enumerate(configs.items(), 1):
         logging.info("study %d of %d: %s", number, len(configs), study.name)
         runs[study] = sweep(of_study, workdir / study.name)
-    return pages.write(THEOREMS, judge_all(THEOREMS.claims, runs), runs, workdir)
+    return pages.write(THEOREMS, judge_all(THEOREMS.claims, runs), runs, workdir, quick)
 
 
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:

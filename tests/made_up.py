@@ -77,7 +77,9 @@ def random_run(config: Config, workdir: Path | None = None) -> Run:
         value[np.array(rates) > 1e9] = np.inf
         attention = rng.uniform(size=(cells, num_kept, length)) ** 4
         attention /= attention.sum(axis=-1, keepdims=True)
-        parts.append((structure.cells, {metric.name: rng.uniform(size=(cells, recorded)) ** 4 for metric in METRICS}))
+        metrics = {metric.name: rng.uniform(size=(cells, recorded)) ** 4 for metric in METRICS}
+        metrics |= {name: np.round(metrics[name] ** 0.25) for name in ("parent_is_highest", "predicts_optimally")}
+        parts.append((structure.cells, metrics))
         stacks = {"params": {"value": value}, "mean_attention": attention}
         kept |= {
             int(number): jax.tree.map(lambda stack, i=i: stack[i], stacks) for i, number in enumerate(structure.cells)

@@ -43,7 +43,10 @@ def test_a_config_says_its_command_its_time_and_what_to_expect(path):
 def test_the_main_job_is_the_grid_of_the_readme():
     config, _ = load(PROJECT / "configs" / "sweep.py")
     labels = dict(config.grid)
-    assert labels == {"p": tuple(round(0.05 * i, 2) for i in range(21)), "seed": tuple(range(16))}
+    near_0 = [0.001, 0.003, 0.01, 0.03, 0.05]
+    middle = [0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9]
+    assert labels["p"] == (0.0, *near_0, *middle, 0.95, 0.97, 0.99, 0.997, 0.999, 1.0)
+    assert labels["seed"] == tuple(range(200))
     assert (config.task.num_nodes, config.task.walk_length, config.model.position_width) == (6, 97, 1000)
     assert (config.task.walks, config.task.test_walks) == (1000, 1000)
     assert (config.training.learning_rate, config.training.epsilon, config.training.steps) == (1.0, 0.1, 50)

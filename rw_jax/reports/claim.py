@@ -20,6 +20,7 @@ from rw_jax.study.fields import Scalar
 
 HOLDS = "holds"
 FAILS = "fails"
+COUNTEREXAMPLE = "counterexample"
 PARTLY = "holds only where"
 UNTESTABLE = "not testable at this size"
 
@@ -29,6 +30,8 @@ NOT_REPRODUCED = "not reproduced"
 
 MOST_SEEDS = 0.8
 """A claim is reproduced if the share of seeds that show it is above this with 95% confidence."""
+FEW_SEEDS = 10
+"""What fails for fewer seeds than these is called a counterexample, which is all that it is."""
 HALF_OF_SEEDS = 0.5
 """A claim is not reproduced if the share of seeds that show it is below this with 95% confidence."""
 
@@ -108,7 +111,10 @@ class Within:
         return result
 
     def verdict(self, rows: pd.DataFrame, labels: Sequence[str]) -> Verdict:
-        """HOLDS if every setting agrees, FAILS if none does, else PARTLY or UNTESTABLE; undecided is not agreeing."""
+        """HOLDS if every setting agrees, FAILS if none does, else PARTLY or UNTESTABLE; undecided is not agreeing.
+
+        What fails for a few seeds alone is a COUNTEREXAMPLE.
+        """
         agreeing = sum(value is True for value in rows["agrees"])
         undecided = sum(value is None for value in rows["agrees"])
         counts = f"{agreeing} of {len(rows)} settings agree" + (f", {undecided} undecided" if undecided else "")
@@ -116,6 +122,10 @@ class Within:
             return Verdict(UNTESTABLE, f"none of {len(rows)} settings is decided")
         if agreeing == len(rows):
             return Verdict(HOLDS, counts)
+        is_random = "low" in rows and rows["low"].notna().any()
+        if not agreeing and is_random and rows["seeds"].sum() < FEW_SEEDS:
+            of_first = ", ".join(f"{label} = {text(rows[label].iloc[0])}" for label in labels)
+            return Verdict(COUNTEREXAMPLE, f"in {of_first}: {rows['seeds'].sum()} seeds ({counts})")
         if not agreeing:
             return Verdict(FAILS, counts)
         return Verdict(PARTLY, f"{where(rows, labels)} ({counts})")

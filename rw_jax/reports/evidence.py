@@ -112,7 +112,7 @@ def decay(run: Run, step: int | None = None) -> Evidence:
         estimate = Estimate(np.nan, np.nan, np.nan, slope.seeds) if is_power else slope
         last = {"log_other_weight_at_largest_N": means[-1], "largest_N": int(lengths[-1])}
         rows.append(row({"p": p}, estimate, slope=slope.mean, **last, **fits))
-        points += _means({"p": p}, "N", lengths, logs)
+        points += [{**point, "high": min(point["high"], 0.0)} for point in _means({"p": p}, "N", lengths, logs)]
     return evidence(rows, points)
 
 

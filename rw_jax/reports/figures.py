@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, legend_below, styled
+from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, legend_below, show_map, styled
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import median_interval
 from rw_jax.study.fields import Scalar
@@ -102,27 +102,13 @@ def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
 
 @styled()
 def map_over_p(
-    points: pd.DataFrame,
-    column: str,
-    label: str,
-    limits: tuple[float, float],
-    name: str,
-    levels: tuple[float, ...],
-    cmap: str = "viridis",
-    colours: tuple[str, ...] = ("white", "#D55E00", "black"),
+    points: pd.DataFrame, column: str, label: str, limits: tuple[float, float], name: str, cmap: str = "viridis"
 ) -> Figure:
-    """A map of `estimate` over p and another column, with contour lines at the levels."""
+    """A map of `estimate` over p and another column, each cell on its own: labels need not be evenly spaced."""
     table = points.pivot(index=column, columns="p", values="estimate")
     figure, axes = _panel(width=5.2)
-    # Places, not values, are the coordinates: the labels are closer to evenly spaced in a logarithm or logit.
-    image = axes.imshow(table, origin="lower", aspect="auto", vmin=limits[0], vmax=limits[1], cmap=cmap)
-    figure.colorbar(image, ax=axes, label=name)
-    if min(table.shape) > 1 and any(table.min(axis=None) < level < table.max(axis=None) for level in levels):
-        lines = axes.contour(table, levels=levels, colors=colours, linewidths=1.2)
-        axes.clabel(lines, fmt="%g", fontsize=7)
-    axes.grid(False)
-    axes.set_xticks(range(table.shape[1]), [f"{p:g}" for p in table.columns], rotation=60)
-    axes.set_yticks(range(table.shape[0]), [f"{place:g}" for place in table.index])
+    xs, ys = ([f"{place:g}" for place in places] for places in (table.columns, table.index))
+    figure.colorbar(show_map(axes, table.to_numpy(), xs, ys, limits, cmap), ax=axes, label=name)
     axes.set(xlabel="p, probability of a clockwise step", ylabel=label)
     return figure
 

@@ -33,7 +33,9 @@ class Written(NamedTuple):
         return [f"{j.claim.reference} ({j.claim.setting}): {j.verdict.word}; {j.verdict.reason}" for j in self.judged]
 
 
-def write(report: Report, judged: Sequence[Judged], runs: Mapping[Study, Run], folder: Path) -> Written:
+def write(
+    report: Report, judged: Sequence[Judged], runs: Mapping[Study, Run], folder: Path, is_quick: bool = False
+) -> Written:
     """Writes figures, tables and pages into a folder.
 
     Args:
@@ -41,7 +43,9 @@ def write(report: Report, judged: Sequence[Judged], runs: Mapping[Study, Run], f
       judged: its claims in the order of the page.
       runs: its studies.
       folder: where everything goes.
+      is_quick: whether the studies are so small that no verdict means anything, which a banner says.
     """
+    banner = QUICK if is_quick else ""
     figures, tables = folder / "figures", folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     pictures = {}
@@ -51,10 +55,13 @@ def write(report: Report, judged: Sequence[Judged], runs: Mapping[Study, Run], f
             plots.save(claim.draw(points), points, figures / claim.name)
             pictures[claim.name] = figures / f"{claim.name}.png"
     studies = _studies(runs)
-    write_atomically(folder / "report.json", _json(judged, studies))
-    write_atomically(folder / "report.md", _markdown(report, judged, studies, pictures))
-    write_atomically(folder / "report.html", _html(report, judged, studies, pictures))
+    write_atomically(folder / "report.json", _json(judged, studies, is_quick))
+    write_atomically(folder / "report.md", _markdown(report, judged, studies, pictures, banner))
+    write_atomically(folder / "report.html", _html(report, judged, studies, pictures, banner))
     return Written(folder / "report.html", judged)
+
+
+QUICK = "This report was made with --quick: its grids are so small that no verdict on this page means anything."
 
 
 def _studies(runs: Mapping[Study, Run]) -> pd.DataFrame:
@@ -93,7 +100,7 @@ def _labels(labels: Sequence[Any]) -> str:
     return ", ".join(text(label, 6) for label in labels)
 
 
-def _json(judged: Sequence[Judged], studies: pd.DataFrame) -> str:
+def _json(judged: Sequence[Judged], studies: pd.DataFrame, is_quick: bool) -> str:
     records = []
     for claim, (rows, _), verdict in judged:
         records.append(
@@ -113,7 +120,7 @@ def _json(judged: Sequence[Judged], studies: pd.DataFrame) -> str:
                 "rows": _records(rows),
             }
         )
-    return json.dumps({"claims": records, "studies": _records(studies)}, indent=1)
+    return json.dumps({"quick": is_quick, "claims": records, "studies": _records(studies)}, indent=1)
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -164,11 +171,14 @@ def _rest(claim: Claim, rows: pd.DataFrame) -> str:
     return f"The first {_LARGEST_TABLE} of {len(rows)} settings; all are in tables/{claim.name}.csv."
 
 
-def _markdown(report: Report, judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path]) -> str:
+def _markdown(
+    report: Report, judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path], banner: str
+) -> str:
     summary = pd.DataFrame(
         [
             {
                 "claim": f"[{j.claim.reference}](#{j.claim.name})",
+                "statement": j.claim.statement,
                 "setting": j.claim.setting,
                 "verdict": f"**{j.verdict.word}**",
                 "": j.verdict.reason,
@@ -176,7 +186,8 @@ def _markdown(report: Report, judged: Sequence[Judged], studies: pd.DataFrame, p
             for j in judged
         ]
     )
-    parts = [f"# {report.title}", report.introduction, _markdown_table(summary)]
+    said = [f"> **{banner}**"] if banner else []
+    parts = [f"# {report.title}", *said, report.introduction, _markdown_table(summary)]
     for j in judged:
         parts.append(f'## <a id="{j.claim.name}"></a>{j.claim.reference}')
         parts.append("\n".join(f"- {name}: {text}" for name, text in _facts(j, studies)))
@@ -193,9 +204,12 @@ def _markdown_table(table: pd.DataFrame) -> str:
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _html(report: Report, judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path]) -> str:
+def _html(
+    report: Report, judged: Sequence[Judged], studies: pd.DataFrame, pictures: Mapping[str, Path], banner: str
+) -> str:
     summary = "".join(
-        f'<tr><td><a href="#{j.claim.name}">{_escape(j.claim.reference)}</a></td><td>{_escape(j.claim.setting)}</td>'
+        f'<tr><td><a href="#{j.claim.name}">{_escape(j.claim.reference)}</a></td><td>{_escape(j.claim.statement)}</td>'
+        f"<td>{_escape(j.claim.setting)}</td>"
         f'<td class="{_class(j)}">{j.verdict.word}</td><td>{_escape(j.verdict.reason)}</td></tr>\n'
         for j in judged
     )
@@ -214,6 +228,7 @@ def _html(report: Report, judged: Sequence[Judged], studies: pd.DataFrame, pictu
         )
     return _PAGE.format(
         title=_escape(report.title),
+        banner=f'<p class="banner">{_escape(banner)}</p>' if banner else "",
         introduction=_escape(report.introduction),
         summary=summary,
         sections="\n".join(sections),
@@ -248,7 +263,8 @@ h1, h2 {{ line-height: 1.2; }} section {{ border-top: 1px solid #ccc; margin-top
 table {{ border-collapse: collapse; font-size: 13px; }} .wide {{ overflow-x: auto; }}
 th, td {{ text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #ddd; }}
 dt {{ font-weight: 600; }} dd {{ margin: 0 0 .4rem 0; }} img {{ max-width: 100%; width: 36rem; }}
-.holds {{ color: #00614a; font-weight: 600; }} .fails {{ color: #a33d00; font-weight: 600; }}
+.banner {{ background: #fff3cd; border: 2px solid #a33d00; padding: .5rem 1rem; font-weight: 600; }}
+.holds {{ color: #00614a; font-weight: 600; }} .fails, .counterexample {{ color: #a33d00; font-weight: 600; }}
 .where {{ color: #004b7a; font-weight: 600; }} .size {{ color: #555; font-weight: 600; }}
 @media print {{
   body {{ max-width: none; margin: 0; font-size: 10pt; }} table {{ font-size: 7.5pt; }} .wide {{ overflow: visible; }}
@@ -258,8 +274,10 @@ dt {{ font-weight: 600; }} dd {{ margin: 0 0 .4rem 0; }} img {{ max-width: 100%;
 </head>
 <body>
 <h1>{title}</h1>
+{banner}
 <p>{introduction}</p>
-<div class="wide"><table><thead><tr><th>claim</th><th>setting</th><th>verdict</th><th>why</th></tr></thead>
+<div class="wide"><table>
+<thead><tr><th>claim</th><th>statement</th><th>setting</th><th>verdict</th><th>why</th></tr></thead>
 <tbody>{summary}</tbody></table></div>
 {sections}
 <section id="runs"><h2>What was run</h2>

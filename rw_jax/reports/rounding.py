@@ -78,7 +78,8 @@ def rounding(runs: Mapping[str, Run], multipliers: np.ndarray) -> Picture:
     )
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
     ending = "median and range of the spread, mean and 95% interval of the others, {seeds}"
-    set_title(figure, [group for _, _, group in arithmetics], ending)
+    seen = "At p = 1 rounding makes the full form leave the equilibrium; the reduced form stays"
+    set_title(figure, seen, [group for _, _, group in arithmetics], ending)
     return figure, pd.concat(numbers, ignore_index=True)
 
 

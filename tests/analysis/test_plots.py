@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 
 from rw_jax.analysis import plots
 from rw_jax.analysis.run import Run
+from rw_jax.analysis.statistics import rate_interval
 from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
 from tests.made_up import random_run, small
 from tests.studies import assert_sentence
 
-FIGURES = (plots.accuracy_against, plots.curves, plots.value_matrices, plots.attention_against_position)
+FIGURES = (plots.success_against, plots.curves, plots.value_matrices, plots.attention)
 
 
 @pytest.fixture(scope="session")
@@ -59,45 +60,89 @@ def texts(figure: Figure) -> str:
 def test_a_sweep_writes_every_figure_as_png_svg_and_csv(run):
     folder = run.run_dir.figures
     names = {path.name for path in folder.iterdir()}
-    stems = ("accuracy_against_p", "curves", "value_matrices", "attention")
+    stems = ("success_against_p", "curves", "value_matrices", "attention")
     assert names == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg", "csv")}
     assert all((folder / name).stat().st_size > 500 for name in names)
 
 
-def test_the_numbers_of_accuracy_against_p_are_means_and_t_intervals_of_the_last_step(run):
-    numbers = plots.accuracy_against(run)[1].set_index(["metric", "p"])
-    assert len(numbers) == 3 * 3
-    for (name, p), row in numbers.iterrows():
-        values = run.metrics[name].sel(p=p).isel(step=-1).values
-        assert row["seeds"] == 3
-        np.testing.assert_allclose(row["mean"], np.mean(values), rtol=1e-12)
-        np.testing.assert_allclose((row["low"], row["high"]), t_interval(values), rtol=1e-7)
+def test_success_against_p_shows_every_seed_and_the_shares_with_wilson_intervals(run):
+    numbers = plots.success_against(run)[1]
+    for (p, seed), rows in numbers[numbers["metric"] == "expected_accuracy"].groupby(["p", "seed"]):
+        reached = run.metrics["expected_accuracy"].sel(p=p, seed=int(seed)).isel(step=-1)
+        np.testing.assert_array_equal(rows["mean"], [reached])
+    for metric in ("parent_is_highest", "predicts_optimally"):
+        rows = numbers[numbers["metric"] == metric].set_index("p")
+        assert rows.index.tolist() == [0.5, 0.8, 1.0]
+        for p, row in rows.iterrows():
+            values = run.metrics[metric].sel(p=p).isel(step=-1).values
+            assert tuple(row[["mean", "low", "high", "seeds"]]) == pytest.approx(tuple(rate_interval(values)))
+    optimum = numbers[numbers["metric"] == "optimal_accuracy"].set_index("p")["mean"]
+    for p in (0.5, 0.8, 1.0):
+        assert optimum[p] == pytest.approx(run.metrics["optimal_accuracy"].sel(p=p).isel(step=-1).mean().item())
+
+
+def lines_through(panel, count: int) -> list[np.ndarray]:
+    return [line.get_xdata() for line in panel.lines if len(line.get_xdata()) == count]
+
+
+def test_no_line_joins_p_of_exactly_0_or_1_with_what_is_near_and_near_them_p_lies_by_its_logit(make_run):
+    p = (0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 0.999, 1.0)
+    figure, _ = plots.success_against(make_run(small(p=p, seed=(0, 1))))
+    panel = figure.axes[1]
+    inner = np.log(np.array(p[1:-1]) / (1 - np.array(p[1:-1])))
+    for line in lines_through(panel, 6):
+        np.testing.assert_allclose(np.diff(line), np.diff(inner))
+    assert len(lines_through(panel, 6)) == 2
+    assert len(lines_through(panel, 8)) == 0
+    ticks = [tick.get_text() for tick in panel.get_xticklabels()]
+    assert (ticks[0], ticks[1]) == ("0", "1")
+    linear, _ = plots.success_against(make_run(small(p=(0.1, 0.5, 1.0), seed=(0, 1))))
+    assert [len(line.get_xdata()) for line in linear.axes[1].lines] == [2, 1, 2, 1]
 
 
 def test_the_numbers_of_the_curves_are_means_and_t_intervals_at_every_recorded_step(run):
     numbers = plots.curves(run)[1]
     assert sorted(numbers["p"].unique()) == [0.5, 1.0]  # those of figures.p that are in the grid
-    for (name, p), rows in numbers.groupby(["metric", "p"]):
+    means = numbers[numbers["seeds"].notna()]
+    for (name, p), rows in means.groupby(["metric", "p"]):
         values = run.metrics[name].sel(p=p).values
         np.testing.assert_array_equal(rows["step"], run.metrics["step"])
         np.testing.assert_allclose(rows["mean"], values.mean(axis=0), rtol=1e-12)
         np.testing.assert_allclose(rows[["low", "high"]], [t_interval(at_step) for at_step in values.T], rtol=1e-7)
 
 
-def test_the_value_matrices_are_the_mean_of_unit_matrices_beside_the_transposed_transition_matrix(run):
-    numbers = plots.value_matrices(run)[1].set_index(["p", "next", "now"])
-    nodes = 6
+def test_seeds_that_are_not_optimal_are_drawn_beside_the_mean_at_most_five_of_a_setting(make_run):
+    run = make_run(small(p=(0.5, 0.7), seed=tuple(range(30))))
+    numbers = plots.curves(run)[1]
+    single = numbers[numbers["seed"].notna()]
+    for (p, name), rows in single.groupby(["p", "metric"]):
+        final = run.metrics["predicts_optimally"].sel(p=p).isel(step=-1)
+        assert set(rows["seed"]) == set(final["seed"].values[final.values == 0][:5])
+        for seed, of_seed in rows.groupby("seed"):
+            np.testing.assert_array_equal(of_seed["mean"], run.metrics[name].sel(p=p, seed=int(seed)))
+
+
+def test_the_value_matrices_are_those_of_an_optimal_seed_and_of_one_that_is_not(make_run):
+    run = make_run(small(p=(0.5, 1.0), seed=tuple(range(40))))
+    figure, numbers = plots.value_matrices(run)
+    nodes, final = 6, run.metrics["predicts_optimally"].isel(step=-1)
     assert len(numbers) == 2 * nodes**2
-    for p in (0.5, 1.0):
-        expected = np.mean([unit(run.value_matrix(step=4, p=p, seed=seed)) for seed in range(3)], axis=0)
+    for p, rows in numbers.groupby("p"):
+        entries = rows.set_index(["next", "now"])
+        for name, wanted in (("optimal", 1), ("not_optimal", 0)):
+            seeds = final["seed"].values[final.sel(p=p).values == wanted]
+            (seed,) = set(rows[f"seed_{name}"])
+            assert seed == seeds[0]
+            expected = unit(run.value_matrix(step=4, p=p, seed=seed))
+            np.testing.assert_allclose(entries[name].to_numpy().reshape(nodes, nodes), expected, rtol=1e-12)
         transposed = np.zeros((nodes, nodes))
         for now in range(nodes):
             transposed[(now + 1) % nodes, now] = p
             transposed[(now - 1) % nodes, now] = 1 - p
-        for (following, now), row in numbers.loc[p].iterrows():
-            np.testing.assert_allclose(row["mean"], expected[following, now], rtol=1e-12)
+        for (following, now), row in entries.iterrows():
             np.testing.assert_allclose(row["transition"], unit(transposed)[following, now], atol=1e-7)
             np.testing.assert_allclose(row["sqrt_transition"], unit(np.sqrt(transposed))[following, now], atol=1e-7)
+        assert f"{int(final.sel(p=p).sum())} of 40 optimal" in texts(figure)
 
 
 def test_the_value_matrix_of_a_question_answerer_stands_alone_and_that_before_a_feed_forward_layer_is_not_averaged(
@@ -107,14 +152,13 @@ def test_the_value_matrix_of_a_question_answerer_stands_alone_and_that_before_a_
     run = make_run(small(**sizes, seed=(0, 1)))
     numbers = plots.value_matrices(run, feed_forward_width=0)[1]
     assert len(numbers) == 19 * 19
-    assert set(numbers.columns) == {"mean", "low", "high", "seeds", "next", "now"}
-    settings = "_num_nodes=19_task=preference_walk_length=19"
-    drawn = {path.stem.removesuffix(settings) for path in run.run_dir.figures.glob("*.png")}
-    assert drawn == {"accuracy_against_feed_forward_width", "curves", "attention"}
+    assert "transition" not in numbers
+    drawn = {path.stem for path in run.run_dir.figures.glob("*.png")}
+    assert drawn == {"success_against_feed_forward_width", "curves", "attention"}
 
 
 def test_the_attention_of_every_slot_is_the_mean_over_seeds(run):
-    numbers = plots.attention_against_position(run)[1]
+    numbers = plots.attention(run)[1]
     for p, rows in numbers.groupby("p"):
         seeds = np.stack([run.mean_attention(step=4, p=p, seed=seed) for seed in range(3)])
         np.testing.assert_array_equal(rows["slot"], np.arange(1, 14))
@@ -123,7 +167,7 @@ def test_the_attention_of_every_slot_is_the_mean_over_seeds(run):
 
 
 def test_the_written_numbers_are_the_returned_ones(run):
-    for stem, figure in zip(("accuracy_against_p", "curves", "value_matrices", "attention"), FIGURES, strict=True):
+    for stem, figure in zip(("success_against_p", "curves", "value_matrices", "attention"), FIGURES, strict=True):
         written = pd.read_csv(run.run_dir.figures / f"{stem}.csv")
         pd.testing.assert_frame_equal(written, figure(run)[1], check_dtype=False, rtol=1e-12)
 
@@ -134,13 +178,14 @@ def test_every_panel_has_its_axes_labelled_and_the_title_tells_the_setting(run, 
     panels = figure.axes
     assert any(panel.get_xlabel() for panel in panels)
     assert any(panel.get_ylabel() for panel in panels)
-    title = " ".join(figure.get_suptitle().split())
-    assert "K = 6, N = 13, walks = 30, M = 100, start = zero, ε = 0.1, η = 1, steps = 4" in title
-    assert "3 seeds" in title
+    assert figure.get_suptitle()[0].isupper()  # a sentence on what is seen
+    setting = " ".join(figure.legends[0].get_title().get_text().split())
+    assert "K = 6, N = 13, walks = 30, M = 100, start = zero, ε = 0.1, η = 1, steps = 4" in setting
+    assert "3 seeds" in setting
 
 
 def test_bands_are_drawn_within_0_and_1_though_the_interval_runs_past(run):
-    figure, numbers = plots.attention_against_position(run)
+    figure, numbers = plots.curves(run)
     assert numbers["low"].min() < 0
     for panel in figure.axes:
         for band in panel.collections:
@@ -163,11 +208,11 @@ def test_no_legend_covers_a_panel(run):
 
 def test_labels_choose_one_p_and_one_seed(run):
     figure, numbers = plots.curves(run, p=0.8, seed=1)
-    assert "p = 0.8" in figure.get_suptitle().replace("\N{NO-BREAK SPACE}", " ")
+    assert "p = 0.8" in texts(figure).replace("\N{NO-BREAK SPACE}", " ")
     assert set(numbers["seeds"]) == {1}
     accuracy = numbers[numbers["metric"] == "accuracy"]["mean"]
     np.testing.assert_array_equal(accuracy, run.metrics["accuracy"].sel(p=0.8, seed=1))
-    assert "one seed" in figure.get_suptitle()
+    assert "one seed" in texts(figure)
 
 
 def test_labels_that_no_run_has_are_refused_in_a_sentence_that_lists_what_there_is(run):
@@ -185,17 +230,39 @@ def test_runs_of_different_settings_are_never_averaged(structures_run):
         assert set(rows["seeds"]) == {1}
 
 
-def test_each_setting_has_its_own_figures_and_axes_paired_with_p_share_one(structures_run):
-    assert plots.settings(structures_run) == [{"learning_rate": 1.0}, {"learning_rate": 1e30}]
+def test_axes_that_are_paired_with_p_are_one_and_two_axes_make_a_map(structures_run):
+    assert plots.varied(structures_run) == ["p", "learning_rate"]
     names = {path.stem for path in structures_run.run_dir.figures.glob("*.png")}
-    assert {"accuracy_against_p_learning_rate=1", "curves_learning_rate=1e+30"} <= names
-    _, numbers = plots.attention_against_position(structures_run, learning_rate=1.0)
+    assert names == {"success_over_p_and_learning_rate", "curves", "value_matrices", "attention"}
+    _, numbers = plots.attention(structures_run, learning_rate=1.0)
     assert numbers.groupby("p")["slot"].max().to_dict() == {0.3: 3, 0.6: 12}
     figure, numbers = plots.value_matrices(structures_run, learning_rate=1.0)
     assert numbers.groupby("p")["now"].max().to_dict() == {0.3: 2, 0.6: 7}
     assert "K = " not in texts(figure)
+
+
+def test_a_map_over_two_axes_has_a_cell_for_each_pair_of_labels_and_the_numbers_of_every_seed(make_run):
+    run = make_run(small(p=(0.5, 0.7, 0.9), num_nodes=(4, 6), learning_rate=(0.1, 1.0), seed=(0, 1, 2)))
+    assert plots.varied(run)[:1] == ["p"]
+    figure, numbers = plots.success_over(run, "p", "num_nodes")
+    for (metric, p, nodes, rate), rows in numbers.groupby(["metric", "p", "num_nodes", "learning_rate"]):
+        values = run.metrics[metric].sel(p=p, num_nodes=nodes, learning_rate=rate).isel(step=-1).values
+        (row,) = rows.to_dict("records")
+        assert (row["mean"], row["low"], row["high"], row["seeds"]) == pytest.approx(tuple(rate_interval(values)))
+    shown = [panel for panel in figure.axes if panel.images]
+    assert [panel.images[0].get_array().shape for panel in shown] == [(2, 3)] * 4
+    first = run.metrics["parent_is_highest"].isel(step=-1).mean("seed").sel(learning_rate=0.1)
+    np.testing.assert_allclose(shown[0].images[0].get_array(), first.transpose("num_nodes", "p"))
+    assert "η = 0.1" in shown[0].get_title()
+    with pytest.raises(RunError, match="axis is 'steps', but must be one of the grid"):
+        plots.success_over(run, "p", "steps")
+
+
+def test_runs_that_have_diverged_are_drawn_without_numbers(structures_run):
     _, diverged = plots.value_matrices(structures_run, learning_rate=1e30)
-    assert diverged["mean"].isna().all()
+    columns = [name for name in ("optimal", "not_optimal") if name in diverged]
+    assert columns
+    assert diverged[columns].isna().all(axis=None)
 
 
 def test_a_single_run_is_drawn_without_axes_and_without_an_interval(make_run):
@@ -203,34 +270,34 @@ def test_a_single_run_is_drawn_without_axes_and_without_an_interval(make_run):
     assert {file.stem for file in single.run_dir.figures.glob("*.png")} == {"curves", "value_matrices", "attention"}
     figure, numbers = plots.curves(single)
     assert numbers["low"].isna().all()
-    assert "one seed" in figure.get_suptitle()
+    assert "one seed" in texts(figure)
     assert "accuracy" in texts(figure)
 
 
 def test_figures_are_along_any_axis_and_lines_are_named_by_the_labels_that_differ(make_run):
     run = make_run(small(num_nodes=(5, 6), learning_rate=(0.1, 1.0, 10.0), seed=(0, 1, 2)))
     assert plots.main_axis(run) == "learning_rate"  # axes of a config file come in the order of their names
-    assert plots.settings(run) == [{"num_nodes": 5}, {"num_nodes": 6}]
-    figure, numbers = plots.accuracy_against(run, "learning_rate", num_nodes=6)
+    assert plots.varied(run) == ["learning_rate", "num_nodes"]
+    figure, numbers = plots.success_against(run, "learning_rate", num_nodes=6)
     assert figure.axes[0].get_xlabel() == "η"
-    for (name, rate), rows in numbers.groupby(["metric", "learning_rate"]):
-        values = run.metrics[name].sel(num_nodes=6, learning_rate=rate).isel(step=-1).values
+    for rate, rows in numbers[numbers["metric"] == "parent_is_highest"].groupby("learning_rate"):
+        values = run.metrics["parent_is_highest"].sel(num_nodes=6, learning_rate=rate).isel(step=-1).values
         np.testing.assert_allclose(rows["mean"], [values.mean()], rtol=1e-12)
-        np.testing.assert_allclose(rows[["low", "high"]], [t_interval(values)], rtol=1e-7)
     figure, numbers = plots.curves(run)
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names[:2] == ["η = 0.1, K = 5", "η = 0.1, K = 6"]
     assert set(numbers["num_nodes"]) == {5, 6}
-    assert "K = " not in figure.get_suptitle()
-    assert "N = 13" in figure.get_suptitle().replace("\N{NO-BREAK SPACE}", " ")
+    setting = figure.legends[0].get_title().get_text().replace("\N{NO-BREAK SPACE}", " ")
+    assert "K = " not in setting
+    assert "N = 13" in setting
 
 
-def test_accuracy_against_an_axis_is_refused_while_the_runs_differ_in_another(make_run):
+def test_success_against_an_axis_is_refused_while_the_runs_differ_in_another(make_run):
     run = make_run(small(num_nodes=(3, 5), learning_rate=(0.1, 1.0), seed=(0, 1)))
     with pytest.raises(RunError, match="learning_rate is not given, but the runs differ in it") as refused:
-        plots.accuracy_against(run, "num_nodes")
+        plots.success_against(run, "num_nodes")
     assert_sentence(str(refused.value))
-    assert plots.accuracy_against(run, "num_nodes", learning_rate=0.1)[1]["num_nodes"].tolist() == [3, 5] * 3
+    assert set(plots.success_against(run, "num_nodes", learning_rate=0.1)[1]["num_nodes"]) == {3, 5}
 
 
 def test_a_figure_of_more_settings_than_it_can_show_draws_four_of_them_evenly_spaced(make_run):

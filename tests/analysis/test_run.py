@@ -513,8 +513,8 @@ def test_other_arguments_are_checked_too(run):
     for not_a_run in (5, "runs/sweep", None):
         for name in ("nope", 5, ["accuracy"]):
             assert "is no metric of this run" in refused(run.groups()[0].metric, name)
-        assert "axis is 'nope'" in refused(plots.accuracy_against, run, "nope")
-        for ask in (plots.curves, plots.value_matrices, plots.accuracy_against, plots.main_axis):
+        assert "axis is 'nope'" in refused(plots.success_against, run, "nope")
+        for ask in (plots.curves, plots.value_matrices, plots.success_against, plots.main_axis):
             assert "but must be a Run" in refused(ask, not_a_run)
     for given in (5, None, {"task": 1}):
         with pytest.raises(rw_jax.ConfigError, match="must be a ConfigDict"):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from rw_jax.reports.claim import (
+    COUNTEREXAMPLE,
     FAILS,
     HOLDS,
     PARTLY,
@@ -62,6 +63,16 @@ def test_a_claim_holds_if_every_setting_agrees_and_fails_if_none_does(agrees, wo
     found = Within(0, 1, "").verdict(rows, ("p",))
     assert found.word == word
     assert ("1 undecided" in found.reason) == (agrees.count(None) == 1)
+
+
+def test_what_fails_for_a_few_seeds_alone_is_a_counterexample():
+    for seeds, word in ((4, COUNTEREXAMPLE), (40, FAILS)):
+        rows = pd.DataFrame([{"p": 1.0, "seeds": seeds, "low": 0.8, "agrees": False}])
+        found = Within(0, 0.2, "").verdict(rows, ("p",))
+        assert found.word == word
+    assert "in p = 1: 4 seeds" in Within(0, 0.2, "").verdict(rows.assign(seeds=4), ("p",)).reason
+    exact = pd.DataFrame([{"p": 1.0, "seeds": 1, "low": math.nan, "agrees": False}])
+    assert Within(0, 0.2, "").verdict(exact, ("p",)).word == FAILS  # nothing is random
 
 
 def test_where_a_claim_holds_is_told_by_one_label_or_by_two():

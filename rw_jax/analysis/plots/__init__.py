@@ -11,22 +11,24 @@ Intervals are 95% t intervals of a mean over seeds. Where all that is possible l
 import rw_jax.analysis.plots.backend  # noqa: F401  # before any other loads Matplotlib
 from rw_jax.analysis.plots.drawing import save
 from rw_jax.analysis.plots.sweeps import (
-    accuracy_against,
-    attention_against_position,
+    attention,
     curves,
     main_axis,
-    settings,
+    success_against,
+    success_over,
     value_matrices,
+    varied,
     write_figures,
 )
 
 __all__ = [
-    "accuracy_against",
-    "attention_against_position",
+    "attention",
     "curves",
     "main_axis",
     "save",
-    "settings",
+    "success_against",
+    "success_over",
     "value_matrices",
+    "varied",
     "write_figures",
 ]

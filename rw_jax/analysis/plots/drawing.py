@@ -5,7 +5,7 @@ import io
 import itertools
 import math
 import textwrap
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 
 from rw_jax.analysis.measures import direction
 from rw_jax.analysis.numbers import label, setting
 from rw_jax.analysis.run import Group, Run, checked_run
-from rw_jax.analysis.statistics import mean_interval, of_numbers
+from rw_jax.analysis.statistics import mean_interval, of_numbers, rate_interval
 from rw_jax.store.layout import write_atomically
 from rw_jax.study.config import symbol
 from rw_jax.study.fields import Scalar
@@ -171,6 +172,22 @@ def show_matrix(panel: Axes, matrix: np.ndarray, **limits: Any) -> AxesImage:
     return image
 
 
+def show_map(
+    panel: Axes,
+    values: np.ndarray,
+    xs: Sequence[str],
+    ys: Sequence[str],
+    limits: tuple[float, float] = (0.0, 1.0),
+    cmap: str = "viridis",
+) -> AxesImage:
+    """Numbers over two axes, a cell for each pair of labels, in the order given, from below; NaN is left blank."""
+    image = panel.imshow(values, origin="lower", aspect="auto", vmin=limits[0], vmax=limits[1], cmap=cmap)
+    panel.grid(False)
+    panel.set_xticks(range(len(xs)), xs, rotation=60)
+    panel.set_yticks(range(len(ys)), ys)
+    return image
+
+
 def show_attention(whole: Axes, zoom: Axes, table: pd.DataFrame, dodge: float, style: dict[str, Any]) -> None:
     """Estimates of the weight of every slot, and a zoom at the last ones, moved aside by `dodge`."""
     last = table.tail(ZOOM)
@@ -197,21 +214,45 @@ def line_styles(lines: Collection[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int = 7) -> None:
-    """The legend of a panel, below the figure."""
-    handles, names = axes.get_legend_handles_labels()
+def legend_below(figure: Figure, *panels: Axes, columns: int = 7) -> None:
+    """The legend of some panels, below the figure."""
+    named = [pair for panel in panels for pair in zip(*panel.get_legend_handles_labels(), strict=True)]
+    handles, names = zip(*named, strict=True)
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), columns))
 
 
-def set_title(figure: Figure, groups: Sequence[Group], ending: str = "mean and 95% interval over {seeds}") -> None:
-    """The setting, as far as the groups drawn agree in it, and how many seeds there are."""
-    setting_text = ", ".join(
+def set_title(
+    figure: Figure, seen: str, groups: Sequence[Group], ending: str = "mean and 95% interval over {seeds}"
+) -> None:
+    """What is seen, above; small below, the setting as far as the groups agree in it, and how many seeds there are.
+
+    Args:
+      figure: a figure that has its legend, if it is to have one.
+      seen: what is seen, in words.
+      groups: the runs that are drawn.
+      ending: what numbers are shown of them.
+    """
+    told = ", ".join(
         word.replace(" ", "\N{NO-BREAK SPACE}")
         for word in setting([group.config for group in groups], groups[0].labels)
     )
     counts = sorted({len(group.cells) for group in groups})
     seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     ending = "one seed" if counts == [1] else ending.format(seeds=f"{seeds} seeds")
-    figure.suptitle(
-        "\n".join([*textwrap.wrap(setting_text, int(15 * figure.get_figwidth()), break_on_hyphens=False), ending])
-    )
+    lines = [*textwrap.wrap(told, int(20 * figure.get_figwidth()), break_on_hyphens=False), ending]
+    wide = int(11 * figure.get_figwidth())
+    figure.suptitle("\n".join(textwrap.wrap(seen, wide, break_on_hyphens=False)), fontsize=9, fontweight="bold")
+    legend = figure.legends[0] if figure.legends else figure.legend([], [], loc="outside lower center")
+    legend.set_title("\n".join(lines), prop=FontProperties(size=6.5))
+    legend.get_title().set(color="#555555", multialignment="center")
+
+
+def set_letters(panels: Iterable[Axes]) -> None:
+    """A letter at the upper left of each panel, by which a text can name it."""
+    for letter, panel in zip("ABCDEFGHIJKL", panels, strict=False):
+        panel.set_title(letter, loc="left", fontweight="bold")
+
+
+def shares(samples: np.ndarray) -> pd.DataFrame:
+    """Share, Wilson interval (low, high) and number of seeds of each column of float[seeds, columns], 0 or 1 each."""
+    return pd.DataFrame([of_numbers(rate_interval, column) for column in samples.T])

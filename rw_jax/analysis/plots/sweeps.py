@@ -2,13 +2,13 @@
 
 import functools
 import numbers as python_numbers
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from absl import logging
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.measures import direction
@@ -16,33 +16,32 @@ from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     OPTIMUM,
+    ZOOM,
     Picture,
-    as_matrix,
     band,
     bars,
     differing,
     drawn,
     estimate_columns,
-    label_slots,
     legend_below,
     line_styles,
     names_of,
     rendered,
+    set_letters,
     set_title,
-    show_attention,
+    shares,
+    show_map,
     show_matrix,
     styled,
     told,
-    unit_value_matrices,
     write_rendered,
 )
-from rw_jax.analysis.run import Run, checked_run
-from rw_jax.analysis.statistics import mean_interval, of_numbers
+from rw_jax.analysis.run import Group, Run, checked_run
+from rw_jax.analysis.statistics import mean_interval, of_numbers, rate_interval
 from rw_jax.study.config import symbol
 from rw_jax.study.errors import RunError
 from rw_jax.study.fields import Scalar, shown
-
-_LARGEST_NUMBER_OF_SETTINGS = 6
+from rw_jax.study.grid import Cell
 
 
 class Written(NamedTuple):
@@ -58,36 +57,46 @@ class Written(NamedTuple):
 
 
 def write_figures(run: Run, folder: Path) -> Written:
-    """All figures of a sweep, for each setting, at most six settings; one that cannot be drawn is left out.
+    """All figures of a sweep; one that cannot be drawn is left out.
 
     Raises:
       OSError: naming the file, if one cannot be written.
     """
-    every, axis = settings(run), main_axis(run)
-    if len(every) > _LARGEST_NUMBER_OF_SETTINGS:
-        logging.info("figures show the first %d of %d settings", _LARGEST_NUMBER_OF_SETTINGS, len(every))
-    written = Written([], {})
-    for labels in every[:_LARGEST_NUMBER_OF_SETTINGS]:
-        suffix = "".join(f"_{axis}={label(value)}" for axis, value in labels.items())
-        groups = run.groups(over="seed", **labels)
-        figures: dict[str, Callable[[], Picture]] = {}
-        if axis is not None and len(groups) > 1:
-            figures[f"accuracy_against_{axis}"] = functools.partial(accuracy_against, run, axis, **labels)
-        figures["curves"] = functools.partial(curves, run, **labels)
-        # The units of a feed-forward layer come in any order: a mean over seeds says nothing.
-        has_units = any(group.config.model.feed_forward_width for group in groups)
-        if "value_uniform_direction_error" in run.metrics and not has_units:
-            figures["value_matrices"] = functools.partial(value_matrices, run, **labels)
-        if "parent_attention" in run.metrics:
-            figures["attention"] = functools.partial(attention_against_position, run, **labels)
-        for name, draw in figures.items():
-            try:
-                contents = rendered(*draw())
-            except Exception as error:  # the numbers of a finished training are not to wait for a picture
-                written.failed[f"{name}{suffix}"] = error
-            else:
-                written.paths.extend(write_rendered(contents, folder / f"{name}{suffix}"))
+    written, axes, groups = Written([], {}), varied(run), run.groups()
+    figures: dict[str, Callable[[], Picture]] = {}
+    if len(axes) == 1 and main_axis(run) is not None:
+        figures[f"success_against_{axes[0]}"] = functools.partial(success_against, run, axes[0])
+    if len(axes) > 1:
+        figures[f"success_over_{axes[0]}_and_{axes[1]}"] = functools.partial(success_over, run, axes[0], axes[1])
+    figures["curves"] = functools.partial(curves, run)
+    # The units of a feed-forward layer come in any order.
+    has_units = any(group.config.model.feed_forward_width for group in groups)
+    if "value_uniform_direction_error" in run.metrics and not has_units:
+        figures["value_matrices"] = functools.partial(value_matrices, run)
+    if "parent_attention" in run.metrics:
+        figures["attention"] = functools.partial(attention, run)
+    for name, draw in figures.items():
+        try:
+            contents = rendered(*draw())
+        except Exception as error:  # the numbers of a finished training are not to wait for a picture
+            written.failed[name] = error
+        else:
+            written.paths.extend(write_rendered(contents, folder / name))
     return written
+
+
+def varied(run: Run) -> list[str]:
+    """The axes other than the seed along which a run has several labels, one of those that are paired.
+
+    The main axis comes first, then those with numbers, the longest first.
+    """
+    labels, axes = dict(checked_run(run).config.grid), []
+    for dimension in run.grid.dimensions:
+        if dimension.axes != ("seed",) and len(dimension.labels) > 1:
+            telling = [axis for axis in dimension.axes if len(set(labels[axis])) == len(labels[axis])]
+            axes.append("p" if "p" in telling else (telling or dimension.axes)[0])
+    main = main_axis(run)
+    return sorted(axes, key=lambda axis: (axis != main, isinstance(labels[axis][0], str), -len(labels[axis])))
 
 
 def main_axis(run: Run) -> str | None:
@@ -104,146 +113,338 @@ def main_axis(run: Run) -> str | None:
     return "p" if "p" in numeric else next(iter(numeric), None)
 
 
-def settings(run: Run) -> list[dict[str, Scalar]]:
-    """Every combination of labels on the axes other than the seed, the main one, and those that are paired with it."""
-    axis = main_axis(run)
-    along = {"seed", axis} | {
-        each for dimension in run.grid.dimensions if axis in dimension.axes for each in dimension.axes
-    }
-    combinations: list[dict[str, Scalar]] = [{}]
-    for dimension in run.grid.dimensions:
-        if not along & set(dimension.axes):
-            combinations = [
-                combination | dict(zip(dimension.axes, labels, strict=True))
-                for combination in combinations
-                for labels in dimension.labels
-            ]
-    return combinations
+SUCCESS = {"parent_is_highest": "attends to the parent", "predicts_optimally": "predicts optimally"}
+"""The two notions of success, metrics that are 0 or 1."""
 
 
 @styled()
-def accuracy_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
-    """Test accuracy, expected accuracy and the optimum after the last step, against an axis of numbers.
+def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
+    """What single seeds reach after the last step, and the share of seeds that succeed, against an axis of numbers.
 
     Raises:
       RunError: if the runs differ in an axis that is not paired with this one, and is not among the labels.
     """
+    groups = _along(run, axis, labels)
+    x = np.array([group.config.value(axis) for group in groups], float)
+    scale, numbers = _Scale.of(axis, x), []
+    figure = Figure(figsize=(7.0, 3.3), layout="constrained")
+    accuracy, success = figure.subplots(1, 2)
+    name = "expected_accuracy" if "expected_accuracy" in run.metrics else "accuracy"
+    rng = np.random.default_rng(0)  # points that coincide are moved apart
+    for place, group in zip(scale.places, groups, strict=True):
+        reached = group.metric(name)[:, -1]
+        aside = rng.uniform(-0.3, 0.3, len(reached)) * scale.gap
+        accuracy.plot(place + aside, reached, ".", color=COLOURS[0], markersize=2.5, alpha=0.5)
+        seeds = [cell.labels.get("seed", group.config.seed) for cell in group.cells]
+        numbers.append(pd.DataFrame({"metric": name, axis: group.config.value(axis), "seed": seeds, "mean": reached}))
+    accuracy.plot([], [], ".", color=COLOURS[0], label="a seed")
+    if "optimal_accuracy" in run.metrics:
+        optimum = [of_numbers(mean_interval, group.metric("optimal_accuracy")[:, -1]) for group in groups]
+        scale.line(accuracy, [each.mean for each in optimum], label="optimum", **OPTIMUM)
+        numbers.append(pd.DataFrame(optimum).assign(metric="optimal_accuracy", **{axis: x}))
+    chance = [1 / group.config.task.num_nodes for group in groups]
+    accuracy.plot(scale.places, chance, color="grey", linestyle=":", linewidth=1, label="chance 1/K")
+    accuracy.set(ylabel=name.replace("_", " "), ylim=(0, 1.03))
+    for i, (metric, words) in enumerate((metric, words) for metric, words in SUCCESS.items() if metric in run.metrics):
+        table = pd.DataFrame([of_numbers(rate_interval, group.metric(metric)[:, -1]) for group in groups])
+        colour = COLOURS[1 + i]
+        success.vlines(
+            scale.places + (i - 0.5) * 0.2 * scale.gap, table["low"], table["high"], color=colour, linewidth=1
+        )
+        scale.line(success, table["mean"], (i - 0.5) * 0.2, color=colour, marker="os"[i], label=words, linewidth=1)
+        numbers.append(table.assign(metric=metric, **{axis: x}))
+    success.set(ylabel="share of seeds", ylim=(-0.03, 1.03))
+    for panel in (accuracy, success):
+        scale.mark(panel)
+        panel.set_xlabel(symbol(axis))
+    set_letters((accuracy, success))
+    legend_below(figure, accuracy, success)
+    set_title(figure, f"How far single seeds come, and how many succeed, against {symbol(axis)}", groups,
+              "A: each of {seeds}; B: share of seeds with its 95% interval")  # fmt: skip
+    return figure, pd.concat(numbers, ignore_index=True)
+
+
+class _Scale(NamedTuple):
+    """Where labels of an axis lie along x.
+
+    Attributes:
+      places: their places.
+      gap: the least distance of two of them.
+      ticks: what is written at them.
+      parts: slices of labels that a line may join: what is exactly 0 or 1 is no limit of what is near it.
+    """
+
+    places: np.ndarray
+    gap: float
+    ticks: list[str]
+    parts: list[slice]
+
+    @classmethod
+    def of(cls, axis: str, x: np.ndarray) -> "_Scale":
+        """The scale of increasing labels: p by its logit where it comes close to 0 or 1, others by their logarithm."""
+        inner = (x > 0) & (x < 1) if axis == "p" else np.ones(len(x), bool)
+        places = x.astype(float)
+        if axis == "p" and inner.any() and (x[inner].min() < 0.02 or x[inner].max() > 0.98):
+            places[inner] = np.log(x[inner] / (1 - x[inner]))
+            edge = np.abs(places[inner]).max() + 2
+            places[~inner] = np.where(x[~inner] == 0, -edge, edge)
+        elif axis != "p" and x.min() > 0 and x.max() / x.min() > 20:
+            places = np.log(x)
+        gap = float(np.diff(places).min()) if len(x) > 1 else 1.0
+        cuts = [0, *(i + 1 for i in range(len(x) - 1) if not (inner[i] and inner[i + 1])), len(x)]
+        return cls(places, gap, [label(float(value)) for value in x], list(map(slice, cuts[:-1], cuts[1:])))
+
+    def line(self, panel: Axes, y: Sequence[float] | pd.Series, shift: float = 0.0, **style: Any) -> None:
+        """A line through the points, not across what is no limit."""
+        heights = np.asarray(y)
+        longest = max(self.parts, key=lambda part: part.stop - part.start)
+        for part in self.parts:
+            own: dict[str, Any] = dict(style) if part == longest else style | {"label": None}
+            if part.stop - part.start == 1:
+                own.setdefault("marker", "_")
+            panel.plot(self.places[part] + shift * self.gap, heights[part], **own)
+
+    def mark(self, panel: Axes) -> None:
+        """Ticks at the labels, those that would touch left out."""
+        width = (self.places.max() - self.places.min()) or 1.0
+        kept: list[int] = []
+        for i in sorted(range(len(self.places)), key=lambda i: (0 < i < len(self.places) - 1, len(self.ticks[i]))):
+            if all(abs(self.places[i] - self.places[j]) > width / 18 for j in kept):
+                kept.append(i)
+        panel.set_xticks(self.places[kept], [self.ticks[i] for i in kept], rotation=60)
+
+
+@styled()
+def success_over(run: Run, x: str, y: str, **labels: Scalar) -> Picture:
+    """The share of seeds that succeed after the last step over two axes, each cell on its own; without it the accuracy.
+
+    Where runs differ in further axes, four of their settings are drawn, evenly spaced.
+
+    Raises:
+      RunError: if an axis is not one of the grid.
+    """
+    for axis in (x, y):
+        if axis not in checked_run(run).grid.axes:
+            raise RunError(f"axis is {shown(axis)}, but must be one of the grid: {', '.join(run.grid.axes)}.")
+    groups = run.groups(over="seed", **labels)
+    measures: dict[str, Any] = {
+        metric: (words, rate_interval) for metric, words in SUCCESS.items() if metric in run.metrics
+    }
+    measures = measures or {"accuracy": ("accuracy", mean_interval)}
+    columns = [axis for axis in differing(groups) if axis not in (x, y) and not _is_paired(run, axis, x, y)]
+    settings: dict[tuple, list[Group]] = {}
+    for group in groups:
+        settings.setdefault(tuple(group.labels[axis] for axis in columns), []).append(group)
+    keys = [
+        list(settings)[i] for i in sorted({round(i) for i in np.linspace(0, len(settings) - 1, min(len(settings), 4))})
+    ]
+    xs, ys = (list(dict.fromkeys(sorted(group.labels[axis] for group in groups))) for axis in (x, y))
+    size = (0.9 + len(measures) * min(0.45 * len(xs) + 1.2, 4.6), 1.3 + len(keys) * min(0.28 * len(ys) + 0.8, 3.2))
+    figure, numbers = Figure(figsize=(max(size[0], 4.0), size[1]), layout="constrained"), []
+    panels = figure.subplots(len(keys), len(measures), squeeze=False)
+    for row, key in zip(panels, keys, strict=True):
+        for panel, (metric, (words, estimate)) in zip(row, measures.items(), strict=True):
+            values = np.full((len(ys), len(xs)), np.nan)
+            for group in settings[key]:
+                found = of_numbers(estimate, group.metric(metric)[:, -1])
+                values[ys.index(group.labels[y]), xs.index(group.labels[x])] = found.mean
+                numbers.append({"metric": metric, **group.labels, **found._asdict()})
+            image = show_map(panel, values, [label(each) for each in xs], [label(each) for each in ys])
+            named = ", ".join(f"{symbol(axis)} = {label(each)}" for axis, each in zip(columns, key, strict=True))
+            panel.set(xlabel=symbol(x), ylabel=symbol(y), title="\n".join(filter(None, (named, words))))
+    set_letters(panels.flat)
+    figure.colorbar(image, ax=panels, label="share of seeds" if "accuracy" not in measures else "accuracy", shrink=0.8)
+    set_title(figure, f"How many seeds succeed over {symbol(x)} and {symbol(y)}", groups, "shares of {seeds}")
+    return figure, pd.DataFrame(numbers)
+
+
+def _is_paired(run: Run, axis: str, *others: str) -> bool:
+    return any(axis in dimension.axes and set(others) & set(dimension.axes) for dimension in run.grid.dimensions)
+
+
+def _along(run: Run, axis: str, labels: dict[str, Scalar]) -> list[Group]:
+    """The groups over seeds along an axis of numbers, in increasing order. Raises: as success_against."""
     if axis not in checked_run(run).grid.axes:
         raise RunError(f"axis is {shown(axis)}, but must be one of the grid: {', '.join(run.grid.axes)}.")
     groups = sorted(run.groups(over="seed", **labels), key=lambda group: group.config.value(axis))
-    paired = {each for dimension in run.grid.dimensions if axis in dimension.axes for each in dimension.axes}
     for other in groups[0].labels:
-        if other not in paired and len({group.labels[other] for group in groups}) > 1:
+        if not _is_paired(run, other, axis) and len({group.labels[other] for group in groups}) > 1:
             raise RunError(f"{other} is not given, but the runs differ in it; give one of its labels.")
-    x = np.array([group.config.value(axis) for group in groups], float)
-    numbers = {
-        name: pd.DataFrame([of_numbers(mean_interval, group.metric(name)[:, -1]) for group in groups])
-        for name in ("accuracy", "expected_accuracy", "optimal_accuracy")
-        if name in run.metrics
-    }
-    figure = Figure(figsize=(4.8, 3.5), layout="constrained")
-    axes = figure.subplots()
-    if axis == "p" and run.config.task.name == "circle":
-        fine = np.union1d(np.linspace(x.min(), x.max(), 201), x)
-        axes.plot(fine, np.maximum(fine, 1 - fine), label="optimum max(p, 1 − p)", **OPTIMUM)
-    elif "optimal_accuracy" in numbers:
-        axes.plot(x, numbers["optimal_accuracy"]["mean"], label="optimum", **OPTIMUM)
-    if "expected_accuracy" in numbers:
-        band(axes, x, numbers["expected_accuracy"], color=COLOURS[5], linewidth=2, label="expected accuracy")
-    bars(axes, x, numbers["accuracy"], color=COLOURS[1], marker="o", markersize=4, label="accuracy")
-    chance = [1 / group.config.task.num_nodes for group in groups]
-    axes.plot(x, chance, color="grey", linestyle=":", linewidth=1, label="chance 1/K")
-    axes.set(xlabel=symbol(axis), ylabel="share of test walks predicted", ylim=(0, 1.03))
-    legend_below(figure, axes, columns=2)
-    set_title(figure, groups)
-    return figure, pd.concat([table.assign(metric=name, **{axis: x}) for name, table in numbers.items()],
-                             ignore_index=True)  # fmt: skip
+    return groups
 
 
 @styled()
 def curves(run: Run, **labels: Scalar) -> Picture:
-    """Accuracy, and mean attention on the direct parent of a model that has attention, against the step."""
+    """Accuracy, and mean attention on the direct parent of a model that has attention, against the step.
+
+    Beside the means there are single seeds that do not predict optimally in the end, at most five of a setting.
+    """
     groups, numbers = drawn(run, **labels), []
     names = [name for name in ("accuracy", "optimal_accuracy", "parent_attention") if name in run.metrics]
-    figure = Figure(figsize=(7.0, 3.1), layout="constrained")
-    panels = dict(zip(("accuracy", "parent_attention"), figure.subplots(1, 2), strict=True))
-    columns = differing(groups)
-    lines = zip(groups, names_of(groups), line_styles(groups), strict=True)
-    for place, (group, name_of_line, style) in enumerate(lines):
+    shown_names = [name for name in names if name != "optimal_accuracy"]
+    figure = Figure(figsize=(3.5 * len(shown_names), 3.3), layout="constrained")
+    panels = dict(zip(shown_names, figure.subplots(1, len(shown_names), squeeze=False)[0], strict=True))
+    columns, failed = differing(groups), False
+    for group, name_of_line, style in zip(groups, names_of(groups), line_styles(groups), strict=True):
         steps = group.steps
         tables = {name: estimate_columns(group.metric(name)) for name in names}
-        gap = max(len(steps) // 10, 1)
-        style["markevery"] = (place * gap // len(groups), gap)  # the markers of lines that coincide stand side by side
-        band(panels["accuracy"], steps, tables["accuracy"], **style, label=name_of_line or "accuracy")
-        if "parent_attention" in tables:
-            band(panels["parent_attention"], steps, tables["parent_attention"], **style)
+        style["marker"] = None
+        for name, panel in panels.items():
+            band(panel, steps, tables[name], **style, label=name_of_line or name.replace("_", " "))
+            for row in _not_optimal(group)[:5] if len(group.cells) > 1 else []:
+                failed = True
+                panel.plot(steps, group.metric(name)[row], color=style["color"], linewidth=0.5, linestyle=":")
+                seed = group.cells[row].labels.get("seed")
+                numbers.append(pd.DataFrame({"mean": group.metric(name)[row], "seed": seed, "metric": name,
+                                             **told(group, columns), "step": steps}))  # fmt: skip
         if "optimal_accuracy" in tables:
             panels["accuracy"].plot(steps, tables["optimal_accuracy"]["mean"], **OPTIMUM)
         numbers += [table.assign(metric=name, **told(group, columns), step=steps) for name, table in tables.items()]
     if "optimal_accuracy" in names:
-        panels["accuracy"].lines[-1].set_label("optimum")
-    panels["accuracy"].set(xlabel="gradient steps", ylabel="accuracy", ylim=(0, 1.03))
-    panels["parent_attention"].set(xlabel="gradient steps", ylabel="attention on the direct parent", ylim=(-0.03, 1.03))
-    for axes in panels.values():
-        axes.locator_params("x", integer=True)
+        panels["accuracy"].plot([], [], label="optimum", **OPTIMUM)
+    if failed:
+        panels["accuracy"].plot([], [], ":", color="grey", linewidth=0.8, label="a seed that is not optimal")
+    labels_of = {"accuracy": "accuracy", "parent_attention": "attention on the direct parent"}
+    for name, panel in panels.items():
+        panel.set(xlabel="gradient steps", ylabel=labels_of[name], ylim=(-0.03, 1.03))
+        last = max(group.config.training.steps for group in groups)
+        if last > 20:  # the first ten steps are where most happens
+            panel.set_xscale("symlog", linthresh=10, linscale=1.5)
+            ticks = [0, 2, 4, 6, 8, 10, *(10 * 10**i * factor for i in range(8) for factor in (2, 5, 10))]
+            panel.set_xticks([tick for tick in ticks if tick <= last], minor=False)
+            panel.set_xticks([], minor=True)
+            panel.xaxis.set_major_formatter("{x:g}")
+        else:
+            panel.locator_params("x", integer=True)
+    set_letters(panels.values())
     legend_below(figure, panels["accuracy"])
-    set_title(figure, groups)
+    seen = " and ".join(dict.fromkeys(labels_of[name] for name in shown_names))
+    set_title(figure, f"{seen[0].upper()}{seen[1:]} during training", groups)
     return figure, pd.concat(numbers, ignore_index=True)
+
+
+def _not_optimal(group: Group) -> np.ndarray:
+    """The rows of the runs of a group that do not predict optimally in the end; none where it is not known."""
+    if "predicts_optimally" not in group.run.metrics:
+        return np.zeros(0, int)
+    return np.flatnonzero(group.metric("predicts_optimally")[:, -1] == 0)
 
 
 @styled()
 def value_matrices(run: Run, **labels: Scalar) -> Picture:
-    """The value matrix after the last step above Pi^T and its elementwise square root.
+    """The value matrix of single seeds after the last step above Pi^T and its elementwise square root.
 
-    It stands alone where no chain gives the law of the next state. All are scaled to unit Frobenius norm; the value
-    matrix is then averaged over all seeds, those that failed to learn included. It is left blank where it has no
-    direction, being zero or not finite.
+    The first seed that predicts optimally, and the first that does not, where there are such; the first of all where it
+    is not known. All are at unit Frobenius norm; one without a direction, being zero or not finite, is left blank.
     """
     groups, numbers = drawn(run, **labels), []
-    columns, matrices_of = differing(groups), []
-    for group in groups:
-        learned = unit_value_matrices(group, group.config.training.steps)
-        transition_KxK = run.transition_matrix(**group.cells[0].labels)
-        references: dict[str, Any] = {}
-        if transition_KxK is not None:
-            exact = transition_KxK.T
-            references = {"transition": direction(exact), "sqrt_transition": direction(np.sqrt(exact))}
-        matrices_of.append([as_matrix(learned, "mean"), *references.values()])
-        flat = {name: reference.ravel() for name, reference in references.items()}
-        numbers.append(learned.assign(**told(group, columns), **flat))
-    rows = len(matrices_of[0])
-    size = (max(1.4 * len(groups) + 1.4, 3.4), max(1.4 * rows + 0.7, 2.8))
+    columns, counts = differing(groups), []
+    rows: dict[str, list[np.ndarray | None]] = {}
+    for place, group in enumerate(groups):
+        matrices, seeds = _value_matrices_of(group)
+        counts.append(f"{len(group.cells) - len(_not_optimal(group))} of {len(group.cells)} optimal")
+        for name, matrix in matrices.items():
+            rows.setdefault(name, [None] * len(groups))[place] = matrix
+        size = next(iter(matrices.values())).shape
+        following, now = np.indices(size).reshape(2, -1)
+        flat = {name: matrix.ravel() for name, matrix in matrices.items()}
+        numbers.append(pd.DataFrame({**flat, **seeds, **told(group, columns), "next": following, "now": now}))
+    order = [name for name in _ROWS if name in rows]
+    size = (max(1.45 * len(groups) + 1.4, 4.2), max(1.4 * len(order) + 1.1, 2.8))
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(rows, len(groups), squeeze=False)
-    entries = np.concatenate([np.ravel(matrix) for matrices in matrices_of for matrix in matrices])
-    limits = {"vmin": min(0.0, np.nanmin(entries)), "vmax": np.nanmax(entries)}
-    for name, matrices, column in zip(names_of(groups), matrices_of, panels.T, strict=True):
-        for matrix, panel in zip(matrices, column, strict=True):
+    panels = figure.subplots(len(order), len(groups), squeeze=False)
+    entries = np.concatenate([matrix.ravel() for each in rows.values() for matrix in each if matrix is not None])
+    finite = entries[np.isfinite(entries)]
+    limits = {"vmin": min(0.0, finite.min(initial=0.0)), "vmax": finite.max(initial=1e-9)}
+    image: Any = None
+    for name, line in zip(order, panels, strict=True):
+        for matrix, panel in zip(rows[name], line, strict=True):
+            if matrix is None:
+                panel.axis("off")
+                continue
             image = show_matrix(panel, matrix, **limits)
-            panel.label_outer()
-        column[0].set_title(name)
+        line[0].set_ylabel(f"{_ROWS[name]}\nnext state")
+    known = "predicts_optimally" in run.metrics
+    for name, count, column in zip(names_of(groups), counts, panels.T, strict=True):
+        column[0].set_title("\n".join(filter(None, (name, count if known else ""))), visible=True)
         column[-1].set_xlabel("state now")
-    for panel, name in zip(panels[:, 0], (r"$V$", r"$\Pi^{\sf T}$", r"$\sqrt{\Pi^{\sf T}}$"), strict=False):
-        panel.set_ylabel(f"{name}\nnext state")
     figure.colorbar(image, ax=panels, shrink=0.6, label="entry at unit norm")
-    set_title(figure, groups, "V is the mean over all {seeds}, each at unit norm")
+    set_title(figure, "What single seeds have learned: the value matrix V", groups,
+              "V of the first seed of each kind, of {seeds}; each matrix at unit norm")  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)
 
 
+_ROWS = {
+    "optimal": "V, a seed that\nis optimal",
+    "not_optimal": "V, a seed that\nis not optimal",
+    "first": "V, the first seed",
+    "transition": r"$\Pi^{\sf T}$",
+    "sqrt_transition": "square root\n" + r"of $\Pi^{\sf T}$",
+}
+
+
+def _value_matrices_of(group: Group) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The matrices of a group that are shown, at unit norm, and the seeds whose V they are."""
+    wrong = set(_not_optimal(group).tolist())
+    right = [row for row in range(len(group.cells)) if row not in wrong]
+    if "predicts_optimally" not in group.run.metrics:
+        shown_rows = {"first": 0}
+    else:
+        shown_rows = {
+            name: next(iter(rows)) for name, rows in (("optimal", right), ("not_optimal", sorted(wrong))) if rows
+        }
+    cells: dict[str, Cell] = {name: group.cells[row] for name, row in shown_rows.items()}
+    last = group.config.training.steps
+    matrices = {name: direction(group.run.value_matrix(step=last, **cell.labels)) for name, cell in cells.items()}
+    seeds = {f"seed_{name}": cell.labels.get("seed", cell.config.seed) for name, cell in cells.items()}
+    transition_KxK = group.run.transition_matrix(**group.cells[0].labels)
+    if transition_KxK is not None:
+        exact = transition_KxK.T
+        matrices |= {"transition": direction(exact), "sqrt_transition": direction(np.sqrt(exact))}
+    return matrices, seeds
+
+
 @styled()
-def attention_against_position(run: Run, **labels: Scalar) -> Picture:
-    """Mean attention of every slot after the last step, and a zoom at the last ones."""
+def attention(run: Run, **labels: Scalar) -> Picture:
+    """Mean attention of every slot after the last step, of single seeds, and the share of seeds that attend most to it.
+
+    At most thirty seeds of a setting are drawn; the share is of all.
+    """
     groups, numbers = drawn(run, **labels), []
-    figure = Figure(figsize=(7.0, 3.1), layout="constrained")
-    whole, zoom = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.25))
-    longest, columns = 0, differing(groups)
+    figure = Figure(figsize=(7.0, 3.3), layout="constrained")
+    whole, zoom = figure.subplots(1, 2, width_ratios=(1, 1.2))
+    longest, columns, lowest = 0, differing(groups), 1.0
     dodges = np.linspace(-0.25, 0.25, len(groups)) if len(groups) > 1 else [0.0]
     for group, name, style, dodge in zip(groups, names_of(groups), line_styles(groups), dodges, strict=True):
-        table = estimate_columns(np.stack([run.mean_attention(step=None, **cell.labels) for cell in group.cells]))
-        longest = max(longest, len(table))
-        show_attention(whole, zoom, table, dodge, {**style, "label": name or "mean attention"})
-        numbers.append(table.assign(**told(group, columns), slot=np.arange(1, len(table) + 1)))
-    label_slots(whole, zoom, longest)
+        weights = np.stack([run.mean_attention(step=None, **cell.labels) for cell in group.cells])
+        length = weights.shape[1]
+        longest, slots = max(longest, length), np.arange(1, length + 1)
+        lowest = min(lowest, 1 / max(length - 1, 1))
+        for seed_weights in weights[:30]:
+            whole.plot(slots, seed_weights, color=style["color"], linewidth=0.6, alpha=0.4)
+        is_highest = weights == np.nanmax(weights, axis=1, keepdims=True, initial=-1.0)
+        is_highest &= is_highest.sum(axis=1, keepdims=True) == 1  # of equal weights none is the highest
+        highest = shares(np.where(np.isnan(weights).any(axis=1, keepdims=True), np.nan, is_highest))
+        last = min(ZOOM - 1, length)
+        earlier = shares(np.where(np.isnan(weights).any(axis=1), np.nan, is_highest[:, :-last].any(axis=1))[:, None])
+        table = pd.concat([earlier, highest.tail(last)], ignore_index=True)
+        points = {"color": style["color"], "marker": style["marker"], "label": name or "share of seeds"}
+        bars(zoom, np.arange(-last, 1) + dodge, table, **points)
+        numbers.append(
+            estimate_columns(weights).assign(
+                **told(group, columns), slot=slots, highest=highest["mean"], highest_low=highest["low"],
+                highest_high=highest["high"],
+            )
+        )  # fmt: skip
+    whole.axhline(lowest, color="black", linestyle="--", linewidth=0.8)
+    whole.annotate("1/(N − 1)", (1, lowest), (2, 3), textcoords="offset points", fontsize=7)
+    whole.set(xlabel="slot", ylabel="mean attention weight, each seed", yscale="log", ylim=(lowest / 100, 1.5))
+    names = {-1: "N−1\nparent", 0: "N\nempty", 1 - ZOOM: "earlier"}
+    words = [names.get(place, f"N−{-place}\n") for place in range(1 - ZOOM, 1)]
+    zoom.set_xticks(range(1 - ZOOM, 1), words, fontsize=7)
+    zoom.set(xlabel="slot with the highest weight", ylabel="share of seeds", ylim=(-0.03, 1.03))
+    set_letters((whole, zoom))
     legend_below(figure, zoom)
-    set_title(figure, groups)
+    set_title(figure, "Where attention has gone after the last step", groups,
+              "A: means over test walks, at most 30 of {seeds}; B: shares with 95% intervals")  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)

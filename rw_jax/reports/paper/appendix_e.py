@@ -40,12 +40,12 @@ def gap_between_correlations() -> Evidence:
 
 
 def gap_map(points: pd.DataFrame) -> Figure:
-    """The gap of Lemma E.4 over p and K, with the line where it is 0.
+    """The gap of Lemma E.4 over p and K: orange where the inequality is reversed.
 
     Args:
       points: columns p, K, estimate.
     """
-    return figures.map_over_p(points, "K", "K, nodes", (-0.2, 0.2), "gap of Lemma E.4", (0,), "PuOr", ("black",))
+    return figures.map_over_p(points, "K", "K, nodes", (-0.2, 0.2), "gap of Lemma E.4", "PuOr")
 
 
 def orthogonal_positions() -> Evidence:

@@ -247,14 +247,14 @@ def _most_attended(attention_N: np.ndarray) -> int:
 
 
 def success_map(points: pd.DataFrame) -> Figure:
-    """The share of seeds that succeed over p, as its logit, and one other label, with contour lines.
+    """The share of seeds that succeed over p and one other label.
 
     Args:
       points: columns p, estimate, and N, K or walks.
     """
     names = {"walks": "training walks", "N": "N, walk length", "K": "K, nodes"}
     column, label = next((column, label) for column, label in names.items() if column in points)
-    return figures.map_over_p(points, column, label, (0, 1), "share of seeds on the parent", (0.5, 0.8, 0.95))
+    return figures.map_over_p(points, column, label, (0, 1), "share of seeds on the parent")
 
 
 def _success(over: str, reference: str, label: str, study: Study) -> Claim:

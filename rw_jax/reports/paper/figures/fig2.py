@@ -35,7 +35,12 @@ def transition_matrices(run: Run) -> Picture:
     for panel, name in zip(panels[:, 0], (r"$\Pi$", "test walks"), strict=True):
         panel.set_ylabel(f"{name}\nstate now")
     figure.colorbar(image, ax=panels, shrink=0.8, label="probability, share of the transitions")
-    set_title(figure, list(groups.values()), "shares are means over {seeds}")
+    set_title(
+        figure,
+        "Transition matrices, and the transitions of sampled walks",
+        list(groups.values()),
+        "shares are means over {seeds}",
+    )
     return figure, pd.concat(numbers, ignore_index=True)
 
 

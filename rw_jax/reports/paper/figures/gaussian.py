@@ -65,7 +65,9 @@ def gaussian_start(run: Run) -> Picture:
     kl_axes.set(xlabel=STEPS, ylabel="KL divergence (nats), median", ylim=(0, None))
     share_axes.set(xlabel=STEPS, ylabel="share of seeds that have learned", ylim=(-0.03, 1.03))
     legend_below(figure, accuracy_axes)
-    set_title(figure, list(groups.values()))
+    set_title(
+        figure, "Training from a Gaussian start: accuracy, divergence, seeds that have learned", list(groups.values())
+    )
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -90,7 +92,7 @@ def value_snapshots(run: Run, p: float) -> Picture:
     for panel, name in zip(panels[:, 0], (f"seed {first_labels['seed']}", "mean"), strict=True):
         panel.set_ylabel(f"$V$, {name}\nnext state")
     figure.colorbar(image, ax=panels, shrink=0.7, label="entry of V at unit norm")
-    set_title(figure, [group], f"p = {label(p)}, V at unit norm, mean over {{seeds}}")
+    set_title(figure, f"V during training at p = {label(p)}", [group], "V at unit norm, mean over {seeds}")
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -116,7 +118,8 @@ def token_snapshots(run: Run, p: float) -> Picture:
     panels[0, 0].set_ylabel(f"entry of X S, one walk\nof seed {group.cells[0].labels['seed']}")
     panels[1, 0].set_ylabel("variance over walks")
     legend_below(figure, panels[0, 0])
-    set_title(figure, [group], f"p = {label(p)}; variance: mean and 95% interval over {{seeds}}")
+    seen = f"The averaged token during training at p = {label(p)}"
+    set_title(figure, seen, [group], "variance: mean and 95% interval over {seeds}")
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -161,7 +164,8 @@ def readings(run: Run) -> Picture:
     legend_below(figure, panels[0, 0])
     key = "dots: each of {seeds}, crosses where the loss is no number; above the line: never, and the share that learns"
     rates_of_sum = f"bars: median and 95% interval; a loss summed over walks has η / {run.config.task.walks}"
-    set_title(figure, drawn, f"{key}\n{rates_of_sum}")
+    seen = "When p = 0.5 and p = 1 are learned, in each reading of figure 6"
+    set_title(figure, seen, drawn, f"{key}\n{rates_of_sum}")
     return figure, pd.DataFrame(numbers)
 
 

@@ -46,7 +46,7 @@ def losses_and_rates(run: Run) -> Picture:
     panels[0, 0].set_ylabel("accuracy")
     panels[1, 0].set_ylabel("attention spread")
     legend_below(figure, panels[0, 0])
-    set_title(figure, drawn)
+    set_title(figure, "Accuracy and attention spread at p = 1 with four losses", drawn)
     return figure, pd.concat(numbers, ignore_index=True)
 
 

@@ -56,5 +56,6 @@ def overview(runs: Mapping[str, Run], panels: Mapping[str, Sequence[Curve]]) -> 
             numbers.append(table.assign(figure=title, curve=curve.name, step=steps, optimum=optimum["mean"]))
         axes.set(title=title, xlabel=STEPS, ylabel="accuracy", ylim=(0, 1.03))
         axes.legend(loc="center left", bbox_to_anchor=(0.08, 0.76))  # where no curve of the paper's figures runs
-    figure.suptitle("accuracy: mean and 95% interval over seeds; dashed: optimum")
+    figure.suptitle("Accuracy in six figures of the paper: mean and 95% interval over seeds; dashed: optimum",
+                    fontsize=9, fontweight="bold")  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)

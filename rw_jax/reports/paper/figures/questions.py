@@ -48,7 +48,7 @@ def questions(run: Run) -> Picture:
     accuracy_axes.set(xlabel=STEPS, ylabel="accuracy", ylim=(0, 1.03))
     kl_axes.set(xlabel=STEPS, ylabel="KL divergence (nats), median", ylim=(0, None))
     legend_below(figure, accuracy_axes)
-    set_title(figure, drawn)
+    set_title(figure, "The two tasks of questions: accuracy and divergence from the true answers", drawn)
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -71,7 +71,7 @@ def question_readings(run: Run) -> Picture:
         panel.set(title=f"unit length: {length}", xlabel="η for the mean loss", ylim=(0, 1.03))
     figure.axes[0].set_ylabel("accuracy after the last step")
     legend_below(figure, figure.axes[0])
-    set_title(figure, drawn)
+    set_title(figure, "Accuracy on the two tasks of questions in the readings of figure 10", drawn)
     return figure, pd.concat(numbers, ignore_index=True)
 
 

@@ -69,7 +69,7 @@ def walk_learning(run: Run) -> Picture:
     legend_below(figure, panels["accuracy"])
     found = f"{highest.mean:.0%} [{highest.low:.0%}, {highest.high:.0%}]"
     ending = f"mean and 95% interval over {{seeds}}; attention is highest on the direct parent for {found} of them"
-    set_title(figure, [group], f"p = {label(p)}, {ending}")
+    set_title(figure, f"Accuracy, V and attention at p = {label(p)}", [group], ending)
     numbers = [
         accuracy.assign(metric="accuracy", step=steps),
         optimum.assign(metric="optimal_accuracy", step=steps),
