@@ -2,8 +2,8 @@
 
     python -m rw_jax.main --config=configs/starts.py
 
-Time: about half a minute on 2 cores. Theorem 4.1 (p = 1 is not learned) assumes a start of exactly zero: from a Gaussian
-start of any scale down to 1e-8 nearly every seed learns p = 1. Large starts keep seeds from the parent at p = 0.5 and 0.9.
+Time: about half a minute on 2 cores. Expect every seed to learn p = 1, however small the start: Theorem 4.1 assumes one
+that is exactly zero. Large starts keep seeds from the parent at p = 0.5 and 0.9.
 """
 
 from pathlib import Path

@@ -1,0 +1,235 @@
+"""What the README and docs/ show works as pasted, what they list is there, and their numbers are those of files."""
+
+import re
+import shlex
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from absl import flags
+
+import rw_jax
+from rw_jax import main, show, verify
+from rw_jax.study.config import AXES
+from rw_jax.training.metrics import METRICS
+
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+}
+README = PAGES["README.md"]
+SNIPPETS = {page: re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE) for page, text in PAGES.items()}
+COMMANDS = sorted(
+    {
+        command.strip()
+        for text in PAGES.values()
+        for line in re.sub(r"\\\n\s*", " ", text).splitlines()
+        for command in re.findall(r"`((?:python|bash) [^`]+)`", line)
+        or re.findall(r"^ *((?:python|bash) [^`]+)$", line)
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def folder_with_a_sweep(tmp_path_factory) -> Path:
+    """A folder in which runs/sweep is a finished run with short walks and few seeds."""
+    config = rw_jax.read_config(ROOT / "configs" / "sweep.py")
+    config.task.walk_length = 9
+    config.task.walks = config.task.test_walks = 20
+    config.model.position_width = 30
+    config.grid.p = (0.5, 1.0)
+    config.grid.seed = (0, 3)
+    folder = tmp_path_factory.mktemp("project")
+    main.show(rw_jax.sweep(config, folder / "runs" / "sweep"))
+    return folder
+
+
+def execute(page: str, number: int) -> dict:
+    """The names that a snippet leaves."""
+    names = {"__name__": "pasted"}
+    exec(compile(SNIPPETS[page][number], page, "exec"), names)
+    return names
+
+
+def test_every_snippet_is_tested():
+    assert {page: len(snippets) for page, snippets in SNIPPETS.items() if snippets} == {
+        "README.md": 2, "docs/runs.md": 2, "docs/extending.md": 2,
+    }  # fmt: skip
+
+
+def test_the_analysis_works_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
+    monkeypatch.chdir(folder_with_a_sweep)
+    names = execute("docs/runs.md", 0)
+    run = rw_jax.load_run("runs/sweep")
+    np.testing.assert_array_equal(names["V"], run.params(step=50, p=0.5, seed=3)["value"])
+    assert names["W"].shape == (6 + 30, 6 + 30)
+    assert names["tokens"].shape == (20, 8)
+    np.testing.assert_allclose(names["attention"].sum(axis=1), 1, rtol=1e-5)
+    mean_attention = float(run.metrics["parent_attention"].sel(step=50, p=0.5, seed=3))
+    np.testing.assert_allclose(names["attention"][:, -2].mean(), mean_attention, rtol=1e-5)
+    assert "parent_attention" in capsys.readouterr().out
+
+
+def test_the_figure_is_drawn_as_pasted(folder_with_a_sweep, monkeypatch, tmp_path):
+    monkeypatch.chdir(folder_with_a_sweep)
+    execute("docs/runs.md", 1)
+    assert (folder_with_a_sweep / "curves.pdf").read_bytes().startswith(b"%PDF")
+    assert mpl.rcParams["legend.frameon"] == mpl.rcParamsDefault["legend.frameon"]  # the style stays inside plots
+
+
+def test_the_notebook_of_the_readme_works_as_pasted(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = execute("README.md", 0)
+    assert names["run"].metrics["accuracy"].shape == (3, 8, 51)
+    assert names["V"].shape == (6, 6)
+    assert set(names["numbers"]["metric"]) >= {"accuracy", "parent_attention"}
+    assert "predicts_optimally" in str(names["run"].summary().columns.tolist())
+    assert capsys.readouterr().out
+
+
+def test_a_loss_of_ones_own_works_as_pasted(capsys):
+    execute("README.md", 1)
+    assert float(capsys.readouterr().out) > 0.15
+
+
+def test_a_sweep_and_a_run_from_python_work_as_pasted(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = execute("docs/extending.md", 0)
+    assert names["run"].metrics["accuracy"].shape == (2, 4, 21)
+    same = names["run"].metrics["accuracy"].sel(p=0.7, seed=3).values
+    np.testing.assert_allclose(names["one"].metrics["accuracy"].values, same)
+    assert (tmp_path / "runs" / "mine" / "metrics.nc").is_file()
+    assert capsys.readouterr().out
+
+
+def test_pieces_of_ones_own_work_as_pasted_and_attend_to_the_token_two_back(capsys):
+    names = execute("docs/extending.md", 1)
+    assert float(names["run"].metrics["parent_attention"][-1]) > 0.9
+    assert float(names["run"].metrics["accuracy"][-1]) > 0.9
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_one_that_there_is_and_plans_what_it_says(command, monkeypatch, tmp_path, capsys):
+    """The main command is run as far as its plan, others as far as their arguments are read."""
+    monkeypatch.chdir(ROOT)
+    program, *words = shlex.split(command)
+    of_module = words[1:2] if words[0] == "-m" and words[2:] else []  # a name alone is no command
+    if of_module == ["rw_jax.main"]:
+        given = [word for word in words[2:] if not word.startswith("--workdir")]
+        main.main(main.parse(["rw_jax", *given, f"--workdir={tmp_path / 'new'}", "--dry_run"], flags.FlagValues()))
+        assert " runs to train" in capsys.readouterr().out
+    elif of_module == ["rw_jax.verify"]:
+        assert verify.studies(verify.parse(["verify", *words[2:]], flags.FlagValues()).config, quick=True)
+    elif of_module == ["rw_jax.show"]:
+        assert show.parse(["show", *words[2:]], flags.FlagValues()) == words[2:]
+    elif program == "bash":
+        assert subprocess.run(["bash", "-n", words[0]], check=False).returncode == 0
+    elif words[0] != "-m":
+        done = subprocess.run([sys.executable, words[0], "--help"], capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 1)  # absl's
+        assert all(word.partition("=")[0] in done.stdout for word in words[1:] if word.startswith("--"))
+
+
+def test_the_readme_reads_at_once_and_has_one_figure():
+    assert len(README.split()) <= 1500
+    assert len(re.findall(r"!\[", README)) == 1
+
+
+def test_the_shares_of_the_readme_are_those_of_the_results():
+    results = pd.read_csv(ROOT / "docs" / "results" / "sweep.csv").set_index("p")
+
+    def told(row, name):
+        return f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+
+    rows = re.findall(r"^\| ([\d.]+) \| (\d\.\d+ \[.*?\]) \| (\d\.\d+ \[.*?\]) \|$", README, re.MULTILINE)
+    assert len(rows) == 8
+    for p, on_parent, optimal in rows:
+        row = results.loc[float(p)]
+        assert row["seeds"] == 200
+        assert (on_parent, optimal) == (told(row, "parent_is_highest"), told(row, "predicts_optimally"))
+
+
+def test_the_shares_of_the_starts_are_those_of_the_results():
+    results = pd.read_csv(ROOT / "docs" / "results" / "starts.csv").set_index(["init_scale", "p"])
+    table = re.findall(r"^\| (1e-\d) \| (.*) \| (.*) \| (.*) \|$", PAGES["docs/science.md"], re.MULTILINE)
+    assert len(table) == 6
+    for scale, *cells in table:
+        wanted = ((1.0, "predicts_optimally"), (0.5, "parent_is_highest"), (0.9, "parent_is_highest"))
+        for cell, (p, name) in zip(cells, wanted, strict=True):
+            row = results.loc[(float(scale), p)]
+            assert cell == f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+
+
+def test_the_table_of_metrics_is_the_table_of_the_code():
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (\w+) \|$", PAGES["docs/runs.md"], re.MULTILINE)
+    assert {name: (what.replace("\\|", "|"), unit) for name, what, unit in rows} == {
+        metric.name: (metric.about, metric.unit) for metric in METRICS
+    }
+
+
+def test_the_axes_are_those_of_the_code():
+    listed = re.search(r"These can be axes:\n(.*?)\.\n", PAGES["docs/sweeps.md"], re.DOTALL)
+    assert listed is not None
+    assert re.findall(r"`(\w+)`", listed.group(1)) == list(AXES)
+
+
+def test_the_run_directory_is_as_listed(folder_with_a_sweep):
+    listing = re.search(r"^```\n(config\.json .*?)^```", PAGES["docs/runs.md"], re.DOTALL | re.MULTILINE)
+    assert listing is not None
+    names = {line.split()[0].rstrip("/") for line in listing.group(1).splitlines()}
+    assert names == {path.name for path in (folder_with_a_sweep / "runs" / "sweep").iterdir()}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "WORKSPACE.md"])
+def test_every_linked_file_is_there_and_pictures_are_small(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text()):
+        path = (ROOT / page).parent / target
+        assert path.is_file(), target
+        assert not target.endswith(".png") or path.stat().st_size < 300_000
+
+
+def test_the_pages_name_only_files_that_are_there():
+    for page in (*PAGES, "WORKSPACE.md", "CHANGELOG.md"):
+        text = (ROOT / page).read_text()
+        for path in re.findall(r"\b(?:rw_jax|configs|scripts|tests|docs)/[\w/]+\.(?:py|sh|md|csv|png)\b", text):
+            assert (ROOT / path).is_file(), f"{page} names {path}"
+
+
+class Loaded(HTMLParser):
+    """What a page loads by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag in ("script", "img", "iframe", "source"):
+            self.found.append(given.get("src") or "")
+        if tag == "link" and given.get("rel") in ("stylesheet", "preload", "icon"):
+            self.found.append(given.get("href") or "")
+
+
+def test_the_site_is_built_without_warnings_and_loads_nothing_from_the_network(tmp_path):
+    pytest.importorskip("mkdocs", reason="needs requirements-docs.txt")
+    done = subprocess.run(
+        ["bash", "scripts/site.sh", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    pages = sorted((tmp_path / "site").glob("*.html"))
+    assert len(pages) >= len(PAGES)
+    for page in pages:
+        parser = Loaded()
+        parser.feed(page.read_text())
+        assert not [address for address in parser.found if re.match(r"(https?:)?//", address)], page.name
+    api = (tmp_path / "site" / "api.html").read_text()
+    for name in ("value_matrix", "groups", "success_over", "precondition", "host_values", "is_linear"):
+        assert name in api
