@@ -33,7 +33,7 @@ def courses(points: pd.DataFrame) -> Figure:
     axes.set(xlabel="T, gradient descent steps (points: training; lines: recursion)", xscale="log", yscale="log")
     axes.set_ylabel(points["quantity"].iloc[0])
     _slope_mark(axes, points)
-    legend_below(figure, axes, columns=4)
+    legend_below(figure, axes)
     return figure
 
 
@@ -50,7 +50,7 @@ def decay(points: pd.DataFrame) -> Figure:
         slope, intercept = np.polyfit(group["N"], group["estimate"], 1)
         axes.plot(group["N"], intercept + slope * group["N"], color=style["color"], linewidth=0.8)
     axes.set(xlabel="N, walk length", ylabel="log(1 − parent weight), worst walk")
-    legend_below(figure, axes, columns=4)
+    legend_below(figure, axes)
     return figure
 
 
@@ -65,7 +65,7 @@ def errors_against_walks(points: pd.DataFrame) -> Figure:
     for (p, group), style in zip(points.groupby("p"), _styles(), strict=False):
         _with_intervals(axes, group["walks"], group, {**style, "linestyle": "-", "linewidth": 1}, f"p = {p:g}")
     axes.set(xlabel="training walks", ylabel="relative error of V(1)", xscale="log", yscale="log")
-    legend_below(figure, axes, columns=4)
+    legend_below(figure, axes)
     return figure
 
 
@@ -96,7 +96,7 @@ def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
     axes.set(xlabel=label, ylabel="share of seeds", xscale=scale, ylim=(-0.03, 1.03))
     if scale == "linear":
         axes.set_xticks(sorted(set(points[column])))
-    legend_below(figure, axes, columns=4)
+    legend_below(figure, axes)
     return figure
 
 

@@ -214,10 +214,12 @@ def line_styles(lines: Collection[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def legend_below(figure: Figure, *panels: Axes, columns: int = 7) -> None:
-    """The legend of some panels, below the figure."""
+def legend_below(figure: Figure, *panels: Axes) -> None:
+    """The legend of some panels, below the figure, in as many columns as fit."""
     named = [pair for panel in panels for pair in zip(*panel.get_legend_handles_labels(), strict=True)]
     handles, names = zip(*named, strict=True)
+    inches = 0.55 + 0.068 * max(map(len, names))
+    columns = max(int(figure.get_figwidth() / inches), 1)
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), columns))
 
 
