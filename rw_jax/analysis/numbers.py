@@ -16,7 +16,7 @@ def text(value: Any, digits: int = 4) -> str:
 
 def label(value: Any) -> str:
     """A label of an axis, whole but for the rounding of arithmetic on it."""
-    return text(value, 12)
+    return "infinite" if value == math.inf else text(value, 12)
 
 
 def with_interval(estimate: float, low: float, high: float, digits: int = 3) -> str:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import html
+import math
 import numbers
 import os
 from collections.abc import Callable
@@ -209,6 +210,8 @@ class Run:
         if not isinstance(split, str) or split not in ("train", "test"):
             raise RunError(f"split is {shown(split)}, but must be 'train' or 'test'.")
         cell = self.cell(**labels)
+        if split == "train" and cell.config.task.walks == math.inf:
+            raise RunError("task.walks is 'infinite', so that no training walks were drawn; split may be 'test'.")
         compiled = self._compiled(cell)
         with numbers_of(cell.config.precision):
             return compiled.sample[split](compiled.values(cell.config))

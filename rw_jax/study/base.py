@@ -18,7 +18,8 @@ def base_config() -> ml_collections.ConfigDict:
         97, field_type=int
     )  # N, states of a walk; the last is the target
     config.task.p = 0.5  # probability of a clockwise step, or of the word apple in a question
-    # Training and test walks: so many samples, or "all": every walk there is, weighted by its probability.
+    # Training and test walks: so many samples, or "all": every walk there is, weighted by its probability. Training
+    # also on "infinite": by the exact loss and gradients of infinitely many walks.
     config.task.walks = config_dict.FieldReference(1000, field_type=object)
     config.task.test_walks = config_dict.FieldReference(1000, field_type=object)
     config.task.options = ml_collections.ConfigDict()  # parameters of a task of your own

@@ -44,8 +44,11 @@ class TaskConfig:
     p: float = field(
         "probability of a clockwise step, or of the word apple", fields.number(0, 1), role=VALUE, symbol="p"
     )
-    walks: int | str = field(
-        "training walks: so many samples, or all", fields.integer_or(1, ALL), role=STRUCTURE, symbol="walks"
+    walks: int | float | str = field(
+        "training walks: so many samples, all there are, or infinitely many",
+        fields.integer_or_infinite(1, ALL),
+        role=STRUCTURE,
+        symbol="walks",
     )
     test_walks: int | str = field("test walks: so many samples, or all", fields.integer_or(1, ALL), role=STRUCTURE)
     options: Options = ()

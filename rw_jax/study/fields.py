@@ -116,6 +116,17 @@ def integer_or(least: int, *words: str) -> Right:
     return Right(f"{whole.words}, or {', '.join(map(repr, words))}", read)
 
 
+def integer_or_infinite(least: int, *words: str) -> Right:
+    """An integer, infinity, which may be written "infinite", or one of some words."""
+    other = integer_or(least, *words)
+
+    def read(value: Any) -> int | float | str:
+        is_infinite = isinstance(value, numbers.Real) and not isinstance(value, bool) and value == math.inf
+        return math.inf if is_infinite or value == "infinite" else other.read(value)
+
+    return Right(f"{other.words}, or 'infinite'", read)
+
+
 def word() -> Right:
     """A word that can name a folder."""
 

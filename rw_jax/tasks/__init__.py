@@ -69,6 +69,8 @@ class Task(NamedTuple):
         in them alone share a compiled program.
       value_options: the parameters in `task.options` that only `host_values` and `values` use: as axes they compile
         nothing anew. All other parameters are given to the function that makes the task.
+      offsets: of a chain that is the same from every node, and starts from each alike, where it can go: from node i to
+        i + offset (mod K) only; None of any other chain.
       check: (labels) raises ConfigError if the task cannot be made for them.
     """
 
@@ -81,4 +83,5 @@ class Task(NamedTuple):
     parent: int | None = 1
     host_values: Callable[[Labels], dict[str, np.ndarray]] = _no_values
     value_options: tuple[str, ...] = ()
+    offsets: tuple[int, ...] | None = None
     check: Callable[[Labels], None] = _anything_goes

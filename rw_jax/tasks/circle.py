@@ -4,6 +4,8 @@ K nodes on a circle. The first state is uniform; each step goes clockwise (+1 mo
 probability p, else counter-clockwise (-1 mod K). Nodes are 1..K in the paper, 0..K-1 here.
 """
 
+import math
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -36,10 +38,15 @@ def circle(num_nodes: int, walk_length: int) -> Task:
         return Law(jnp.full(num_nodes, 1 / num_nodes, transition_KxK.dtype), transition_KxK)
 
     def check(labels: Labels) -> None:
-        """Refuses every walk there is where there are too many of them."""
+        """Refuses every walk there is where there are too many of them, and infinitely many where they are few."""
+        if labels["p"] in (0, 1) and labels["walks"] == math.inf:
+            raise ConfigError(
+                f"task.walks is 'infinite', but must be 'all' for task.p = {labels['p']}: there are {num_nodes} walks, "
+                "and 'all' keeps their symmetry to the last bit."
+            )
         if 0 < labels["p"] < 1 and not can_enumerate(num_nodes, walk_length):
             for field in ("walks", "test_walks"):
-                if not isinstance(labels[field], int):
+                if labels[field] == "all":
                     raise ConfigError(
                         f"task.{field} is {labels[field]!r}, but must be a number for task.p = {labels['p']}: there "
                         f"are more than {LARGEST_POPULATION} walks of {walk_length} states on {num_nodes} nodes."
@@ -54,6 +61,7 @@ def circle(num_nodes: int, walk_length: int) -> Task:
         next_state_law=next_state_law,
         population=lambda values: population(values["p"], num_nodes=num_nodes, walk_length=walk_length),
         law=law,
+        offsets=(1, -1),
         check=check,
     )
 

@@ -1,6 +1,7 @@
 """The pieces of a run: the only place that turns names into pieces."""
 
 import inspect
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ class Experiment(NamedTuple):
     Attributes:
       config: its structure: the numbers of walks and steps, what is recorded, the seed of the study, the precision.
       task, model, loss, optimizer, metrics: its pieces.
+      is_symmetric: whether it starts from parameters that are the same from every state.
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Experiment(NamedTuple):
     loss: Loss
     optimizer: Optimizer
     metrics: tuple[Metric, ...] = METRICS
+    is_symmetric: bool = False
 
 
 class Own(NamedTuple):
@@ -101,7 +104,30 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
             f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one whose updates are linear in the "
             f"gradients for {form}; give --config.model.form=full to train every entry of W with it."
         )
-    return Experiment(config, task, model, loss, optimizer)
+    if config.task.walks == math.inf:
+        _check_infinite(config, task, own)
+    return Experiment(
+        config, task, model, loss, optimizer, is_symmetric=config.model.init == "zero" and own.init is None
+    )
+
+
+def _check_infinite(config: Config, task: Task, own: Own) -> None:
+    """Refuses what infinitely many walks cannot be computed for."""
+    wanted = {
+        "training.loss": "log",
+        "model.form": "reduced",
+        "model.unit_length": "none",
+        "model.feed_forward_width": 0,
+    }
+    given = {path: config.value(path.rpartition(".")[2]) for path in wanted}
+    given |= {
+        path: "one of your own" for path, piece in (("training.loss", own.loss), ("model.form", own.model)) if piece
+    }
+    for path, right in wanted.items():
+        if given[path] != right:
+            raise ConfigError(f"{path} is {given[path]!r}, but must be {right!r} for task.walks = 'infinite'.")
+    if task.law is None:
+        raise ConfigError("task.walks is 'infinite', but must be a number for a task that gives no law of a chain.")
 
 
 def make_task(config: Config, own: Own = NOTHING_OWN) -> Task:

@@ -19,9 +19,11 @@ class Seen(NamedTuple):
       walks: the test walks.
       parent: how many states before the target the direct parent is; None if the task has none.
       law_KxB: the exact law of the next state of each walk; None if it is not known.
-      mean_attention_N: attention weights averaged over the walks; None for a model without attention.
+      mean_attention_N: attention weights averaged over the walks, over all there are where training is on infinitely
+        many; None for a model without attention.
       value_HxK: V; None for a model without one.
       transition_KxK: Pi, where V is to be compared with it; else None.
+      is_infinite: True if training is on infinitely many walks; else None.
       objective: what the objective has measured of the training walks; None before it has been evaluated.
     """
 
@@ -32,6 +34,7 @@ class Seen(NamedTuple):
     mean_attention_N: Any
     value_HxK: Any
     transition_KxK: Any
+    is_infinite: Any = None
     objective: Any = None
 
 
@@ -84,6 +87,11 @@ def _parent_is_highest(seen: Seen) -> jax.Array:
     return (jnp.argmax(seen.mean_attention_N) == parent).astype(seen.output.output_KxB.dtype)
 
 
+def _log_other_attention(seen: Seen) -> jax.Array:
+    parent = seen.mean_attention_N.shape[0] - 1 - seen.parent
+    return jnp.log(jnp.sum(seen.mean_attention_N.at[parent].set(0)))  # 1 - weight would lose what is small
+
+
 def _attention_spread(seen: Seen) -> jax.Array:
     attention_LxB: Any = seen.output.token_attention_LxB
     spread_B = jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
@@ -132,6 +140,14 @@ METRICS = (
     Metric(
         "parent_is_highest", "1 if the mean attention weight is highest on the direct parent, else 0", "1",
         _parent_is_highest, ("mean_attention_N", "parent"),
+    ),
+    Metric(
+        "log_other_attention", "logarithm of 1 minus the mean attention weight on the direct parent", "nats",
+        _log_other_attention, ("mean_attention_N", "parent"),
+    ),
+    Metric(
+        "quadrature_error", "estimated relative error of the gradients on infinitely many walks", "1",
+        lambda seen: seen.objective["quadrature_error"], ("objective", "is_infinite"),
     ),
     Metric(
         "attention_spread", "largest minus smallest weight among the N-1 tokens, largest over test walks", "1",

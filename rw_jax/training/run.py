@@ -4,6 +4,7 @@ The pieces of a run and all that changes a shape or a program come in its Experi
 sweeps without recompiling comes as arrays by name. Nothing here knows of batches of runs.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from jax.typing import ArrayLike
 from rw_jax.models import Output, Params
 from rw_jax.study.config import ALL
 from rw_jax.tasks import Values, Walks
-from rw_jax.training import metrics
+from rw_jax.training import infinite, metrics
 from rw_jax.training.experiment import Experiment
 from rw_jax.training.metrics import Seen
 from rw_jax.training.objectives import Objective, as_model_takes, on_walks
@@ -91,8 +92,11 @@ class Prepared(NamedTuple):
     keys: RunKeys
 
 
-def sample_walks(experiment: Experiment, values: Values) -> tuple[Walks, Walks]:
-    """The training walks and the test walks of a run: so many samples, or the population where the config says all."""
+def sample_walks(experiment: Experiment, values: Values) -> tuple[Walks | None, Walks]:
+    """The training walks and the test walks of a run: so many samples, or the population where the config says all.
+
+    Of infinitely many training walks there are none to be drawn.
+    """
     config, task = experiment.config, experiment.task
     keys = run_keys(config.study_seed, values["seed"])
 
@@ -101,13 +105,15 @@ def sample_walks(experiment: Experiment, values: Values) -> tuple[Walks, Walks]:
             return task.population(values)
         return task.sample(key, number, values)
 
-    return draw(keys.train, config.task.walks), draw(keys.test, config.task.test_walks)
+    train_walks = None if config.task.walks == math.inf else draw(keys.train, config.task.walks)
+    return train_walks, draw(keys.test, config.task.test_walks)
 
 
 def prepare(experiment: Experiment, values: Values) -> Prepared:
     """Draws the walks of a run and ties its pieces together."""
     task, model = experiment.task, experiment.model
-    train_walks, test_walks = (as_model_takes(walks, task.num_nodes) for walks in sample_walks(experiment, values))
+    train_walks, test_walks = sample_walks(experiment, values)
+    test_walks = as_model_takes(test_walks, task.num_nodes)
     law_KxB = None if task.next_state_law is None else task.next_state_law(test_walks.tokens_LxB, values)
     transition_KxK = None
     if task.law is not None and model.value_is_output:
@@ -116,11 +122,19 @@ def prepare(experiment: Experiment, values: Values) -> Prepared:
     def see(params: Params) -> Seen:
         # The barrier has the output and the attention computed once, not once in every metric that uses them.
         output: Output = jax.lax.optimization_barrier(model.apply(params, test_walks.tokens_LxB))
-        mean_attention_N = metrics.mean_attention(output, test_walks.weights_B)
+        if train_walks is None:
+            mean_attention_N = infinite.mean_attention(params, task, values, experiment.is_symmetric)
+        else:
+            mean_attention_N = metrics.mean_attention(output, test_walks.weights_B)
         value_HxK = None if model.value is None else model.value(params)
-        return Seen(output, test_walks, task.parent, law_KxB, mean_attention_N, value_HxK, transition_KxK)
+        is_infinite = True if train_walks is None else None
+        return Seen(output, test_walks, task.parent, law_KxB, mean_attention_N, value_HxK, transition_KxK, is_infinite)
 
-    objective = on_walks(model, experiment.loss, train_walks, values, task.num_nodes)
+    if train_walks is None:
+        objective = infinite.on_infinite_walks(task, values, experiment.is_symmetric)
+    else:
+        train_walks = as_model_takes(train_walks, task.num_nodes)
+        objective = on_walks(model, experiment.loss, train_walks, values, task.num_nodes)
     optimizer = transformation(experiment.optimizer, model, values)
     return Prepared(objective, see, optimizer, run_keys(experiment.config.study_seed, values["seed"]))
 

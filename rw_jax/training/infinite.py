@@ -1,0 +1,275 @@
+"""The exact loss and gradients on infinitely many walks of a Markov chain (log-loss, reduced form, V >= -epsilon).
+
+With weights w_j(s) = exp(u[s] + a_j), w_N = exp(a_N), Z = sum_j w_j(s_j) + w_N and, for the target y,
+D_y = sum_j w_j(s_j) (V[y, s_j] + epsilon) + epsilon w_N, the model has f_y + epsilon = D_y / Z. So Z cancels in the
+gradient by V, and the loss is L = E[log Z] - E[log D_y], with
+
+  -dL/dV[y, s] = sum_j E[w_j(s) 1(s_j = s) / D_y; s_N = y]
+  -dL/da_j     = sum_y E[w_j(s_j) (V[y, s_j] + epsilon) / D_y; s_N = y] - E[w_j(s_j) / Z],   u[s] alike, over s_j = s
+  -dL/da_N     = sum_y E[epsilon w_N / D_y; s_N = y] - E[w_N / Z].
+
+Each is an integral, 1/X = int_0^inf exp(-z X) dz and log X = int_0^inf (exp(-z) - exp(-z X)) / z dz (Frullani), of
+E[exp(-z X); s_j = s, s_N = y]. As X is a sum over positions, that is a forward-backward pass over the chain with the
+state s at position j weighted by exp(-z w_j(s) (V[y, s] + epsilon)). The trapezoidal rule in log z with step h has an
+error of about exp(-pi^2 / h), if its range covers log X; X is bounded from V, u and a at every step.
+
+A chain that is the same from every node (`Task.offsets`), from a start that is, too, stays so: V is circulant and u is
+equal over the states, so that one target stands for all, and Z is a constant.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rw_jax.models import Params
+from rw_jax.tasks import Law, Task, Values
+from rw_jax.training.objectives import Objective
+
+_BLOCK = 64
+"""Nodes of the quadrature that are gone through together."""
+
+MOST_NODES = 8192
+"""What takes more nodes spreads over so many orders of magnitude that it is no longer trusted: its numbers are NaN."""
+
+
+class Rule(NamedTuple):
+    """The trapezoidal rule in log z.
+
+    Attributes:
+      step: h.
+      below: how far it begins below -log of the largest X: what is left out there is exp(-below), relatively.
+      above: how far it ends above -log of the smallest X: what is left out there is exp(-exp(above)).
+    """
+
+    step: float
+    below: float
+    above: float
+
+
+def rule_of(dtype: jnp.dtype) -> Rule:
+    """A rule whose errors are those of the arithmetic: 5e-15 in float64, 7e-8 in float32."""
+    return Rule(0.3, 40.0, 4.5) if dtype == jnp.float64 else Rule(0.6, 18.0, 3.5)
+
+
+class Sums(NamedTuple):
+    """Q quantities X = sum_j rate_j(s_j) + rest of a walk, each on an event of its last token: a target that follows.
+
+    Attributes:
+      rate_LxQxK: what each state adds at each position.
+      rest_Q: what is added to every walk.
+      last_QxK: the probability of the event, from the state at position L.
+    """
+
+    rate_LxQxK: jax.Array
+    rest_Q: jax.Array
+    last_QxK: jax.Array
+
+
+class Expectations(NamedTuple):
+    """Expectations over all walks.
+
+    Attributes:
+      inverse_LxQxK: E[1(s_j = s) / X; event].
+      inverse_Q: E[1 / X; event].
+      log: minus the sum over quantities of sign * E[log X; event], for signs that sum to zero over what is certain.
+      error: what the rule with every other node makes of inverse_LxQxK, relative to its largest entry.
+    """
+
+    inverse_LxQxK: jax.Array
+    inverse_Q: jax.Array
+    log: jax.Array
+    error: jax.Array
+
+
+Move = Callable[[jax.Array], jax.Array]
+"""Of an array with states along its second axis, [Q, K, nodes]: the same after, or before, a step of the chain."""
+
+
+def expectations(
+    sums: Sums,
+    start_K: jax.Array,
+    forward: Move,
+    backward: Move,
+    log_of: Callable[[jax.Array, jax.Array], jax.Array],
+    constant: jax.Array | None = None,
+) -> Expectations:
+    """The expectations of the inverse and of the logarithm of quantities of a walk.
+
+    Args:
+      sums: the quantities.
+      start_K: the law of the first state.
+      forward: alpha[s] -> sum_s alpha[s] Pi[s, s'].
+      backward: beta[s'] -> sum_s' Pi[s, s'] beta[s'].
+      log_of: (total_QxZ, z_Z) -> float[Z], of the expectations of exp(-z X) on the events what is integrated over dz/z.
+      constant: a number whose logarithm is part of that, and which the nodes are to cover, too.
+    """
+    rate_LxQxK, rest_Q, last_QxK = sums
+    dtype = rate_LxQxK.dtype
+    rule = rule_of(dtype)
+    smallest = jnp.min(jnp.sum(jnp.min(rate_LxQxK, axis=2), axis=0) + rest_Q)
+    largest = jnp.max(jnp.sum(jnp.max(rate_LxQxK, axis=2), axis=0) + rest_Q)
+    if constant is not None:
+        smallest, largest = jnp.minimum(smallest, constant), jnp.maximum(largest, constant)
+    first = -rule.below - jnp.log(largest)
+    num_nodes = jnp.ceil((rule.above - jnp.log(smallest) - first) / rule.step) + 1
+    is_right = (smallest > 0) & (num_nodes <= MOST_NODES)
+    blocks = jnp.where(is_right, jnp.ceil(num_nodes / _BLOCK), 0).astype(jnp.int32)
+    alternate = jnp.arange(_BLOCK) % 2 == 0
+
+    def block(i, so_far: Expectations) -> Expectations:
+        log_z = first + rule.step * (i * _BLOCK + jnp.arange(_BLOCK, dtype=dtype))
+        z = jnp.exp(log_z)
+
+        def tilted(rate_QxK: jax.Array) -> jax.Array:
+            return jnp.exp(-rate_QxK[:, :, None] * z)
+
+        def go(alpha, rate_QxK):
+            alpha = alpha * tilted(rate_QxK)
+            return forward(alpha), alpha
+
+        start = jnp.broadcast_to(start_K[:, None], (*last_QxK.shape, _BLOCK))
+        _, alpha_LxQxKxZ = jax.lax.scan(go, start, rate_LxQxK)
+        weight_QxZ = rule.step * z * jnp.exp(-rest_Q[:, None] * z)
+
+        def come(beta, given):
+            rate_QxK, alpha = given
+            terms = alpha * beta * weight_QxZ[:, None, :]
+            found = jnp.sum(terms, axis=-1), jnp.sum(jnp.where(alternate, terms, 0), axis=-1)
+            return backward(beta * tilted(rate_QxK)), found
+
+        end = jnp.broadcast_to(last_QxK[:, :, None], (*last_QxK.shape, _BLOCK))
+        _, (inverse_LxQxK, every_other_LxQxK) = jax.lax.scan(come, end, (rate_LxQxK, alpha_LxQxKxZ), reverse=True)
+        total_QxZ = jnp.sum(alpha_LxQxKxZ[-1] * last_QxK[:, :, None], axis=1) * jnp.exp(-rest_Q[:, None] * z)
+        return Expectations(
+            so_far.inverse_LxQxK + inverse_LxQxK,
+            so_far.inverse_Q + rule.step * jnp.sum(z * total_QxZ, axis=-1),
+            so_far.log + rule.step * jnp.sum(log_of(total_QxZ, z)),
+            so_far.error + every_other_LxQxK,
+        )
+
+    nothing = Expectations(
+        jnp.zeros_like(rate_LxQxK), jnp.zeros_like(rest_Q), jnp.zeros((), dtype), jnp.zeros_like(rate_LxQxK)
+    )
+    found = jax.lax.fori_loop(0, blocks, block, nothing)
+    missed = jnp.max(jnp.abs(2 * found.error - found.inverse_LxQxK)) / jnp.max(jnp.abs(found.inverse_LxQxK))
+    found = found._replace(error=missed)
+    return jax.tree.map(lambda leaf: jnp.where(is_right, leaf, jnp.nan), found)
+
+
+def on_infinite_walks(task: Task, values: Values, is_symmetric: bool) -> Objective:
+    """The objective on all walks of the task's chain.
+
+    Args:
+      task: one with a law.
+      values: the values of the run; epsilon is that of the log-loss.
+      is_symmetric: whether V is circulant and u is equal over the states at the start, on a task with offsets.
+    """
+    if task.law is None:
+        raise ValueError("infinite walks need the law of a chain")
+    law = task.law(values)
+    parts = _of_one_target if is_symmetric and task.offsets else _of_every_target
+
+    def objective(params, step, key):
+        del step, key
+        loss, gradients, error = parts(params, law, task, jnp.asarray(values["epsilon"]))
+        # The gradients of all scores sum to zero, so that the largest is known from the others: as a difference of
+        # terms of order 1 it would carry an error that adds up over a long training.
+        scores = gradients["position_scores"]
+        top = jnp.argmax(params["position_scores"].at[:-1].add(jnp.max(params["state_scores"])))
+        scores = scores.at[top].set(scores[top] - jnp.sum(scores))
+        measured = {"train_loss": loss, "quadrature_error": error**2}
+        return measured, gradients | {"position_scores": scores}
+
+    return objective
+
+
+def mean_attention(params: Params, task: Task, values: Values, is_symmetric: bool) -> jax.Array:
+    """The exact mean attention weight of every slot over all walks, float[N], the last of the empty slot."""
+    if task.law is None:
+        raise ValueError("infinite walks need the law of a chain")
+    if is_symmetric and task.offsets:
+        return jax.nn.softmax(params["position_scores"].at[:-1].add(params["state_scores"][0]))
+    weights_LxK, empty = _weights(params)
+    law = task.law(values)
+    sums = Sums(weights_LxK[:, None], empty[None], jnp.ones((1, task.num_nodes), empty.dtype))
+    found = expectations(sums, law.start_K, *_dense(law), lambda total_QxZ, z: 0 * z)
+    tokens_L = jnp.sum(weights_LxK * found.inverse_LxQxK[:, 0], axis=1)
+    return jnp.append(tokens_L, empty * found.inverse_Q[0])
+
+
+def _weights(params: Params) -> tuple[jax.Array, jax.Array]:
+    """w_j(s), float[L, K], and w_N, all divided by the largest: a common factor cancels."""
+    scores_LxK = params["state_scores"] + params["position_scores"][:-1, None]
+    empty = params["position_scores"][-1]
+    largest = jnp.maximum(jnp.max(scores_LxK), empty)
+    return jnp.exp(scores_LxK - largest), jnp.exp(empty - largest)
+
+
+def _dense(law: Law) -> tuple[Move, Move]:
+    def forward(alpha):
+        return jnp.einsum("qsz,st->qtz", alpha, law.transition_KxK)
+
+    def backward(beta):
+        return jnp.einsum("qtz,st->qsz", beta, law.transition_KxK)
+
+    return forward, backward
+
+
+def _of_every_target(params: Params, law: Law, task: Task, epsilon: jax.Array) -> tuple[jax.Array, Params, jax.Array]:
+    """Loss, gradients and error on any chain: the K targets, and Z as one more quantity, whose event is certain."""
+    weights_LxK, empty = _weights(params)
+    factor_QxK = jnp.concatenate([params["value"] + epsilon, jnp.ones((1, task.num_nodes), empty.dtype)])
+    last_QxK = jnp.concatenate([law.transition_KxK.T, jnp.ones((1, task.num_nodes), empty.dtype)])
+    rest_Q = jnp.append(jnp.full(task.num_nodes, epsilon * empty), empty)
+    sums = Sums(weights_LxK[:, None, :] * factor_QxK, rest_Q, last_QxK)
+    is_allowed = jnp.all(factor_QxK >= 0)
+    sign_Q = jnp.append(jnp.ones(task.num_nodes), -1.0).astype(empty.dtype)
+    found = expectations(sums, law.start_K, *_dense(law), lambda total_QxZ, z: sign_Q @ total_QxZ)
+    terms_LxK = jnp.einsum("lqk,q->lk", sums.rate_LxQxK * found.inverse_LxQxK, sign_Q)
+    gradients = {
+        "value": -jnp.sum(weights_LxK[:, None, :] * found.inverse_LxQxK[:, :-1], axis=0),
+        "state_scores": -jnp.sum(terms_LxK, axis=0),
+        "position_scores": -jnp.append(jnp.sum(terms_LxK, axis=1), sign_Q @ (rest_Q * found.inverse_Q)),
+    }
+    return _or_nan(is_allowed, found.log, gradients, found.error)
+
+
+def _of_one_target(params: Params, law: Law, task: Task, epsilon: jax.Array) -> tuple[jax.Array, Params, jax.Array]:
+    """The same where the chain, V and u are the same from every node: target 0 stands for all, and Z is a constant."""
+    K = task.num_nodes
+    weights_LxK, empty = _weights(params)
+    weights_L, total = weights_LxK[:, 0], jnp.sum(weights_LxK[:, 0]) + empty
+    factor_K = params["value"][0] + epsilon
+    sums = Sums(weights_L[:, None, None] * factor_K, (epsilon * empty)[None], law.transition_KxK[None, :, 0])
+
+    def moved(sign: int) -> Move:
+        def move(array: jax.Array) -> jax.Array:
+            parts = [  # from node 0 the chain goes to each of the offsets
+                law.transition_KxK[0, offset % K] * jnp.roll(array, sign * offset, axis=1)
+                for offset in task.offsets or ()
+            ]
+            return functools.reduce(jnp.add, parts)
+
+        return move
+
+    found = expectations(
+        sums, law.start_K, moved(1), moved(-1), lambda total_QxZ, z: K * total_QxZ[0] - jnp.exp(-z * total), total
+    )
+    value_K = -jnp.sum(weights_L[:, None] * found.inverse_LxQxK[:, 0], axis=0)  # by V[0, s]
+    tokens_L = K * jnp.sum(sums.rate_LxQxK[:, 0] * found.inverse_LxQxK[:, 0], axis=1) - weights_L / total
+    rest = K * sums.rest_Q[0] * found.inverse_Q[0] - empty / total
+    states = jnp.arange(K)
+    gradients = {
+        "value": value_K[(states - states[:, None]) % K],
+        "state_scores": jnp.full(K, -jnp.sum(tokens_L) / K),
+        "position_scores": -jnp.append(tokens_L, rest),
+    }
+    return _or_nan(jnp.all(factor_K >= 0), found.log, gradients, found.error)
+
+
+def _or_nan(is_allowed: jax.Array, loss: jax.Array, gradients: Params, error: jax.Array):
+    """NaN where V < -epsilon: there D need not be positive, and the run is told as one that has diverged."""
+    return jax.tree.map(lambda leaf: jnp.where(is_allowed, leaf, jnp.nan), (loss, gradients, error))

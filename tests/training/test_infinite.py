@@ -1,0 +1,188 @@
+"""Infinitely many walks against all walks there are, enumerated, and against what is known without either."""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rw_jax
+from rw_jax.models.reduced import reduced_transformer
+from rw_jax.tasks import Law, Task, Walks
+from rw_jax.tasks.circle import circle
+from rw_jax.training import infinite
+from rw_jax.training.losses import log_loss
+from rw_jax.training.objectives import mean_loss
+from tests.studies import assert_sentence, tiny_study
+
+EPSILON = 0.1
+
+
+def chain(start_K: np.ndarray, transition_KxK: np.ndarray, walk_length: int) -> Task:
+    """A task on a chain, without symmetry."""
+    law = Law(jnp.asarray(start_K), jnp.asarray(transition_KxK))
+    return Task(len(start_K), walk_length, sample=lambda key, number, values: None, law=lambda values: law)  # type: ignore
+
+
+def every_walk(task: Task, values) -> Walks:
+    """Every walk of a chain with its probability, by enumeration in NumPy."""
+    start, transition = (np.asarray(leaf, np.float64) for leaf in task.law(values))
+    walks = np.array(list(itertools.product(range(task.num_nodes), repeat=task.walk_length)))
+    weights = start[walks[:, 0]] * np.prod(transition[walks[:, :-1], walks[:, 1:]], axis=1)
+    return Walks(jnp.asarray(walks[:, :-1].T), jnp.asarray(walks[:, -1]), jnp.asarray(weights))
+
+
+def by_enumeration(task: Task, params, values):
+    """Loss and gradients on all walks, by automatic differentiation of the model itself."""
+    model = reduced_transformer(task.num_nodes, task.walk_length, task.walk_length + 3, "none", 0, "zero")
+    loss = mean_loss(model, log_loss, every_walk(task, values), values, task.num_nodes)
+    return jax.value_and_grad(loss)(params)
+
+
+def random_params(rng, num_nodes, walk_length, spread):
+    return {
+        "value": jnp.asarray(rng.exponential(2.0, (num_nodes, num_nodes)) - 0.05),
+        "state_scores": jnp.asarray(rng.normal(0, spread, num_nodes)),
+        "position_scores": jnp.asarray(rng.normal(0, spread, walk_length)),
+    }
+
+
+def symmetric_params(rng, num_nodes, walk_length, spread):
+    first = rng.exponential(2.0, num_nodes)
+    states = np.arange(num_nodes)
+    return {
+        "value": jnp.asarray(first[(states - states[:, None]) % num_nodes]),
+        "state_scores": jnp.full(num_nodes, rng.normal(0, spread)),
+        "position_scores": jnp.asarray(rng.normal(0, spread, walk_length)),
+    }
+
+
+def assert_close(found, expected, tolerance=1e-12):
+    """Gradients of scores are differences of terms of order 1, which the tolerance is of."""
+    for name, leaf in expected.items():
+        np.testing.assert_allclose(found[name], leaf, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def objective_of(task, values, params, is_symmetric=False):
+    objective = infinite.on_infinite_walks(task, values, is_symmetric)
+    measured, gradients = jax.jit(objective)(params, jnp.int32(0), jax.random.key(0))
+    return measured, gradients
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_loss_and_gradients_on_random_chains_are_those_of_all_walks(seed, float64):
+    rng = np.random.default_rng(seed)
+    K, N = int(rng.integers(3, 5)), int(rng.integers(4, 7))
+    task = chain(rng.dirichlet(np.ones(K)), rng.dirichlet(np.full(K, 0.4), K), N)
+    values = {"epsilon": EPSILON}
+    params = random_params(rng, K, N, spread=(0.5, 3.0, 12.0)[seed % 3])
+    loss, gradients = by_enumeration(task, params, values)
+    measured, found = objective_of(task, values, params)
+    assert float(measured["train_loss"]) == pytest.approx(float(loss), rel=1e-12, abs=1e-13)
+    assert_close(found, gradients)
+    assert float(jnp.sum(found["position_scores"])) == pytest.approx(0, abs=1e-12)
+    assert float(measured["quadrature_error"]) < 1e-12
+
+
+@pytest.mark.parametrize(("num_nodes", "p"), [(3, 0.5), (4, 0.8), (5, 0.97), (6, 0.3)])
+def test_on_the_circle_one_target_stands_for_all(num_nodes, p, float64):
+    rng, task = np.random.default_rng(num_nodes), circle(num_nodes, 6)
+    values = {"epsilon": EPSILON, "p": jnp.asarray(p)}
+    params = symmetric_params(rng, num_nodes, 6, spread=1.5)
+    general = objective_of(task, values, params)
+    symmetric = objective_of(task, values, params, is_symmetric=True)
+    expected, gradients = by_enumeration(task, params, values)
+    for measured, found in (general, symmetric):
+        assert float(measured["train_loss"]) == pytest.approx(float(expected), rel=1e-12)
+        assert_close(found, gradients)
+
+
+def test_the_gradients_are_those_of_the_loss(float64):
+    rng = np.random.default_rng(1)
+    task = chain(rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(4), 4), 40)
+    values, params = {"epsilon": EPSILON}, random_params(rng, 4, 40, spread=1.0)
+    _, gradients = objective_of(task, values, params)
+    for name, index in (
+        ("value", (1, 2)),
+        ("state_scores", (3,)),
+        ("position_scores", (7,)),
+        ("position_scores", (39,)),
+    ):
+        losses = []
+        for shift in (1e-4, -1e-4):
+            moved = params | {name: params[name].at[index].add(shift)}
+            losses.append(float(objective_of(task, values, moved)[0]["train_loss"]))
+        assert (losses[0] - losses[1]) / 2e-4 == pytest.approx(float(gradients[name][index]), rel=1e-6, abs=1e-9)
+
+
+def test_the_mean_attention_is_that_of_all_walks(float64):
+    rng = np.random.default_rng(2)
+    task = chain(rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3), 3), 6)
+    values, params = {"epsilon": EPSILON}, random_params(rng, 3, 6, spread=2.0)
+    model, walks = reduced_transformer(3, 6, 9, "none", 0, "zero"), every_walk(task, values)
+    output = model.apply(params, walks.tokens_LxB)
+    expected = output.attention_NxB @ walks.weights_B
+    np.testing.assert_allclose(infinite.mean_attention(params, task, values, False), expected, rtol=1e-12)
+
+
+def test_v_below_minus_epsilon_has_no_loss_and_no_gradients(float64):
+    task = circle(4, 6)
+    values, params = {"epsilon": EPSILON, "p": jnp.asarray(0.7)}, symmetric_params(np.random.default_rng(0), 4, 6, 1.0)
+    params["value"] = params["value"].at[0, 1].set(-0.2)
+    for is_symmetric in (False, True):
+        measured, gradients = objective_of(task, values, params, is_symmetric)
+        assert np.isnan(float(measured["train_loss"]))
+        assert all(np.isnan(leaf).all() for leaf in gradients.values())
+
+
+def test_training_on_infinitely_many_walks_is_that_on_all_walks_there_are():
+    fields = {
+        "precision": "float64",
+        "training.steps": 30,
+        "task.walk_length": 7,
+        "task.num_nodes": 5,
+        "task.test_walks": "all",
+    }
+    study = tiny_study(fields=fields)
+    every, infinitely = (rw_jax.train(study, walks=walks, p=0.7) for walks in ("all", "infinite"))
+    assert infinitely.config.task.walks == math.inf
+    for name in ("train_loss", "accuracy", "parent_attention", "value_direction_error", "log_other_attention"):
+        np.testing.assert_allclose(infinitely.metrics[name], every.metrics[name], rtol=1e-9, atol=1e-12)
+    for name, leaf in every.params().items():
+        np.testing.assert_allclose(infinitely.params()[name], leaf, rtol=1e-9, atol=1e-10)
+    assert float(infinitely.metrics["quadrature_error"].max()) < 1e-10
+    assert "quadrature_error" not in every.metrics
+    with pytest.raises(rw_jax.RunError, match="no training walks were drawn") as refused:
+        infinitely.walks("train")
+    assert_sentence(str(refused.value))
+
+
+def test_numbers_of_samples_and_infinity_stand_side_by_side_on_one_axis(tmp_path):
+    study = tiny_study(walks=(20, 40, "infinite"), precision=("float32", "float32", "float64"), seed=(0, 1),
+                       zipped=(("walks", "precision"),))  # fmt: skip
+    run = rw_jax.sweep(study, tmp_path / "run")
+    assert run.metrics["walks"].values.tolist() == [20, 40, math.inf]
+    again = rw_jax.load_run(tmp_path / "run")
+    assert again.params(walks=math.inf, seed=1)["value"].dtype == np.float64
+    losses = again.metrics["train_loss"].sel(step=1).transpose(..., "seed").values.reshape(3, 2)
+    assert losses[2, 0] == losses[2, 1]  # nothing is drawn
+    assert losses[0, 0] != losses[0, 1]
+    assert rw_jax.sweep(study, tmp_path / "run").environment["runs"] == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"loss": "hinge"}, "training.loss is 'hinge', but must be 'log'"),
+        ({"form": "full"}, "model.form is 'full', but must be 'reduced'"),
+        ({"unit_length": "keys"}, "model.unit_length is 'keys', but must be 'none'"),
+        ({"p": 1.0}, "must be 'all' for task.p = 1.0"),
+        ({"test_walks": math.inf}, "task.test_walks is inf"),
+    ],
+)
+def test_what_infinitely_many_walks_cannot_be_computed_for_is_refused_in_a_sentence(changes, words):
+    with pytest.raises(rw_jax.ConfigError, match=words) as refused:
+        rw_jax.train(tiny_study(walks=("infinite",)), walks="infinite", **changes)
+    assert_sentence(str(refused.value))
