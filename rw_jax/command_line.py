@@ -36,7 +36,7 @@ def parsed(argv: list[str], read: Callable[..., Asked], about: str, flag_values:
     open_streams()
     allow_many_files()
     if {"--help", "--helpshort", "-h"} & set(argv[1:]):
-        print(about)
+        write(about)
         sys.exit(0)
     with explaining():
         return read(argv, flag_values=flag_values)

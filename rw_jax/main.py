@@ -18,12 +18,14 @@ from absl import app, flags, logging
 from rw_jax import command_line
 from rw_jax.analysis import plots, summary
 from rw_jax.analysis.numbers import axes
-from rw_jax.analysis.run import Run
+from rw_jax.analysis.run import Group, Run
 from rw_jax.show import told
 from rw_jax.store import products
 from rw_jax.store.processes import is_first
+from rw_jax.study.config import Config
 from rw_jax.study.flags import Command, read_command
 from rw_jax.study.grid import Grid
+from rw_jax.study.labels import same_label
 from rw_jax.sweeps import interruption, processes
 from rw_jax.sweeps.sweep import plan, sweep
 
@@ -56,19 +58,19 @@ def main(command: Command) -> None:
             return
         run = sweep(command.config, command.workdir, folders)
         if is_first():
-            exit_code = show(run, Grid(command.config).num_cells, is_strict="strict" in command.switches)
+            exit_code = show(run, Grid(command.config), is_strict="strict" in command.switches)
     if exit_code:
         sys.exit(exit_code)
 
 
-def show(run: Run, asked: int | None = None, is_strict: bool = False) -> int:
+def show(run: Run, asked: Grid | None = None, is_strict: bool = False) -> int:
     """Draws the figures of a finished run, writes its table and prints it; gives the exit code.
 
     What has been drawn and written since the last training, and is still there, is left as it is.
 
     Args:
       run: the run.
-      asked: how many of its runs were asked for; None for all.
+      asked: the grid that was asked for, which the run may hold more than; None for all of it.
       is_strict: whether a run that diverged is to make the exit code 3.
     """
     run_dir = run.run_dir
@@ -94,8 +96,11 @@ def show(run: Run, asked: int | None = None, is_strict: bool = False) -> int:
         logging.warning("%d runs diverged, their training loss NaN or infinite: %s.", diverged, names)
     total = run.grid.num_cells
     if is_done:
-        among = "" if asked in (None, total) else f", among {total}"
-        ending = f"All {asked or total} runs that were asked for are there{among}. Nothing to do."
+        wanted = asked or run.grid
+        among = "" if wanted.num_cells == total else f", among {total}"
+        ending = f"All {wanted.num_cells} runs that were asked for are there{among}. Nothing to do."
+        if among:
+            table = summary.table([group for group in run.groups() if _is_asked_for(group, wanted.config)])
     else:
         ending = f"{run.environment['runs']} of {total} runs trained in {run.environment['seconds']:.1f} s."
     command_line.write(f"{told(run, table)}\n{ending}")
@@ -106,6 +111,15 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Comma
     """What a command line asks for; bad input is one sentence and exit code 2. Args: as command_line.parsed."""
     return command_line.parsed(
         argv, functools.partial(read_command, switches=SWITCHES), command_line.about(__doc__), flag_values
+    )
+
+
+def _is_asked_for(group: Group, config: Config) -> bool:
+    """Whether a study has a run like those of a group."""
+    grid = dict(config.grid)
+    return all(
+        any(same_label(label, asked) for asked in grid.get(axis, (config.value(axis),)))
+        for axis, label in group.labels.items()
     )
 
 

@@ -14,6 +14,7 @@ from rw_jax import command_line
 from rw_jax.analysis import summary
 from rw_jax.analysis.numbers import setting
 from rw_jax.analysis.run import Run, load_run
+from rw_jax.store.layout import RunDir
 from rw_jax.study.errors import ConfigError
 
 
@@ -30,9 +31,15 @@ def told(run: Run, rows: pd.DataFrame) -> str:
             "",
             summary.show(rows, width),
             "",
-            f"Everything is in {command_line.short(run.run_dir.path)}: metrics.nc, chunks, figures, summary.csv.",
+            f"Everything is in {command_line.short(run.run_dir.path)}: {', '.join(_there(run.run_dir))}.",
         ]
     )
+
+
+def _there(run_dir: RunDir) -> list[str]:
+    """What a run directory has of what people look for, by name."""
+    paths = (run_dir.metrics_file, run_dir.chunks, run_dir.figures, run_dir.summary_file)
+    return [path.name for path in paths if path.exists()]
 
 
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:

@@ -7,3 +7,4 @@ python -m pip install --quiet --disable-pip-version-check -r requirements-docs.t
 sed -E 's#\(docs/#(#g; s#\[([^]]*)\]\((WORKSPACE\.md|CHANGELOG\.md|CITATION\.cff|LICENSE)\)#\1#g' README.md > docs/index.md
 trap 'rm -f docs/index.md' EXIT
 NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict "$@"
+echo "The site is built; open site/index.html."

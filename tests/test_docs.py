@@ -69,16 +69,16 @@ def test_the_analysis_works_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
     np.testing.assert_array_equal(names["V"], run.params(step=50, p=0.5, seed=3)["value"])
     assert names["W"].shape == (6 + 30, 6 + 30)
     assert names["tokens"].shape == (20, 8)
-    np.testing.assert_allclose(names["attention"].sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(names["weights"].sum(axis=1), 1, rtol=1e-5)
     mean_attention = float(run.metrics["parent_attention"].sel(step=50, p=0.5, seed=3))
-    np.testing.assert_allclose(names["attention"][:, -2].mean(), mean_attention, rtol=1e-5)
-    assert "parent_attention" in capsys.readouterr().out
+    np.testing.assert_allclose(names["weights"][:, -2].mean(), mean_attention, rtol=1e-5)
+    assert "[" in capsys.readouterr().out
 
 
 def test_the_figure_is_drawn_as_pasted(folder_with_a_sweep, monkeypatch, tmp_path):
     monkeypatch.chdir(folder_with_a_sweep)
     execute("docs/runs.md", 1)
-    assert (folder_with_a_sweep / "curves.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder_with_a_sweep / "runs" / "curves.pdf").read_bytes().startswith(b"%PDF")
     assert mpl.rcParams["legend.frameon"] == mpl.rcParamsDefault["legend.frameon"]  # the style stays inside plots
 
 
@@ -87,14 +87,14 @@ def test_the_notebook_of_the_readme_works_as_pasted(monkeypatch, tmp_path, capsy
     names = execute("README.md", 0)
     assert names["run"].metrics["accuracy"].shape == (3, 8, 51)
     assert names["V"].shape == (6, 6)
-    assert set(names["numbers"]["metric"]) >= {"accuracy", "parent_attention"}
+    assert set(names["numbers"]["metric"]) >= {"expected_accuracy", "parent_attention"}
     assert "predicts_optimally" in str(names["run"].summary().columns.tolist())
     assert capsys.readouterr().out
 
 
 def test_a_loss_of_ones_own_works_as_pasted(capsys):
     execute("README.md", 1)
-    assert float(capsys.readouterr().out) > 0.15
+    assert float(capsys.readouterr().out) > 0.65
 
 
 def test_a_sweep_and_a_run_from_python_work_as_pasted(monkeypatch, tmp_path, capsys):
@@ -103,7 +103,7 @@ def test_a_sweep_and_a_run_from_python_work_as_pasted(monkeypatch, tmp_path, cap
     assert names["run"].metrics["accuracy"].shape == (2, 4, 21)
     same = names["run"].metrics["accuracy"].sel(p=0.7, seed=3).values
     np.testing.assert_allclose(names["one"].metrics["accuracy"].values, same)
-    assert (tmp_path / "runs" / "mine" / "metrics.nc").is_file()
+    assert (tmp_path / "runs" / "short" / "metrics.nc").is_file()
     assert capsys.readouterr().out
 
 

@@ -290,7 +290,10 @@ def _a_group(path: str, names: Any) -> str:
 
 
 def _no_axis(name: str) -> str:
-    return f"grid.{name} is not a field that can be an axis; those are {', '.join(AXES)}.{meant(name, AXES)}"
+    return (
+        f"grid.{name} is not a field that can be an axis; those are {', '.join(AXES)}, and parameters of pieces "
+        f"that the config file has, as in config.training.options.{name}.{meant(name, AXES)}"
+    )
 
 
 def _group_from(cls: Any, mapping: Any, prefix: str) -> Any:

@@ -41,7 +41,8 @@ def train(
     """Trains one run and gives it, in memory. It has the bits of the same run in a sweep.
 
     Args:
-      config: the setting; of its grid nothing is trained.
+      config: the setting. Of an axis with one label that is taken; of one with several a label must be given, but for
+        the seed.
       task: a Task of your own, or the name of one, as `task.name`.
       model: a Model of your own, or the name of a form, as `model.form`.
       loss: a loss of your own, (output_K, target_K, values) -> scalar, or the name of one, as `training.loss`.
@@ -71,6 +72,14 @@ def train(
         raise ConfigError(f"{unknown[0]} is not a field that can be an axis; those are {', '.join(AXES)}.")
     if isinstance(task, Task):
         labels = {"num_nodes": task.num_nodes, "walk_length": task.walk_length} | labels
+    several = [axis for axis, of_axis in config.grid if axis not in labels and axis != "seed" and len(of_axis) > 1]
+    if several:
+        of_axis = dict(config.grid)[several[0]]
+        raise ConfigError(
+            f"{several[0]} is not given, but must be one label, as the grid has {len(of_axis)}: give "
+            f"{several[0]}={of_axis[0]!r}, or another."
+        )
+    labels = {axis: of_axis[0] for axis, of_axis in config.grid if axis not in labels and len(of_axis) == 1} | labels
     config = checked(dataclasses.replace(config, grid=(), zipped=()).replace(**labels))
     pinned = pin(config, [Path()])
     pieces: dict[str, Any] = {name: None if isinstance(piece, str) else piece for name, piece in given.items()}

@@ -210,8 +210,8 @@ def test_labels_choose_one_p_and_one_seed(run):
     figure, numbers = plots.curves(run, p=0.8, seed=1)
     assert "p = 0.8" in texts(figure).replace("\N{NO-BREAK SPACE}", " ")
     assert set(numbers["seeds"]) == {1}
-    accuracy = numbers[numbers["metric"] == "accuracy"]["mean"]
-    np.testing.assert_array_equal(accuracy, run.metrics["accuracy"].sel(p=0.8, seed=1))
+    accuracy = numbers[numbers["metric"] == "expected_accuracy"]["mean"]
+    np.testing.assert_array_equal(accuracy, run.metrics["expected_accuracy"].sel(p=0.8, seed=1))
     assert "one seed" in texts(figure)
 
 
@@ -254,8 +254,11 @@ def test_a_map_over_two_axes_has_a_cell_for_each_pair_of_labels_and_the_numbers_
     first = run.metrics["parent_is_highest"].isel(step=-1).mean("seed").sel(learning_rate=0.1)
     np.testing.assert_allclose(shown[0].images[0].get_array(), first.transpose("num_nodes", "p"))
     assert "η = 0.1" in shown[0].get_title()
-    with pytest.raises(RunError, match="axis is 'steps', but must be one of the grid"):
+    with pytest.raises(RunError, match="axis is 'steps', but must be another one of the grid"):
         plots.success_over(run, "p", "steps")
+    for other in ("seed", "p"):
+        with pytest.raises(RunError, match="but must be another one of the grid"):
+            plots.success_over(run, "p", other)
 
 
 def test_runs_that_have_diverged_are_drawn_without_numbers(structures_run):
@@ -279,7 +282,7 @@ def test_figures_are_along_any_axis_and_lines_are_named_by_the_labels_that_diffe
     assert plots.main_axis(run) == "learning_rate"  # axes of a config file come in the order of their names
     assert plots.varied(run) == ["learning_rate", "num_nodes"]
     figure, numbers = plots.success_against(run, "learning_rate", num_nodes=6)
-    assert figure.axes[0].get_xlabel() == "η"
+    assert figure.axes[0].get_xlabel() == "η, logarithmic"
     for rate, rows in numbers[numbers["metric"] == "parent_is_highest"].groupby("learning_rate"):
         values = run.metrics["parent_is_highest"].sel(num_nodes=6, learning_rate=rate).isel(step=-1).values
         np.testing.assert_allclose(rows["mean"], [values.mean()], rtol=1e-12)

@@ -52,6 +52,16 @@ def test_names_of_pieces_may_be_given_as_labels():
     assert "key_query" in one.params()
 
 
+def test_an_axis_with_one_label_is_taken_and_of_several_one_must_be_given():
+    one = rw_jax.train(tiny_study(p=(0.8,), seed=(3, 4)))
+    assert (one.config.task.p, one.config.seed) == (0.8, 0)
+    with pytest.raises(
+        rw_jax.ConfigError, match=r"p is not given, but must be one label, as the grid has 2: give p=0\.5"
+    ) as refused:
+        rw_jax.train(tiny_study(p=(0.5, 0.8)))
+    assert_sentence(str(refused.value))
+
+
 @pytest.mark.parametrize(
     ("labels", "words"),
     [

@@ -241,6 +241,9 @@ def set_title(
     counts = sorted({len(group.cells) for group in groups})
     seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     ending = "one seed" if counts == [1] else ending.format(seeds=f"{seeds} seeds")
+    shown_of = len(groups[0].run.groups())
+    if len(groups) < shown_of and len(groups) > 1:
+        ending = f"{len(groups)} of {shown_of} settings; {ending}"
     lines = [*textwrap.wrap(told, int(20 * figure.get_figwidth()), break_on_hyphens=False), ending]
     wide = int(11 * figure.get_figwidth())
     figure.suptitle("\n".join(textwrap.wrap(seen, wide, break_on_hyphens=False)), fontsize=9, fontweight="bold")

@@ -133,7 +133,7 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     rng = np.random.default_rng(0)  # points that coincide are moved apart
     for place, group in zip(scale.places, groups, strict=True):
         reached = group.metric(name)[:, -1]
-        aside = rng.uniform(-0.3, 0.3, len(reached)) * scale.gap
+        aside = rng.uniform(-1, 1, len(reached)) * scale.aside
         accuracy.plot(place + aside, reached, ".", color=COLOURS[0], markersize=2.5, alpha=0.5)
         seeds = [cell.labels.get("seed", group.config.seed) for cell in group.cells]
         numbers.append(pd.DataFrame({"metric": name, axis: group.config.value(axis), "seed": seeds, "mean": reached}))
@@ -148,15 +148,13 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     for i, (metric, words) in enumerate((metric, words) for metric, words in SUCCESS.items() if metric in run.metrics):
         table = pd.DataFrame([of_numbers(rate_interval, group.metric(metric)[:, -1]) for group in groups])
         colour = COLOURS[1 + i]
-        success.vlines(
-            scale.places + (i - 0.5) * 0.2 * scale.gap, table["low"], table["high"], color=colour, linewidth=1
-        )
-        scale.line(success, table["mean"], (i - 0.5) * 0.2, color=colour, marker="os"[i], label=words, linewidth=1)
+        success.vlines(scale.places + (i - 0.5) * scale.aside, table["low"], table["high"], color=colour, linewidth=1)
+        scale.line(success, table["mean"], (i - 0.5), color=colour, marker="os"[i], label=words, linewidth=1)
         numbers.append(table.assign(metric=metric, **{axis: x}))
     success.set(ylabel="share of seeds", ylim=(-0.03, 1.03))
     for panel in (accuracy, success):
         scale.mark(panel)
-        panel.set_xlabel(symbol(axis))
+        panel.set_xlabel(f"{symbol(axis)}{scale.name}")
     set_letters((accuracy, success))
     legend_below(figure, accuracy, success)
     set_title(figure, f"How far single seeds come, and how many succeed, against {symbol(axis)}", groups,
@@ -169,13 +167,15 @@ class _Scale(NamedTuple):
 
     Attributes:
       places: their places.
-      gap: the least distance of two of them.
+      aside: how far points that coincide are moved apart: little beside the distance of two labels, and of the ends.
+      name: what is said of the scale behind the name of the axis.
       ticks: what is written at them.
       parts: slices of labels that a line may join: what is exactly 0 or 1 is no limit of what is near it.
     """
 
     places: np.ndarray
-    gap: float
+    aside: float
+    name: str
     ticks: list[str]
     parts: list[slice]
 
@@ -183,16 +183,18 @@ class _Scale(NamedTuple):
     def of(cls, axis: str, x: np.ndarray) -> "_Scale":
         """The scale of increasing labels: p by its logit where it comes close to 0 or 1, others by their logarithm."""
         inner = (x > 0) & (x < 1) if axis == "p" else np.ones(len(x), bool)
-        places = x.astype(float)
+        places, name = x.astype(float), ""
         if axis == "p" and inner.any() and (x[inner].min() < 0.02 or x[inner].max() > 0.98):
             places[inner] = np.log(x[inner] / (1 - x[inner]))
-            edge = np.abs(places[inner]).max() + 2
+            name, edge = ", by its logit", np.abs(places[inner]).max() + 2
             places[~inner] = np.where(x[~inner] == 0, -edge, edge)
         elif axis != "p" and x.min() > 0 and x.max() / x.min() > 20:
-            places = np.log(x)
+            places, name = np.log(x), ", logarithmic"
+        width = float(np.ptp(places)) or 1.0
         gap = float(np.diff(places).min()) if len(x) > 1 else 1.0
+        aside = min(0.15 * gap, 0.006 * width)
         cuts = [0, *(i + 1 for i in range(len(x) - 1) if not (inner[i] and inner[i + 1])), len(x)]
-        return cls(places, gap, [label(float(value)) for value in x], list(map(slice, cuts[:-1], cuts[1:])))
+        return cls(places, aside, name, [label(float(value)) for value in x], list(map(slice, cuts[:-1], cuts[1:])))
 
     def line(self, panel: Axes, y: Sequence[float] | pd.Series, shift: float = 0.0, **style: Any) -> None:
         """A line through the points, not across what is no limit."""
@@ -202,16 +204,17 @@ class _Scale(NamedTuple):
             own: dict[str, Any] = dict(style) if part == longest else style | {"label": None}
             if part.stop - part.start == 1:
                 own.setdefault("marker", "_")
-            panel.plot(self.places[part] + shift * self.gap, heights[part], **own)
+            panel.plot(self.places[part] + shift * self.aside, heights[part], **own)
 
     def mark(self, panel: Axes) -> None:
         """Ticks at the labels, those that would touch left out."""
         width = (self.places.max() - self.places.min()) or 1.0
         kept: list[int] = []
-        for i in sorted(range(len(self.places)), key=lambda i: (0 < i < len(self.places) - 1, len(self.ticks[i]))):
-            if all(abs(self.places[i] - self.places[j]) > width / 18 for j in kept):
+        middle = (len(self.places) - 1) / 2
+        for i in sorted(range(len(self.places)), key=lambda i: (0 < i < 2 * middle, abs(i - middle))):
+            if all(abs(self.places[i] - self.places[j]) > width / 30 for j in kept):
                 kept.append(i)
-        panel.set_xticks(self.places[kept], [self.ticks[i] for i in kept], rotation=60)
+        panel.set_xticks(self.places[kept], [self.ticks[i] for i in kept], rotation=90, fontsize=7)
 
 
 @styled()
@@ -223,9 +226,10 @@ def success_over(run: Run, x: str, y: str, **labels: Scalar) -> Picture:
     Raises:
       RunError: if an axis is not one of the grid.
     """
-    for axis in (x, y):
-        if axis not in checked_run(run).grid.axes:
-            raise RunError(f"axis is {shown(axis)}, but must be one of the grid: {', '.join(run.grid.axes)}.")
+    known = [axis for axis in checked_run(run).grid.axes if axis != "seed"]
+    for axis, other in ((x, y), (y, x)):
+        if axis not in known or axis == other:
+            raise RunError(f"axis is {shown(axis)}, but must be another one of the grid: {', '.join(known)}.")
     groups = run.groups(over="seed", **labels)
     measures: dict[str, Any] = {
         metric: (words, rate_interval) for metric, words in SUCCESS.items() if metric in run.metrics
@@ -250,6 +254,12 @@ def success_over(run: Run, x: str, y: str, **labels: Scalar) -> Picture:
                 values[ys.index(group.labels[y]), xs.index(group.labels[x])] = found.mean
                 numbers.append({"metric": metric, **group.labels, **found._asdict()})
             image = show_map(panel, values, [label(each) for each in xs], [label(each) for each in ys])
+            if len(xs) <= 12:
+                for (row_number, column_number), value in np.ndenumerate(values):
+                    colour = "black" if value > 0.5 else "white"
+                    panel.text(
+                        column_number, row_number, f"{value:.2f}", color=colour, fontsize=6, ha="center", va="center"
+                    )
             named = ", ".join(f"{symbol(axis)} = {label(each)}" for axis, each in zip(columns, key, strict=True))
             panel.set(xlabel=symbol(x), ylabel=symbol(y), title="\n".join(filter(None, (named, words))))
     set_letters(panels.flat)
@@ -280,7 +290,8 @@ def curves(run: Run, **labels: Scalar) -> Picture:
     Beside the means there are single seeds that do not predict optimally in the end, at most five of a setting.
     """
     groups, numbers = drawn(run, **labels), []
-    names = [name for name in ("accuracy", "optimal_accuracy", "parent_attention") if name in run.metrics]
+    accuracy = "expected_accuracy" if "expected_accuracy" in run.metrics else "accuracy"
+    names = [name for name in (accuracy, "optimal_accuracy", "parent_attention") if name in run.metrics]
     shown_names = [name for name in names if name != "optimal_accuracy"]
     figure = Figure(figsize=(3.5 * len(shown_names), 3.3), layout="constrained")
     panels = dict(zip(shown_names, figure.subplots(1, len(shown_names), squeeze=False)[0], strict=True))
@@ -290,7 +301,7 @@ def curves(run: Run, **labels: Scalar) -> Picture:
         tables = {name: estimate_columns(group.metric(name)) for name in names}
         style["marker"] = None
         for name, panel in panels.items():
-            band(panel, steps, tables[name], **style, label=name_of_line or name.replace("_", " "))
+            band(panel, steps, tables[name], **style, label=name_of_line or "mean over seeds")
             for row in _not_optimal(group)[:5] if len(group.cells) > 1 else []:
                 failed = True
                 panel.plot(steps, group.metric(name)[row], color=style["color"], linewidth=0.5, linestyle=":")
@@ -298,18 +309,20 @@ def curves(run: Run, **labels: Scalar) -> Picture:
                 numbers.append(pd.DataFrame({"mean": group.metric(name)[row], "seed": seed, "metric": name,
                                              **told(group, columns), "step": steps}))  # fmt: skip
         if "optimal_accuracy" in tables:
-            panels["accuracy"].plot(steps, tables["optimal_accuracy"]["mean"], **OPTIMUM)
+            panels[accuracy].plot(steps, tables["optimal_accuracy"]["mean"], **OPTIMUM)
         numbers += [table.assign(metric=name, **told(group, columns), step=steps) for name, table in tables.items()]
     if "optimal_accuracy" in names:
-        panels["accuracy"].plot([], [], label="optimum", **OPTIMUM)
+        panels[accuracy].plot([], [], label="optimum", **OPTIMUM)
     if failed:
-        panels["accuracy"].plot([], [], ":", color="grey", linewidth=0.8, label="a seed that is not optimal")
-    labels_of = {"accuracy": "accuracy", "parent_attention": "attention on the direct parent"}
+        panels[accuracy].plot([], [], ":", color="grey", linewidth=0.8, label="a seed that is not optimal")
+    labels_of = {accuracy: accuracy.replace("_", " "), "parent_attention": "attention on the direct parent"}
     for name, panel in panels.items():
         panel.set(xlabel="gradient steps", ylabel=labels_of[name], ylim=(-0.03, 1.03))
         last = max(group.config.training.steps for group in groups)
         if last > 20:  # the first ten steps are where most happens
             panel.set_xscale("symlog", linthresh=10, linscale=1.5)
+            panel.set_xlim(-0.3, last)
+            panel.set_xlabel("gradient steps, logarithmic from 10 on")
             ticks = [0, 2, 4, 6, 8, 10, *(10 * 10**i * factor for i in range(8) for factor in (2, 5, 10))]
             panel.set_xticks([tick for tick in ticks if tick <= last], minor=False)
             panel.set_xticks([], minor=True)
@@ -317,9 +330,10 @@ def curves(run: Run, **labels: Scalar) -> Picture:
         else:
             panel.locator_params("x", integer=True)
     set_letters(panels.values())
-    legend_below(figure, panels["accuracy"])
+    legend_below(figure, panels[accuracy])
     seen = " and ".join(dict.fromkeys(labels_of[name] for name in shown_names))
-    set_title(figure, f"{seen[0].upper()}{seen[1:]} during training", groups)
+    ending = "means and 95% intervals over {seeds}; of seeds that are not optimal, five of a setting at most"
+    set_title(figure, f"{seen[0].upper()}{seen[1:]} during training", groups, ending)
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -360,10 +374,11 @@ def value_matrices(run: Run, **labels: Scalar) -> Picture:
     for name, line in zip(order, panels, strict=True):
         for matrix, panel in zip(rows[name], line, strict=True):
             if matrix is None:
-                panel.axis("off")
+                panel.set_axis_off()
+                panel.text(0.5, 0.5, "none", ha="center", transform=panel.transAxes)
                 continue
             image = show_matrix(panel, matrix, **limits)
-        line[0].set_ylabel(f"{_ROWS[name]}\nnext state")
+        line[0].set_ylabel(f"{_ROWS[name]}\n\nnext state", visible=True)
     known = "predicts_optimally" in run.metrics
     for name, count, column in zip(names_of(groups), counts, panels.T, strict=True):
         column[0].set_title("\n".join(filter(None, (name, count if known else ""))), visible=True)
@@ -375,9 +390,9 @@ def value_matrices(run: Run, **labels: Scalar) -> Picture:
 
 
 _ROWS = {
-    "optimal": "V, a seed that\nis optimal",
-    "not_optimal": "V, a seed that\nis not optimal",
-    "first": "V, the first seed",
+    "optimal": "V of a seed\nthat is optimal",
+    "not_optimal": "V of a seed\nthat is not",
+    "first": "V of the\nfirst seed",
     "transition": r"$\Pi^{\sf T}$",
     "sqrt_transition": "square root\n" + r"of $\Pi^{\sf T}$",
 }
@@ -446,5 +461,5 @@ def attention(run: Run, **labels: Scalar) -> Picture:
     set_letters((whole, zoom))
     legend_below(figure, zoom)
     set_title(figure, "Where attention has gone after the last step", groups,
-              "A: means over test walks, at most 30 of {seeds}; B: shares with 95% intervals")  # fmt: skip
+              "A: each of the first 30 of {seeds}; B: shares, 95% intervals; equal weights not counted")  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)
