@@ -377,7 +377,7 @@ def test_figures_of_an_earlier_grid_are_named(copied, values_study, sweep_once, 
     larger = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), learning_rate=(0.5, 1.0))
     main.main(command(larger, copied))
     assert "are not of this grid" in caplog.text
-    assert "curves.png" in caplog.text
+    assert "success_against_p.png" in caplog.text
 
 
 def test_a_folder_among_the_pieces_is_no_piece(copied):

@@ -71,7 +71,7 @@ def objective_of(task, values, params, is_symmetric=False):
     return measured, gradients
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (3, 4, 5))])
 def test_loss_and_gradients_on_random_chains_are_those_of_all_walks(seed, float64):
     rng = np.random.default_rng(seed)
     K, N = int(rng.integers(3, 5)), int(rng.integers(4, 7))
@@ -86,7 +86,10 @@ def test_loss_and_gradients_on_random_chains_are_those_of_all_walks(seed, float6
     assert float(measured["quadrature_error"]) < 1e-12
 
 
-@pytest.mark.parametrize(("num_nodes", "p"), [(3, 0.5), (4, 0.8), (5, 0.97), (6, 0.3)])
+@pytest.mark.parametrize(
+    ("num_nodes", "p"),
+    [(4, 0.8), (5, 0.97), pytest.param(3, 0.5, marks=pytest.mark.slow), pytest.param(6, 0.3, marks=pytest.mark.slow)],
+)
 def test_on_the_circle_one_target_stands_for_all(num_nodes, p, float64):
     rng, task = np.random.default_rng(num_nodes), circle(num_nodes, 6)
     values = {"epsilon": EPSILON, "p": jnp.asarray(p)}
