@@ -81,7 +81,7 @@ def refused(call, *args, **labels):
 def test_the_metrics_lie_on_the_axes_of_the_grid_and_the_recorded_steps(run):
     assert set(run.metrics.data_vars) == {*NAMES, "diverged_at", "finished"}
     assert run.metrics["finished"].all()
-    for metric in METRICS:
+    for metric in (metric for metric in METRICS if metric.name in NAMES):
         variable = run.metrics[metric.name]
         assert variable.dims == ("p", "seed", "step")
         assert variable.shape == (3, 2, 6)
