@@ -241,6 +241,15 @@ def test_axes_that_are_paired_with_p_are_one_and_two_axes_make_a_map(structures_
     assert "K = " not in texts(figure)
 
 
+def test_an_axis_of_words_alone_has_no_figure_against_it_and_one_that_is_paired_with_numbers_has(make_run):
+    words = make_run(small(loss=("log", "hinge"), seed=(0, 1)))
+    assert {path.stem for path in words.run_dir.figures.glob("*.png")} == {"curves", "value_matrices", "attention"}
+    axes = {"loss": ("log", "hinge"), "num_nodes": (5, 6), "seed": (0, 1)}
+    paired = make_run(small(**axes, zipped=(("loss", "num_nodes"),)))
+    assert plots.varied(paired) == ["num_nodes"]
+    assert (paired.run_dir.figures / "success_against_num_nodes.png").is_file()
+
+
 def test_a_map_over_two_axes_has_a_cell_for_each_pair_of_labels_and_the_numbers_of_every_seed(make_run):
     run = make_run(small(p=(0.5, 0.7, 0.9), num_nodes=(4, 6), learning_rate=(0.1, 1.0), seed=(0, 1, 2)))
     assert plots.varied(run)[:1] == ["p"]

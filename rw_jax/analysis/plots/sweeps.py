@@ -64,7 +64,7 @@ def write_figures(run: Run, folder: Path) -> Written:
     """
     written, axes, groups = Written([], {}), varied(run), run.groups()
     figures: dict[str, Callable[[], Picture]] = {}
-    if len(axes) == 1 and main_axis(run) is not None:
+    if axes == [main_axis(run)]:
         figures[f"success_against_{axes[0]}"] = functools.partial(success_against, run, axes[0])
     if len(axes) > 1:
         figures[f"success_over_{axes[0]}_and_{axes[1]}"] = functools.partial(success_over, run, axes[0], axes[1])
@@ -90,12 +90,11 @@ def varied(run: Run) -> list[str]:
 
     The main axis comes first, then those with numbers, the longest first.
     """
-    labels, axes = dict(checked_run(run).config.grid), []
+    labels, main, axes = dict(checked_run(run).config.grid), main_axis(run), []
     for dimension in run.grid.dimensions:
         if dimension.axes != ("seed",) and len(dimension.labels) > 1:
             telling = [axis for axis in dimension.axes if len(set(labels[axis])) == len(labels[axis])]
-            axes.append("p" if "p" in telling else (telling or dimension.axes)[0])
-    main = main_axis(run)
+            axes.append(main if main in telling else (telling or dimension.axes)[0])
     return sorted(axes, key=lambda axis: (axis != main, isinstance(labels[axis][0], str), -len(labels[axis])))
 
 
