@@ -166,6 +166,21 @@ def test_the_shares_of_the_starts_are_those_of_the_results():
             assert cell == f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
 
 
+def test_what_is_said_of_infinitely_many_walks_is_in_the_results():
+    rows = pd.read_csv(ROOT / "docs" / "results" / "lags.csv")
+    clear, others = rows[rows["lead"] > 0.01], rows[rows["at_end"] != 1]
+    right = [int((each["predicted"] == each["at_step_2"]).sum()) for each in (rows, clear)]
+    science = " ".join(PAGES["docs/science.md"].split())
+    assert f"in {right[0]} of {len(rows)} circles, and in {right[1]} of {len(clear)}" in science
+    assert f"direct parent in {len(rows) - len(others)} of {len(rows)} circles" in science
+    assert f"Of these {len(others)}, {int(others['is_stable'].sum())} end on a stable lag" in science
+    assert f"at most {rows['quadrature_error'].max():.1e}" in science
+    assert (others["below_optimum"] > 1e-3).all()
+    assert set(others["p"]) & {0.5, 0.55, 0.6} == set()
+    assert others["K"].min() == 12
+    assert f"of {len(rows)} circles with K = 5 to 64, {len(others)} attend" in " ".join(README.split())
+
+
 def test_the_table_of_metrics_is_the_table_of_the_code():
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (\w+) \|$", PAGES["docs/runs.md"], re.MULTILINE)
     assert {name: (what.replace("\\|", "|"), unit) for name, what, unit in rows} == {

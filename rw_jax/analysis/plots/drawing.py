@@ -240,7 +240,9 @@ def set_title(
     )
     counts = sorted({len(group.cells) for group in groups})
     seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
-    ending = "one seed" if counts == [1] else ending.format(seeds=f"{seeds} seeds")
+    if counts == [1] and "{seeds}" in ending:
+        ending = "one seed"
+    ending = ending.format(seeds=f"{seeds} seeds")
     shown_of = len(groups[0].run.groups())
     if len(groups) < shown_of and len(groups) > 1:
         ending = f"{len(groups)} of {shown_of} settings; {ending}"
