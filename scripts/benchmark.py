@@ -4,10 +4,11 @@
     python scripts/benchmark.py --scaling        # cost against runs, steps, walks and N as well, about five more
 
 Every row trains the setting of configs/base.py at p = 0.7 (K = 6, N = 97, M = 1000, 1000 walks, float32) on the same
-walks, in a process of its own. Nothing is timed unless all rows agree on the losses of the first steps. Times are of
-training only: the median over several repeats of a long training less a short one, per run and step. Below the table
-stand the floor and what recording the metrics of a step costs beside the step itself. PyTorch is optional: without it
-its rows are left out; it computes on the CPU, so compare it on a machine without an accelerator.
+walks, in a process of its own. Nothing is timed unless all rows agree on the losses of the first steps; those on
+infinitely many walks agree with one another. Times are of training only: the median over several repeats of a long
+training less a short one, per run and step. Below the table stand the floor and what recording the metrics of a step
+costs beside the step itself. PyTorch is optional: without it its rows are left out; it computes on the CPU, so compare
+it on a machine without an accelerator.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
+import math
 import os
 import resource
 import statistics
@@ -49,7 +51,11 @@ ROWS = {
     "c": "rw_jax, full form",
     "d": "rw_jax, reduced form, one run at a time",
     "e": "rw_jax, reduced form, the grid",
+    "f": "rw_jax, infinitely many walks, the grid, float32",
+    "g": "rw_jax, infinitely many walks, the grid, float64",
 }
+INFINITE = {"f": "float32", "g": "float64"}
+"""The rows on infinitely many walks, whose losses are others than those on samples, and their precision."""
 
 
 def main(argv: list[str]) -> None:
@@ -65,7 +71,8 @@ def main(argv: list[str]) -> None:
         print(f"({'), ('.join(TORCH_ROWS)}) are left out, because PyTorch is not installed.")
         titles = {name: title for name, title in ROWS.items() if name not in TORCH_ROWS}
     losses = {name: in_own_process(f"losses:{name}") for name in titles}
-    check_losses(losses)
+    check_losses({name: row for name, row in losses.items() if name not in INFINITE}, "e")
+    check_losses({name: losses[name] for name in INFINITE}, "g")
     rows: dict[str, dict[str, Any]] = {}
     for name, title in titles.items():
         print(f"({name}) {title} ...", file=sys.stderr)
@@ -92,15 +99,17 @@ def in_own_process(what: str, **variables: str) -> Any:
     return json.loads(output.splitlines()[-1])
 
 
-def check_losses(losses: dict[str, list[float]]) -> None:
-    """Stops unless all rows compute the same losses; rounding alone sets them apart by less than the tolerance."""
-    reference = np.array(losses["e"])
+def check_losses(losses: dict[str, list[float]], exact: str) -> None:
+    """Stops unless all rows compute the losses of one of them; rounding sets them apart by less than the tolerance."""
+    reference = np.array(losses[exact])
     for name, row in losses.items():
         worst = float(np.max(np.abs(np.array(row) - reference)))
         if not worst < 2e-3:
-            sys.exit(f"Row ({name}) computes other losses than row (e), by up to {worst:.2g} nats: nothing is timed.")
+            sys.exit(
+                f"Row ({name}) computes other losses than row ({exact}), by up to {worst:.2g} nats: nothing is timed."
+            )
     numbers = ", ".join(f"{loss:.4f}" for loss in reference)
-    print(f"All rows agree on the losses of the first {STEPS_COMPARED} steps: {numbers}.")
+    print(f"Rows {', '.join(losses)} agree on the losses of the first {STEPS_COMPARED} steps: {numbers}.")
 
 
 def measure(what: str) -> Any:
@@ -161,7 +170,7 @@ def difference(short: Callable[[], object], long: Callable[[], object]) -> float
 
 
 class Training(NamedTuple):
-    """Row (c), (d) or (e), which is the sweep's own program.
+    """A row from (c) on, which is the sweep's own program.
 
     Attributes:
       train: (steps, every) -> a function that trains all runs, records every so many steps, and gives the Record.
@@ -175,7 +184,7 @@ class Training(NamedTuple):
 
 
 def our_training(row: str) -> Training:
-    """The training of row (c), (d) or (e)."""
+    """The training of a row from (c) on."""
     import jax
 
     from rw_jax.sweeps import devices
@@ -184,11 +193,13 @@ def our_training(row: str) -> Training:
     from rw_jax.training.grids import make_grid
 
     config = base_config().replace(form="full" if row == "c" else "reduced")
+    if row in INFINITE:
+        config = config.replace(walks=math.inf, precision=INFINITE[row])
     placement = devices.set_up(config.execution)
     if row == "d":
         placement = placement._replace(mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=1)
     many = _RUNS.value or (128 if jax.default_backend() == "cpu" else 10_000)
-    runs = many if row == "e" else placement.mesh.size
+    runs = many if row == "e" else 8 * placement.mesh.size if row in INFINITE else placement.mesh.size
     placement = placement._replace(cells_per_chunk=runs)
 
     def train(steps: int, every: int) -> Callable[[], Any]:
@@ -204,7 +215,7 @@ def our_training(row: str) -> Training:
 
 
 def our_losses(row: str) -> list[float]:
-    """The losses of the first steps of the first run of row (c), (d) or (e)."""
+    """The losses of the first steps of the first run of a row from (c) on."""
     record = our_training(row).train(STEPS_COMPARED, 1)()
     return record.metrics["train_loss"][0][:STEPS_COMPARED].tolist()
 
@@ -212,7 +223,7 @@ def our_losses(row: str) -> list[float]:
 def our_times(row: str) -> dict:
     """Milliseconds of a step and of recording one, per run, and seconds of the first call, which compiles."""
     train, runs, devices = our_training(row)
-    short, long = {"c": (2, 22), "d": (20, 420), "e": (20, 120)}[row]
+    short, long = {"c": (2, 22), "d": (20, 420), "e": (20, 120), "f": (5, 55), "g": (5, 55)}[row]
     started = time.perf_counter()
     train_short = train(short, short)
     train_short()
