@@ -12,6 +12,8 @@ import rw_jax
 from rw_jax.models.reduced import reduced_transformer
 from rw_jax.tasks import Law, Task, Walks
 from rw_jax.tasks.circle import circle
+from rw_jax.theory.lags import circle_matrix
+from rw_jax.theory.recursions import one_hot_training
 from rw_jax.training import infinite
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
@@ -189,3 +191,19 @@ def test_what_infinitely_many_walks_cannot_be_computed_for_is_refused_in_a_sente
     with pytest.raises(rw_jax.ConfigError, match=words) as refused:
         rw_jax.train(tiny_study(walks=("infinite",)), walks="infinite", **changes)
     assert_sentence(str(refused.value))
+
+
+def test_once_attention_has_locked_v_goes_the_way_of_the_recursion():
+    """recursions.one_hot_training: each entry of V moves alone, at a rate by its transition."""
+    K, N, p = 5, 6, 0.8
+    config = tiny_study(
+        fields={"task.num_nodes": K, "task.walk_length": N, "precision": "float64", "training.steps": 400}
+    )
+    scores = np.full(N, -80.0)
+    scores[N - 2] = 0.0  # the direct parent
+    start = {"value": np.full((K, K), 0.3), "state_scores": np.zeros(K), "position_scores": scores}
+    run = rw_jax.train(config, init=start, walks="infinite", p=p)
+    transition = np.asarray(circle_matrix(K, p))
+    expected = one_hot_training(start["value"], transition, config.training.learning_rate, EPSILON, [400])[0]
+    np.testing.assert_allclose(run.value_matrix(), expected, rtol=1e-12)
+    assert run.metrics["log_other_attention"].max() < -70
