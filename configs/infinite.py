@@ -1,5 +1,6 @@
 """Where attention ends on infinitely many walks: p from 0.5 to 0.99 and K from 5 to 64 nodes, 132 runs without a seed.
 
+    python -m rw_jax.main --config=configs/infinite.py
     python scripts/lags.py
 
 Time: about five minutes on 2 cores. Expect attention on the direct parent for few nodes and little drift, and on an

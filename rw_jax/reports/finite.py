@@ -1,0 +1,101 @@
+"""How training on samples comes to that on infinitely many walks (configs/finite.py)."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rw_jax.analysis.plots.drawing import Picture, bars, legend_below, line_styles, set_letters, set_title, styled
+from rw_jax.analysis.run import Group, Run
+from rw_jax.analysis.statistics import Estimate, bootstrap_interval, mean_interval, rate_interval, slopes
+from rw_jax.study.errors import RunError
+
+LEAST_WALKS = 1000
+"""Exponents are fitted from so many walks on: with fewer, many seeds attend elsewhere."""
+
+
+def table(run: Run) -> pd.DataFrame:
+    """Of each p and number of walks, how near the seeds come to the run on infinitely many walks.
+
+    Returns:
+      A row for each with `agree`, the share of seeds that attend most to the token that the exact run attends to, and
+      `distance`, |V - V_exact| / |V_exact| over those seeds, each with its interval; `seeds`.
+
+    Raises:
+      RunError: if no run of some p is on infinitely many walks.
+    """
+    rows = []
+    for group in _on_samples(run):
+        agrees, distances = _compared(run, group)
+        share, distance = rate_interval(agrees), _mean(distances[agrees])
+        rows.append(
+            {
+                "p": group.config.task.p, "walks": group.config.task.walks, "seeds": len(agrees),
+                "agree": share.mean, "agree_low": share.low, "agree_high": share.high,
+                "distance": distance.mean, "distance_low": distance.low, "distance_high": distance.high,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows).sort_values(["p", "walks"], ignore_index=True)
+
+
+def exponents(run: Run) -> pd.DataFrame:
+    """The exponent of the number of walks in the distance of V, for each p, over the seeds that agree at all of them.
+
+    Returns:
+      Columns p, exponent, low, high, seeds.
+    """
+    rows = []
+    for p in sorted({group.config.task.p for group in _on_samples(run)}):
+        groups = [group for group in _on_samples(run, p=p) if float(group.config.task.walks) >= LEAST_WALKS]
+        compared = [_compared(run, group) for group in groups]
+        agree = np.all([agrees for agrees, _ in compared], axis=0)
+        logs = np.log(np.stack([distances for _, distances in compared], axis=1))[agree]
+        walks = np.log([float(group.config.task.walks) for group in groups])
+        found = bootstrap_interval(slopes(walks, logs))
+        rows.append({"p": p, "exponent": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds})
+    return pd.DataFrame(rows)
+
+
+def _on_samples(run: Run, **labels: float) -> list[Group]:
+    return [group for group in run.groups(over="seed", **labels) if group.config.task.walks != math.inf]
+
+
+def _compared(run: Run, group: Group) -> tuple[np.ndarray, np.ndarray]:
+    """Of each seed, whether it attends to the token of the exact run, and how far its V is from that run's."""
+    try:
+        exact = run.groups(over="seed", **(group.labels | {"walks": math.inf}))[0].cells[0].labels
+    except RunError as error:
+        raise RunError(f"The run has no cell on infinitely many walks for {group.labels}.") from error
+    token, value = np.argmax(run.mean_attention(step=None, **exact)), run.value_matrix(step=None, **exact)
+    agrees = [np.argmax(run.mean_attention(step=None, **cell.labels)) == token for cell in group.cells]
+    distances = [np.linalg.norm(run.value_matrix(step=None, **cell.labels) - value) for cell in group.cells]
+    return np.array(agrees), np.array(distances) / np.linalg.norm(value)
+
+
+def _mean(values: np.ndarray) -> Estimate:
+    return mean_interval(values) if len(values) else Estimate(math.nan, math.nan, math.nan, 0)
+
+
+@styled()
+def approach(run: Run) -> Picture:
+    """The share of seeds that attend to the token of the exact run, and the distance of their V, against the walks."""
+    rows = table(run)
+    figure = Figure(figsize=(7.0, 3.3), layout="constrained")
+    share, distance = figure.subplots(1, 2)
+    groups = list(rows.groupby("p"))
+    for (p, of_p), style in zip(groups, line_styles(groups), strict=True):
+        points = {"color": style["color"], "marker": style["marker"], "label": f"p = {p:g}"}
+        for panel, name in ((share, "agree"), (distance, "distance")):
+            columns = {name: "mean", f"{name}_low": "low", f"{name}_high": "high"}
+            bars(panel, of_p["walks"].to_numpy(float), of_p.rename(columns=columns), **points)
+    share.set(xlabel="training walks", ylabel="share of seeds", xscale="log", ylim=(-0.03, 1.03))
+    distance.set(xlabel="training walks", ylabel="relative distance of V", xscale="log", yscale="log")
+    x = np.array([rows["walks"].min(), rows["walks"].max()], float)
+    distance.plot(x, rows["distance"].max() * (x / x[0]) ** -0.5, "k--", linewidth=0.8, label="slope −1/2")
+    set_letters((share, distance))
+    legend_below(figure, distance)
+    seen = "How training on samples comes to that on infinitely many walks"
+    ending = "A: seeds that attend to the token of the exact run; B: |V − V exact| / |V exact| of those; {seeds}"
+    set_title(figure, seen, run.groups(), ending)
+    return figure, rows
