@@ -10,6 +10,7 @@ makes the exit code 3 if a run diverged; --distributed lets the processes of a j
 """
 
 import contextlib
+import dataclasses
 import functools
 import sys
 
@@ -18,13 +19,13 @@ from absl import app, flags, logging
 from rw_jax import command_line
 from rw_jax.analysis import plots, summary
 from rw_jax.analysis.numbers import axes
-from rw_jax.analysis.run import Group, Run
+from rw_jax.analysis.run import Run
 from rw_jax.show import told
 from rw_jax.store import products
 from rw_jax.store.processes import is_first
 from rw_jax.study.config import Config
 from rw_jax.study.flags import Command, read_command
-from rw_jax.study.grid import Grid
+from rw_jax.study.grid import Cell, Grid
 from rw_jax.study.labels import same_label
 from rw_jax.sweeps import interruption, processes
 from rw_jax.sweeps.sweep import plan, sweep
@@ -58,19 +59,21 @@ def main(command: Command) -> None:
             return
         run = sweep(command.config, command.workdir, folders)
         if is_first():
-            exit_code = show(run, Grid(command.config), is_strict="strict" in command.switches)
+            if run.grid.num_cells == Grid(command.config).num_cells:
+                exit_code = show(run, is_strict="strict" in command.switches)
+            else:
+                _answer(run, command.config)
     if exit_code:
         sys.exit(exit_code)
 
 
-def show(run: Run, asked: Grid | None = None, is_strict: bool = False) -> int:
+def show(run: Run, is_strict: bool = False) -> int:
     """Draws the figures of a finished run, writes its table and prints it; gives the exit code.
 
     What has been drawn and written since the last training, and is still there, is left as it is.
 
     Args:
       run: the run.
-      asked: the grid that was asked for, which the run may hold more than; None for all of it.
       is_strict: whether a run that diverged is to make the exit code 3.
     """
     run_dir = run.run_dir
@@ -96,14 +99,12 @@ def show(run: Run, asked: Grid | None = None, is_strict: bool = False) -> int:
         logging.warning("%d runs diverged, their training loss NaN or infinite: %s.", diverged, names)
     total = run.grid.num_cells
     if is_done:
-        wanted = asked or run.grid
-        among = "" if wanted.num_cells == total else f", among {total}"
-        ending = f"All {wanted.num_cells} runs that were asked for are there{among}. Nothing to do."
-        if among:
-            table = summary.table([group for group in run.groups() if _is_asked_for(group, wanted.config)])
+        ending = f"All {total} runs that were asked for are there. Nothing to do."
     else:
-        ending = f"{run.environment['runs']} of {total} runs trained in {run.environment['seconds']:.1f} s."
-    command_line.write(f"{told(run, table)}\n{ending}")
+        ending = (
+            f"{run.environment.get('runs', 0)} of {total} runs trained in {run.environment.get('seconds', 0.0):.1f} s."
+        )
+    command_line.write(f"{told(run, run.groups())}\n{ending}")
     return 1 if failed else 3 if diverged and is_strict else 0
 
 
@@ -114,13 +115,21 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Comma
     )
 
 
-def _is_asked_for(group: Group, config: Config) -> bool:
-    """Whether a study has a run like those of a group."""
+def _answer(run: Run, config: Config) -> None:
+    """Prints what a run has of a smaller study, all of whose runs are finished; nothing is drawn or written."""
     grid = dict(config.grid)
-    return all(
-        any(same_label(label, asked) for asked in grid.get(axis, (config.value(axis),)))
-        for axis, label in group.labels.items()
-    )
+
+    def is_asked_for(cell: Cell) -> bool:
+        return all(
+            any(same_label(label, asked) for asked in grid.get(axis, (config.value(axis),)))
+            for axis, label in cell.labels.items()
+        )
+
+    chosen = [dataclasses.replace(group, cells=tuple(filter(is_asked_for, group.cells))) for group in run.groups()]
+    groups = [group for group in chosen if group.cells]
+    count = sum(len(group.cells) for group in groups)
+    ending = f"All {count} runs that were asked for are there, among {run.grid.num_cells}. Nothing to do."
+    command_line.write(f"{told(run, groups)}\n{ending}")
 
 
 def command() -> None:

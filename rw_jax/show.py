@@ -6,22 +6,21 @@ DIR is a run directory, finished or not. Nothing is trained, drawn or written.
 """
 
 import textwrap
+from collections.abc import Sequence
 
-import pandas as pd
 from absl import app, flags
 
 from rw_jax import command_line
 from rw_jax.analysis import summary
 from rw_jax.analysis.numbers import setting
-from rw_jax.analysis.run import Run, load_run
+from rw_jax.analysis.run import Group, Run, load_run
 from rw_jax.store.layout import RunDir
 from rw_jax.study.errors import ConfigError
 
 
-def told(run: Run, rows: pd.DataFrame) -> str:
-    """The setting of a run, its table as wide as the output, and where its files are."""
+def told(run: Run, groups: Sequence[Group]) -> str:
+    """The setting of groups of runs, their table as wide as the output, and where the files are."""
     width = summary.width_of_output()
-    groups = run.groups()
     common = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in setting([group.config for group in groups]))
     lines = textwrap.wrap(f"{run.config.name}: {common}", width or 120, break_on_hyphens=False)
     return "\n".join(
@@ -29,7 +28,7 @@ def told(run: Run, rows: pd.DataFrame) -> str:
             *(line.replace("\N{NO-BREAK SPACE}", " ") for line in lines),
             "After the last step, over seeds [95% interval]:",
             "",
-            summary.show(rows, width),
+            summary.show(summary.table(groups), width),
             "",
             f"Everything is in {command_line.short(run.run_dir.path)}: {', '.join(_there(run.run_dir))}.",
         ]
@@ -63,7 +62,7 @@ def main(paths: list[str]) -> None:
     with command_line.explaining():
         for number, path in enumerate(paths):
             run = load_run(path)
-            print("\n" * (number > 0) + told(run, run.summary()))
+            print("\n" * (number > 0) + told(run, run.groups()))
 
 
 def command() -> None:

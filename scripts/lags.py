@@ -1,10 +1,11 @@
 """Where attention ends on infinitely many walks, beside what is predicted of it.
 
-    python scripts/lags.py [--workdir=runs/infinite]
+    python scripts/lags.py [--study=infinite] [--workdir=runs/infinite]
 
-Trains configs/infinite.py (what is finished is not run again), writes WORKDIR/lags.png, .svg and .csv: over p and K the
-lag with the largest correlation, and those that attention goes to after two steps and after the last. Prints how often
-the prediction is right, and how often attention ends on the direct parent.
+Trains configs/infinite.py, or with --study=lengths configs/lengths.py (what is finished is not run again), and writes
+WORKDIR/lags.png, .svg and .csv: over p, and K or N, the lag with the largest correlation, and those that attention goes
+to after two steps and after the last. Prints how often the prediction is right, and how often attention ends on the
+direct parent.
 """
 
 import sys
@@ -23,7 +24,8 @@ from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
 from rw_jax.sweeps.sweep import sweep
 
-_WORKDIR = flags.DEFINE_string("workdir", "runs/infinite", "Where the run and the picture go.")
+_STUDY = flags.DEFINE_enum("study", "infinite", ["infinite", "lengths"], "Over nodes, or over lengths of walks.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where the run and the picture go; runs/STUDY if it is not given.")
 
 
 def main(argv: list[str]) -> None:
@@ -31,8 +33,8 @@ def main(argv: list[str]) -> None:
     del argv
     log_plainly()
     with explaining():
-        workdir = local_path("--workdir", _WORKDIR.value)
-        config = from_config_dict(read_config(Path(__file__).parents[1] / "configs" / "infinite.py"))
+        workdir = local_path("--workdir", _WORKDIR.value or f"runs/{_STUDY.value}")
+        config = from_config_dict(read_config(Path(__file__).parents[1] / "configs" / f"{_STUDY.value}.py"))
         figure, rows = lag_map(sweep(config, workdir))
         plots.save(figure, rows, workdir / "lags")
         for line in told(rows):
@@ -48,8 +50,7 @@ def told(rows: pd.DataFrame) -> list[str]:
     return [
         f"After 2 steps attention is highest on the predicted lag in {_right(rows)}, and in {_right(clear)} where that "
         "leads by more than 1%.",
-        f"After the last step it is highest on the direct parent in {len(on_parent)} of {len(rows)} settings; the "
-        f"largest K with that is {on_parent.groupby('p')['K'].max().to_dict()}, by p.",
+        f"After the last step it is highest on the direct parent in {len(on_parent)} of {len(rows)} settings.",
         f"Of the {len(others)} others {int(others['is_stable'].sum())} end on a stable lag, and "
         f"{int((others['below_optimum'] > 1e-3).sum())} predict below the optimum.",
         f"The largest estimated error of the quadrature is {rows['quadrature_error'].max():.1e}.",

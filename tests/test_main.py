@@ -15,7 +15,7 @@ import rw_jax
 from rw_jax import main
 from rw_jax.study.config import AXES, DECLARATIONS, Config, checked
 from rw_jax.study.flags import Command, from_config_dict
-from tests.studies import assert_sentence, contents, tiny_study
+from tests.studies import assert_sentence, chunk_of, contents, tiny_study
 
 PROJECT = Path(__file__).parent.parent
 SMOKE = "--config=configs/smoke.py"
@@ -312,7 +312,7 @@ def test_a_run_directory_that_cannot_be_used_is_refused_and_left_as_it_was(capsy
     for name, text in {
         "no_json": "{",
         "no_object": "[]",
-        "cut": '{"schema": 3, "name": "tiny"}',
+        "cut": '{"schema": 4, "name": "tiny"}',
         "older": '{"name": "tiny"}',
     }.items():
         (tmp_path / name).mkdir()
@@ -388,14 +388,16 @@ def test_a_finished_sweep_is_shown_once_and_shown_again_if_its_table_is_gone(
 
 def test_a_smaller_grid_whose_runs_are_all_there_is_answered_and_not_refused(values_run, tmp_path, capsys):
     folder = Path(shutil.copytree(values_run, tmp_path / "run"))
-    main.main(Command(tiny_study(p=(0.5, 1.0), seed=(1,)), Path("study.py"), folder, frozenset()))
-    assert "6 of 6 runs trained" in capsys.readouterr().out  # its table is written, which was not there
+    shutil.rmtree(chunk_of(folder, p=1.0, seed=0))  # another part is still to be trained
+    (folder / "metrics.nc").unlink()
     before = contents(folder)
-    for study in (tiny_study(p=(0.5, 1.0), seed=(1,)), tiny_study(seed=(0, 1), fields={"task.p": 0.7})):
+    for study in (tiny_study(p=(0.5, 0.7), seed=(1,)), tiny_study(seed=(0, 1), fields={"task.p": 0.7})):
         main.main(Command(study, Path("study.py"), folder, frozenset()))
-        assert capsys.readouterr().out.splitlines()[-1] == (
-            "All 2 runs that were asked for are there, among 6. Nothing to do."
-        )
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[-1] == "All 2 runs that were asked for are there, among 6. Nothing to do."
+        assert ("p = 0.7" in lines[0]) == (study.grid[0][0] == "seed")
+        (row,) = [line.split() for line in lines if line.startswith("0.7")] or [None, *["0"]][:1]
+        assert row is None or row[:2] == ["0.7", "1"]  # one seed
     assert contents(folder) == before
 
 

@@ -1,5 +1,6 @@
 """The table of a sweep: every number over seeds, with its interval."""
 
+import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -51,15 +52,19 @@ def table(groups: "Sequence[Group]") -> pd.DataFrame:
     Returns:
       A column for each label of the groups; `seeds`, how many runs there are; `diverged`, how many of them did; and for
       each metric M of ESTIMATES that there is its estimate M and 95% interval M_low, M_high, over the runs that have a
-      number: those that have not diverged.
+      number: those whose output is finite.
     """
     rows = []
     for group in groups:
         diverged = [group.run.metrics["diverged_at"].values[cell.index] for cell in group.cells]
         row = {**group.labels, "seeds": len(group.cells), "diverged": int(np.isfinite(diverged).sum())}
+        # On infinitely many walks, from zero, all seeds train alike: a share of them is no estimate.
+        is_certain = group.config.task.walks == math.inf and group.config.model.init == "zero"
         for name, estimate in ESTIMATES.items():
             if name in group.run.metrics:
                 result = of_numbers(estimate, group.metric(name)[:, -1])
+                if is_certain and estimate is rate_interval:
+                    result = result._replace(low=math.nan, high=math.nan)
                 row |= {name: result.mean, f"{name}_low": result.low, f"{name}_high": result.high}
         rows.append(row)
     return pd.DataFrame(rows)

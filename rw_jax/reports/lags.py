@@ -1,4 +1,4 @@
-"""Where attention ends on infinitely many walks (configs/infinite.py), beside what is predicted of it."""
+"""Where attention ends on infinitely many walks (configs/infinite.py, lengths.py), beside what is predicted of it."""
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,8 @@ def table(run: Run) -> pd.DataFrame:
     """Of each circle of a run on infinitely many walks, the lag that attention goes to, and what is predicted of it.
 
     Returns:
-      A row for each p and K: `predicted`, the lag with the largest correlation (`token_correlations`), and by how much
-      it leads, relative to the largest, `lead`; `at_step_2` and `at_end`, the lags with the highest weight, and
+      A row for each p, K and N: `predicted`, the lag with the largest correlation (`token_correlations`), and by how
+      much it leads, relative to the largest, `lead`; `at_step_2` and `at_end`, the lags with the highest weight, and
       `weight`, that weight at the end; `is_stable`, whether the last lag is stable once attention is one-hot;
       `below_optimum`, how far the expected accuracy lies below the optimum; `quadrature_error`, the largest.
     """
@@ -35,6 +35,7 @@ def table(run: Run) -> pd.DataFrame:
             {
                 "p": task.p,
                 "K": task.num_nodes,
+                "N": task.walk_length,
                 "predicted": int(np.argmax(correlations)) + 1,
                 "lead": (first - second) / abs(first),
                 "at_step_2": _lag(early),
@@ -55,24 +56,25 @@ def _lag(attention_N: np.ndarray) -> int:
 
 @styled()
 def lag_map(run: Run) -> Picture:
-    """The lag that is predicted, and the one that attention goes to, over p and K; a number where it is above four."""
+    """The lag that is predicted, and the ones that attention goes to, over p and K, or N where that is varied."""
     rows = table(run)
+    across, name_of_axis = ("N", "N, states of a walk") if rows["N"].nunique() > 1 else ("K", "K, nodes")
     figure = Figure(figsize=(7.6, 4.0), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     cmap, norm = ListedColormap(_COLOURS), BoundaryNorm([0.5, 1.5, 2.5, 3.5, 4.5, 1000], len(_COLOURS))
     steps = run.config.training.steps
     titles = {"predicted": "largest correlation", "at_step_2": "after 2 steps", "at_end": f"after {steps} steps"}
     for panel, (name, title) in zip(panels, titles.items(), strict=True):
-        found = rows.pivot(index="K", columns="p", values=name)
+        found = rows.pivot(index=across, columns="p", values=name)
         xs, ys = ([label(each) for each in labels] for labels in (found.columns.tolist(), found.index.tolist()))
         image = show_map(panel, found.to_numpy(), xs, ys)
         image.set(cmap=cmap, norm=norm)
         for (row, column), lag in np.ndenumerate(found.to_numpy()):
             panel.text(column, row, f"{lag:.0f}", ha="center", va="center", fontsize=5.5, color="white")
         panel.set(xlabel="p", title=title)
-    panels[0].set_ylabel("K, nodes")
+    panels[0].set_ylabel(name_of_axis)
     set_letters(panels)
-    seen = "Attention goes to the lag with the largest correlation, which is not the parent on many nodes"
+    seen = "The lag with the largest correlation, and the lags that attention goes to"
     set_title(
         figure, seen, run.groups(), "infinitely many walks: nothing is drawn; the lag is how far before the target"
     )

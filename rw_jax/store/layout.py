@@ -28,7 +28,7 @@ from rw_jax.study.fields import shown
 from rw_jax.study.grid import digest
 from rw_jax.training.precision import GENERATOR
 
-SCHEMA = 3
+SCHEMA = 4
 """Number of the layout; a run directory of another one is refused."""
 
 

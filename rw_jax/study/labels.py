@@ -108,7 +108,9 @@ def _expand(path: str, word: str) -> Iterable[Any]:
     if not all(isinstance(argument, int | float) and math.isfinite(argument) for argument in arguments):
         return (word,)
     try:
-        return _SEQUENCES[call[1]](path, word, *arguments)
+        numbers_of = list(_SEQUENCES[call[1]](path, word, *arguments))
+        is_whole = all(float(number).is_integer() for number in numbers_of)
+        return [int(number) for number in numbers_of] if is_whole else numbers_of
     except ConfigError:
         raise
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):  # too many numbers, or none that go together
@@ -144,21 +146,26 @@ def _range(path: str, word: str, first: Any, end: Any = None, step: Any = 1) -> 
 
 def _linspace(path: str, word: str, first: float, last: float, count: int) -> list[float]:
     """As NumPy's."""
+    return [first, *map(_rounded, _between(path, word, first, last, count)), last][:count]
+
+
+def _between(path: str, word: str, first: float, last: float, count: int) -> list[float]:
+    """The inner ones of so many numbers at equal distances."""
     _check_count(path, word, count)
     gaps = max(operator.index(count) - 1, 1)
-    return [_rounded((first * (gaps - i) + last * i) / gaps) for i in range(count)]
+    return [(first * (gaps - i) + last * i) / gaps for i in range(1, count - 1)]
 
 
 def _logspace(path: str, word: str, first: float, last: float, count: int) -> list[float]:
     """As NumPy's: powers of ten."""
-    return [_rounded(10.0**exponent) for exponent in _linspace(path, word, first, last, count)]
+    exponents = [first, *_between(path, word, first, last, count), last][:count]
+    return [_rounded(10.0**exponent, 14) for exponent in exponents]
 
 
 def _geomspace(path: str, word: str, first: float, last: float, count: int) -> list[float]:
     """As NumPy's, of positive numbers."""
-    exponents = _linspace(path, word, math.log10(first), math.log10(last), count)
-    inner = [_rounded(10.0**exponent) for exponent in exponents[1:-1]]
-    return [first, *inner, last][:count]
+    exponents = _between(path, word, math.log10(first), math.log10(last), count)
+    return [first, *(_rounded(10.0**exponent, 13) for exponent in exponents), last][:count]
 
 
 _SEQUENCES: dict[str, Callable[..., Iterable[Any]]] = {
@@ -166,9 +173,9 @@ _SEQUENCES: dict[str, Callable[..., Iterable[Any]]] = {
 }  # fmt: skip
 
 
-def _rounded(number: Any) -> Any:
-    """A number that was computed, to 15 digits, so that 0.3 is 0.3 however it came about."""
-    return float(f"{number:.15g}") if isinstance(number, float) else number
+def _rounded(number: Any, digits: int = 15) -> Any:
+    """A number that was computed, to so many digits, so that 0.3 is 0.3 however it came about."""
+    return float(f"{number:.{digits}g}") if isinstance(number, float) else number
 
 
 def _check_count(path: str, given: Any, count: int) -> None:

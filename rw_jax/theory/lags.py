@@ -9,7 +9,8 @@ Then f_y + eps = V[y, s_k] + eps to first order, and the population log-loss mov
 
 With V in its limit the expectation is R(k'|k) = E sqrt(J_k[y, s_k'] / J_k[y, s_k]). Lag k' gains on lag k if it is
 above 1, so that lag k is stable if R(k'|k) < 1 for every k'. For k' > k and a uniform stationary law it is a mean
-Bhattacharyya coefficient, at most 1: an earlier token never wins, and the direct parent, k = 1, is always stable.
+Bhattacharyya coefficient, at most 1: an earlier token never wins, and the direct parent, k = 1, is always stable, but
+for exact ties such as lags 1 and 3 of four nodes at p = 1/2.
 """
 
 import functools
@@ -74,7 +75,7 @@ def _powers(transition: np.ndarray, most: int):
 def is_stable(transition_KxK: np.ndarray, lag: int, most: int) -> bool:
     """Whether attention that is one-hot on a lag stays there, whichever of the lags 1..most has a small weight."""
     others = np.delete(exchange_ratios(transition_KxK, lag, most), lag - 1)
-    return bool((others < 1 + 1e-12).all())
+    return bool((others < 1 - 1e-12).all())  # with R = 1 the two lags are the same to first order
 
 
 @functools.cache

@@ -20,12 +20,13 @@ FIGURES = (plots.success_against, plots.curves, plots.value_matrices, plots.atte
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory) -> Callable[[Config], Run]:
-    """A made-up run of a study, with its figures."""
+    """A made-up run of a study, with its figures if it is asked for them: to write them takes seconds."""
 
-    def make(config):
+    def make(config, figures=False):
         path = tmp_path_factory.mktemp("runs") / config.name
         run = random_run(config, path)
-        plots.write_figures(run, path / "figures")
+        if figures:
+            plots.write_figures(run, path / "figures")
         return run
 
     return make
@@ -33,14 +34,14 @@ def make_run(tmp_path_factory) -> Callable[[Config], Run]:
 
 @pytest.fixture(scope="session")
 def run(make_run) -> Run:
-    return make_run(small(p=(0.5, 0.8, 1.0), seed=(0, 1, 2)))
+    return make_run(small(p=(0.5, 0.8, 1.0), seed=(0, 1, 2)), figures=True)
 
 
 @pytest.fixture(scope="session")
 def structures_run(make_run) -> Run:
     """Two numbers of nodes and lengths that are paired with p, and two learning rates, one of which diverges."""
     axes = {"p": (0.3, 0.6), "num_nodes": (3, 8), "walk_length": (3, 12), "learning_rate": (1.0, 1e30)}
-    return make_run(small(**axes, zipped=(("p", "num_nodes", "walk_length"),)))
+    return make_run(small(**axes, zipped=(("p", "num_nodes", "walk_length"),)), figures=True)
 
 
 def t_interval(three: np.ndarray) -> tuple[float, float]:
@@ -111,6 +112,17 @@ def test_the_numbers_of_the_curves_are_means_and_t_intervals_at_every_recorded_s
         np.testing.assert_allclose(rows[["low", "high"]], [t_interval(at_step) for at_step in values.T], rtol=1e-7)
 
 
+def test_infinity_lies_beyond_the_last_number_and_no_line_goes_there(make_run):
+    figure, numbers = plots.success_against(make_run(small(walks=(100, 1000, "infinite"), seed=(0, 1, 2))), "walks")
+    panel = figure.axes[1]
+    places = np.concatenate([line.get_xdata() for line in panel.lines[:2]])
+    assert np.isfinite(places).all()
+    assert [len(line.get_xdata()) for line in panel.lines[:2]] == [2, 1]
+    assert places[2] > places[1] > places[0]
+    assert [tick.get_text() for tick in panel.get_xticklabels()] == ["100", "infinite", "1000"]
+    assert numbers["walks"].max() == np.inf
+
+
 def test_seeds_that_are_not_optimal_are_drawn_beside_the_mean_at_most_five_of_a_setting(make_run):
     run = make_run(small(p=(0.5, 0.7), seed=tuple(range(30))))
     numbers = plots.curves(run)[1]
@@ -149,7 +161,7 @@ def test_the_value_matrix_of_a_question_answerer_stands_alone_and_that_before_a_
     make_run,
 ):
     sizes = {"task": ("preference",), "num_nodes": (19,), "walk_length": (19,), "feed_forward_width": (0, 5)}
-    run = make_run(small(**sizes, seed=(0, 1)))
+    run = make_run(small(**sizes, seed=(0, 1)), figures=True)
     numbers = plots.value_matrices(run, feed_forward_width=0)[1]
     assert len(numbers) == 19 * 19
     assert "transition" not in numbers
@@ -242,10 +254,10 @@ def test_axes_that_are_paired_with_p_are_one_and_two_axes_make_a_map(structures_
 
 
 def test_an_axis_of_words_alone_has_no_figure_against_it_and_one_that_is_paired_with_numbers_has(make_run):
-    words = make_run(small(loss=("log", "hinge"), seed=(0, 1)))
+    words = make_run(small(loss=("log", "hinge"), seed=(0, 1)), figures=True)
     assert {path.stem for path in words.run_dir.figures.glob("*.png")} == {"curves", "value_matrices", "attention"}
     axes = {"loss": ("log", "hinge"), "num_nodes": (5, 6), "seed": (0, 1)}
-    paired = make_run(small(**axes, zipped=(("loss", "num_nodes"),)))
+    paired = make_run(small(**axes, zipped=(("loss", "num_nodes"),)), figures=True)
     assert plots.varied(paired) == ["num_nodes"]
     assert (paired.run_dir.figures / "success_against_num_nodes.png").is_file()
 
@@ -278,7 +290,7 @@ def test_runs_that_have_diverged_are_drawn_without_numbers(structures_run):
 
 
 def test_a_single_run_is_drawn_without_axes_and_without_an_interval(make_run):
-    single = make_run(small())
+    single = make_run(small(), figures=True)
     assert {file.stem for file in single.run_dir.figures.glob("*.png")} == {"curves", "value_matrices", "attention"}
     figure, numbers = plots.curves(single)
     assert numbers["low"].isna().all()

@@ -323,7 +323,7 @@ def test_a_run_directory_can_be_moved_and_reading_it_changes_nothing(values_run,
 def test_what_is_no_run_directory_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("text")
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "config.json").write_text(json.dumps({"schema": 3, "name": "x"}))
+    (tmp_path / "broken" / "config.json").write_text(json.dumps({"schema": 4, "name": "x"}))
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path)
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path / "nowhere")
     assert "has no config.json" in refused(rw_jax.load_run, tmp_path / "file")

@@ -207,10 +207,10 @@ def test_a_directory_of_an_older_format_is_refused_in_a_sentence_that_names_the_
     file, config_file = copied / "environment.json", copied / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"commit": "c0ffee"}))
     config = json.loads(config_file.read_text())
-    assert config.pop("schema") == 3
+    assert config.pop("schema") == 4
     config_file.write_text(json.dumps(config))
     sentence = refusal(capsys, values_study, copied)
-    assert "has format 2, but this rw_jax reads format 3; commit c0ffee wrote it" in sentence
+    assert "has format 2, but this rw_jax reads format 4; commit c0ffee wrote it" in sentence
     with pytest.raises(RunError, match="has format 2"):
         load_run(copied)
 

@@ -207,3 +207,18 @@ def test_once_attention_has_locked_v_goes_the_way_of_the_recursion():
     expected = one_hot_training(start["value"], transition, config.training.learning_rate, EPSILON, [400])[0]
     np.testing.assert_allclose(run.value_matrix(), expected, rtol=1e-12)
     assert run.metrics["log_other_attention"].max() < -70
+
+
+@pytest.mark.parametrize("is_symmetric", [False, True])
+def test_the_gradients_of_all_scores_sum_to_zero_in_float32_too(is_symmetric):
+    """So that no error adds up over a long training: what the states gain is what the positions of tokens gain."""
+    task = circle(6, 9)
+    values = {"epsilon": jnp.float32(EPSILON), "p": jnp.float32(0.7)}
+    params = {
+        name: leaf.astype(jnp.float32) for name, leaf in symmetric_params(np.random.default_rng(1), 6, 9, 2.0).items()
+    }
+    measured, gradients = objective_of(task, values, params, is_symmetric)
+    scores = np.asarray(gradients["position_scores"], np.float64)
+    assert scores.sum() == pytest.approx(0, abs=1e-6)
+    assert np.asarray(gradients["state_scores"], np.float64).sum() == pytest.approx(scores[:-1].sum(), abs=1e-6)
+    assert float(measured["quadrature_error"]) < 1e-4

@@ -151,13 +151,15 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
         scale.line(success, table["mean"], (i - 0.5), color=colour, marker="os"[i], label=words, linewidth=1)
         numbers.append(table.assign(metric=metric, **{axis: x}))
     success.set(ylabel="share of seeds", ylim=(-0.03, 1.03))
+    diverged = sum(int(np.isnan(group.metric(name)[:, -1]).sum()) for group in groups)
     for panel in (accuracy, success):
         scale.mark(panel)
         panel.set_xlabel(f"{symbol(axis)}{scale.name}")
     set_letters((accuracy, success))
     legend_below(figure, accuracy, success)
     set_title(figure, f"How far single seeds come, and how many succeed, against {symbol(axis)}", groups,
-              "A: each of {seeds}; B: share of seeds with its 95% interval")  # fmt: skip
+              "A: each of {seeds}; B: share of seeds with its 95% interval"
+              + (f"; {diverged} runs that diverged are left out" if diverged else ""))  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -181,17 +183,22 @@ class _Scale(NamedTuple):
     @classmethod
     def of(cls, axis: str, x: np.ndarray) -> "_Scale":
         """The scale of increasing labels: p by its logit where it comes close to 0 or 1, others by their logarithm."""
-        inner = (x > 0) & (x < 1) if axis == "p" else np.ones(len(x), bool)
+        finite = np.isfinite(x)
+        inner = (x > 0) & (x < 1) if axis == "p" else finite
         places, name = x.astype(float), ""
         if axis == "p" and inner.any() and (x[inner].min() < 0.02 or x[inner].max() > 0.98):
             places[inner] = np.log(x[inner] / (1 - x[inner]))
             name, edge = ", by its logit", np.abs(places[inner]).max() + 2
             places[~inner] = np.where(x[~inner] == 0, -edge, edge)
-        elif axis != "p" and x.min() > 0 and x.max() / x.min() > 20:
-            places, name = np.log(x), ", logarithmic"
-        width = float(np.ptp(places)) or 1.0
-        gap = float(np.diff(places).min()) if len(x) > 1 else 1.0
-        aside = min(0.15 * gap, 0.006 * width)
+        elif axis != "p" and finite.any() and x[finite].min() > 0 and x[finite].max() / x[finite].min() > 20:
+            places[finite], name = np.log(x[finite]), ", logarithmic"
+        gaps = np.diff(places[finite])
+        gap = float(gaps.min()) if len(gaps) else 1.0
+        if not finite.all():  # beyond the last number
+            places[~finite] = (places[finite].max() if finite.any() else 0.0) + (
+                float(gaps.max()) if len(gaps) else 1.0
+            )
+        aside = min(0.15 * gap, 0.006 * (float(np.ptp(places)) or 1.0))
         cuts = [0, *(i + 1 for i in range(len(x) - 1) if not (inner[i] and inner[i + 1])), len(x)]
         return cls(places, aside, name, [label(float(value)) for value in x], list(map(slice, cuts[:-1], cuts[1:])))
 
@@ -340,7 +347,7 @@ def _not_optimal(group: Group) -> np.ndarray:
     """The rows of the runs of a group that do not predict optimally in the end; none where it is not known."""
     if "predicts_optimally" not in group.run.metrics:
         return np.zeros(0, int)
-    return np.flatnonzero(group.metric("predicts_optimally")[:, -1] == 0)
+    return np.flatnonzero(group.metric("predicts_optimally")[:, -1] != 1)  # NaN of one that has diverged
 
 
 @styled()
