@@ -372,6 +372,7 @@ def test_a_directory_that_another_sweep_fills_before_it_is_locked_is_refused(tmp
     assert load_run(tmp_path / "run").config == other
 
 
+@pytest.mark.slow
 def test_figures_of_an_earlier_grid_are_named(copied, values_study, sweep_once, caplog):
     main.main(command(values_study, copied))
     larger = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), learning_rate=(0.5, 1.0))

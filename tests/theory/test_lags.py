@@ -82,10 +82,8 @@ def ratio_by_enumeration_of_steps(num_nodes: int, p: float, lag: int, other: int
     return total
 
 
-@pytest.mark.parametrize(
-    ("lag", "rival", "p"),
-    [(4, 2, 0.6), pytest.param(3, 1, 0.7, marks=pytest.mark.slow), pytest.param(3, 1, 0.85, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("lag", "rival", "p"), [(4, 2, 0.6), (3, 1, 0.7), (3, 1, 0.85)])
 def test_training_leaves_an_unstable_lag_when_it_is_predicted_and_stays_on_a_stable_one(lag, rival, p):
     """The prediction is to first order in the weight of the rival, which is 0.1 in the end: within a quarter."""
     K, N, gap, rate = 9, 6, 4.0, 4e-3
