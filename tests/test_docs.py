@@ -181,6 +181,16 @@ def test_what_is_said_of_infinitely_many_walks_is_in_the_results():
     assert f"of {len(rows)} circles with K = 5 to 64, {len(others)} attend" in " ".join(README.split())
 
 
+def test_what_is_said_of_longer_walks_is_in_the_results():
+    rows = pd.read_csv(ROOT / "docs" / "results" / "lengths.csv").set_index(["p", "N"])
+    for N in (97, 193, 289):
+        assert rows.loc[[(p, N) for p in (0.7, 0.75, 0.8, 0.85)], "at_end"].tolist() == [3] * 4
+    assert [rows.loc[(0.97, N), "at_end"] for N in (97, 193, 289)] == [5, 3, 1]
+    assert (rows["predicted"] == rows["at_step_2"]).sum() == len(rows) == 60
+    others = rows[rows["at_end"] != 1]
+    assert (len(others), (others["below_optimum"] > 1e-3).all()) == (34, True)
+
+
 def test_the_table_of_metrics_is_the_table_of_the_code():
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (\w+) \|$", PAGES["docs/runs.md"], re.MULTILINE)
     assert {name: (what.replace("\\|", "|"), unit) for name, what, unit in rows} == {
