@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from rw_jax.analysis.plots.drawing import Picture, bars, legend_below, line_styles, set_letters, set_title, styled
 from rw_jax.analysis.run import Group, Run
-from rw_jax.analysis.statistics import Estimate, bootstrap_interval, mean_interval, rate_interval, slopes
+from rw_jax.analysis.statistics import bootstrap_interval, mean_interval, of_numbers, rate_interval, slopes
 from rw_jax.study.errors import RunError
 
 LEAST_WALKS = 1000
@@ -28,7 +28,7 @@ def table(run: Run) -> pd.DataFrame:
     rows = []
     for group in _on_samples(run):
         agrees, distances = _compared(run, group)
-        share, distance = rate_interval(agrees), _mean(distances[agrees])
+        share, distance = rate_interval(agrees), of_numbers(mean_interval, distances[agrees])
         rows.append(
             {
                 "p": group.config.task.p, "walks": group.config.task.walks, "seeds": len(agrees),
@@ -71,10 +71,6 @@ def _compared(run: Run, group: Group) -> tuple[np.ndarray, np.ndarray]:
     agrees = [np.argmax(run.mean_attention(step=None, **cell.labels)) == token for cell in group.cells]
     distances = [np.linalg.norm(run.value_matrix(step=None, **cell.labels) - value) for cell in group.cells]
     return np.array(agrees), np.array(distances) / np.linalg.norm(value)
-
-
-def _mean(values: np.ndarray) -> Estimate:
-    return mean_interval(values) if len(values) else Estimate(math.nan, math.nan, math.nan, 0)
 
 
 @styled()

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
+from rw_jax.analysis.measures import attended_lag
 from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import Picture, set_letters, set_title, show_map, styled
 from rw_jax.analysis.run import Run
@@ -29,7 +30,7 @@ def table(run: Run) -> pd.DataFrame:
         correlations = closed_forms.token_correlations(task.num_nodes, task.p, task.walk_length)
         first, second = np.sort(correlations)[::-1][:2]
         early, late = (run.mean_attention(step=step, **cell.labels) for step in (2, None))
-        at_end = _lag(late)
+        at_end = attended_lag(late)
         metric = {name: group.metric(name)[0] for name in ("expected_accuracy", "optimal_accuracy", "quadrature_error")}
         rows.append(
             {
@@ -38,7 +39,7 @@ def table(run: Run) -> pd.DataFrame:
                 "N": task.walk_length,
                 "predicted": int(np.argmax(correlations)) + 1,
                 "lead": (first - second) / abs(first),
-                "at_step_2": _lag(early),
+                "at_step_2": attended_lag(early),
                 "at_end": at_end,
                 "weight": late.max(),
                 "is_stable": lags.is_stable(lags.circle_matrix(task.num_nodes, task.p), at_end, at_end),
@@ -47,11 +48,6 @@ def table(run: Run) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _lag(attention_N: np.ndarray) -> int:
-    """How many states before the target the token with the highest weight is; 0 for the empty slot."""
-    return len(attention_N) - 1 - int(np.argmax(attention_N))
 
 
 @styled()

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,11 @@ EPSILON = 0.1
 def chain(start_K: np.ndarray, transition_KxK: np.ndarray, walk_length: int) -> Task:
     """A task on a chain, without symmetry."""
     law = Law(jnp.asarray(start_K), jnp.asarray(transition_KxK))
-    return Task(len(start_K), walk_length, sample=lambda key, number, values: None, law=lambda values: law)  # type: ignore
+    return Task(len(start_K), walk_length, sample=nothing_is_drawn, law=lambda values: law)
+
+
+def nothing_is_drawn(key, num_walks, values) -> NoReturn:
+    raise AssertionError
 
 
 def every_walk(task: Task, values) -> Walks:

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rw_jax.analysis import measures
+from rw_jax.analysis.measures import attended_lag
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, bootstrap_interval, rate_interval, slopes
 from rw_jax.reports import figures
@@ -230,7 +231,7 @@ def attention_with_many_nodes(run: Run) -> Evidence:
     rows = []
     for labels, group in settings(run):
         task, steps = group.config.task, group.config.training.steps
-        attended = [_most_attended(run.mean_attention(step=steps, **cell.labels)) for cell in group.cells]
+        attended = [attended_lag(run.mean_attention(step=steps, **cell.labels)) for cell in group.cells]
         places, counts = np.unique(attended, return_counts=True)
         predicted = int(np.argmax(closed_forms.token_correlations(task.num_nodes, task.p, task.walk_length))) + 1
         rows.append(
@@ -239,11 +240,6 @@ def attention_with_many_nodes(run: Run) -> Evidence:
                 gap_of_Lemma_E4=closed_forms.parent_gap(task.num_nodes, task.p, task.walk_length))
         )  # fmt: skip
     return evidence(rows, rows)
-
-
-def _most_attended(attention_N: np.ndarray) -> int:
-    """How many places before the target the token with the highest mean attention is; 0 for the empty slot."""
-    return len(attention_N) - 1 - int(np.argmax(attention_N))
 
 
 def success_map(points: pd.DataFrame) -> Figure:
