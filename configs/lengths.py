@@ -1,9 +1,9 @@
-"""Where attention ends on infinitely many walks as they grow longer: N from 25 to 289, M = N^1.5, on 24 nodes, 60 runs.
+"""Where attention ends on infinitely many walks that grow longer: N from 25 to 289, M = N^1.5, on 24 nodes: 120 runs.
 
     python -m rw_jax.main --config=configs/lengths.py
     python scripts/lags.py --study=lengths
 
-Time: about two minutes on 2 cores. Expect the same lags at every length where the largest correlation leads clearly:
+Time: about four minutes on 2 cores. Expect the same lags at every length where the largest correlation leads clearly:
 what keeps attention from the parent on many nodes does not go away as walks grow.
 """
 
@@ -21,5 +21,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.grid.num_nodes = None
     config.grid.walk_length = (25, 49, 97, 193, 289)
     config.grid.position_width = (125, 343, 955, 2681, 4913)  # N^1.5, as Theorem 3.1 asks for
-    config.zipped = (("walk_length", "position_width"),)
+    config.zipped = (("learning_rate", "optimizer"), ("walk_length", "position_width"))
     return config

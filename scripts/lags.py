@@ -2,10 +2,11 @@
 
     python scripts/lags.py [--study=infinite] [--workdir=runs/infinite]
 
-Trains configs/infinite.py, or with --study=lengths configs/lengths.py (what is finished is not run again), and writes
-WORKDIR/lags.png, .svg and .csv: over p, and K or N, the lag with the largest correlation, and those that attention goes
-to after two steps and after the last. Prints how often the prediction is right, and how often attention ends on the
-direct parent.
+Trains configs/infinite.py, over p and K, by gradient descent and by gradient flow; with --study=lengths
+configs/lengths.py, over p and N; with --study=settled configs/settled.py, for 100,000 steps. What is finished is not
+run again. Writes WORKDIR/lags.png, .svg and .csv: the lag with the largest correlation, and those that attention goes
+to after two steps, when it is first sharp, and after the last; and thresholds.png, the p from which each lag is stable.
+Prints how often the prediction is right, and on what lags attention ends.
 """
 
 import sys
@@ -18,13 +19,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from rw_jax.analysis import plots
 from rw_jax.command_line import explaining, log_plainly
-from rw_jax.reports.lags import lag_map
+from rw_jax.reports.lags import lag_map, thresholds
 from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
 from rw_jax.sweeps.sweep import sweep
 
-_STUDY = flags.DEFINE_enum("study", "infinite", ["infinite", "lengths"], "Over nodes, or over lengths of walks.")
+_STUDY = flags.DEFINE_enum(
+    "study", "infinite", ["infinite", "lengths", "settled"], "Over nodes, over lengths of walks, or for long."
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where the run and the picture go; runs/STUDY if it is not given.")
 
 
@@ -37,6 +40,7 @@ def main(argv: list[str]) -> None:
         config = from_config_dict(read_config(Path(__file__).parents[1] / "configs" / f"{_STUDY.value}.py"))
         figure, rows = lag_map(sweep(config, workdir))
         plots.save(figure, rows, workdir / "lags")
+        plots.save(*thresholds(sorted(rows["K"].unique()), most=7), workdir / "thresholds")
         for line in told(rows):
             print(line)
         print(f"The picture is {workdir / 'lags'}.png, with .svg and .csv beside it.")
@@ -44,21 +48,27 @@ def main(argv: list[str]) -> None:
 
 def told(rows: pd.DataFrame) -> list[str]:
     """What the table says, in sentences."""
-    clear = rows[rows["lead"] > 0.01]
-    on_parent = rows[rows["at_end"] == 1]
-    others = rows[rows["at_end"] != 1]
-    return [
-        f"After 2 steps attention is highest on the predicted lag in {_right(rows)}, and in {_right(clear)} where that "
-        "leads by more than 1%.",
-        f"After the last step it is highest on the direct parent in {len(on_parent)} of {len(rows)} settings.",
-        f"Of the {len(others)} others {int(others['is_stable'].sum())} end on a stable lag, and "
-        f"{int((others['below_optimum'] > 1e-3).sum())} predict below the optimum.",
-        f"The largest estimated error of the quadrature is {rows['quadrature_error'].max():.1e}.",
-    ]
+    sentences = [f"The largest estimated error of the quadrature is {rows['quadrature_error'].max():.1e}."]
+    for by, group in rows.groupby("by"):
+        clear = group[group["lead"] > 0.01]
+        others = group[group["at_end"] != 1]
+        unstable = group[~group["is_stable"]]
+        sentences += [
+            f"By {by}, of {len(group)} settings:",
+            f"  after 2 steps attention is highest on the predicted lag in {_right(group, 'at_step_2')}, and in "
+            f"{_right(clear, 'at_step_2')} where that leads by more than 1%;",
+            f"  when it is first sharp, in {_right(group, 'sharp')}; that is the last one, too, in "
+            f"{int((group['sharp'] == group['at_end']).sum())};",
+            f"  it ends on the direct parent in {len(group) - len(others)}; of the {len(others)} others "
+            f"{int((others['below_optimum'] > 1e-3).sum())} predict below the optimum;",
+            f"  {len(unstable)} end on an unstable lag, with a weight of all others between exp("
+            f"{unstable['log_others'].min():.0f}) and exp({unstable['log_others'].max():.0f}) of it.",
+        ]
+    return sentences
 
 
-def _right(rows: pd.DataFrame) -> str:
-    return f"{int((rows['predicted'] == rows['at_step_2']).sum())} of {len(rows)} settings"
+def _right(rows: pd.DataFrame, name: str) -> str:
+    return f"{int((rows['predicted'] == rows[name]).sum())} of {len(rows)}"
 
 
 if __name__ == "__main__":

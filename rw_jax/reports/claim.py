@@ -187,6 +187,7 @@ class Claim:
       setting: what it is tested on.
       statistic: what `estimate` is, and how it is estimated.
       labels: the columns that tell its settings apart.
+      population: the name of the claim that says the same of infinitely many walks, where this one is on samples.
       studies: what it is measured on; none if nothing is trained.
       derive: what is computed from the runs first; claims that share it compute it once.
       draw: its Matplotlib figure, from the points; None if the rows say it all.
@@ -200,6 +201,7 @@ class Claim:
     setting: str = ""
     statistic: str = ""
     labels: tuple[str, ...] = ()
+    population: str = ""
     studies: tuple[Study, ...] = ()
     derive: Callable[..., Any] | None = None
     draw: Callable[[pd.DataFrame], Any] | None = None

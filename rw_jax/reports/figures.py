@@ -85,6 +85,26 @@ def rates_against_nodes(points: pd.DataFrame) -> Figure:
     return _rates(points, "K", "K, nodes", "linear")
 
 
+@styled()
+def lengths_against_nodes(points: pd.DataFrame) -> Figure:
+    """The walk length that is needed against the number of nodes, for each p; nothing where no length tried will do.
+
+    Args:
+      points: columns p, K, estimate.
+    """
+    figure, axes = _panel()
+    for (p, group), style in zip(points.groupby("p"), _styles(), strict=False):
+        finite = group[np.isfinite(group["estimate"])]
+        style |= {"linestyle": "-", "linewidth": 0.8, "label": f"p = {p:g}"}
+        axes.plot(finite["K"], finite["estimate"], **style)
+    axes.set(xlabel="K, nodes", ylabel="N, shortest walks that suffice", xscale="log", yscale="log")
+    nodes = sorted(set(points["K"]))
+    axes.set_xticks(nodes, [str(K) for K in nodes], minor=False)
+    axes.xaxis.set_minor_formatter("")
+    legend_below(figure, axes)
+    return figure
+
+
 def _rates(points: pd.DataFrame, column: str, label: str, scale: str) -> Figure:
     figure, axes = _panel()
     groups = list(points.groupby("p"))

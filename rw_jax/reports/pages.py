@@ -114,6 +114,7 @@ def _json(judged: Sequence[Judged], studies: pd.DataFrame, is_quick: bool) -> st
                     bound if math.isfinite(bound) else None for bound in (claim.rule.least, claim.rule.largest)
                 ],
                 "tolerance": claim.rule.tolerance,
+                "population": claim.population or None,
                 "studies": [study.name for study in claim.studies],
                 "verdict": verdict.word,
                 "reason": verdict.reason,
@@ -150,7 +151,7 @@ def _range(claim: Claim) -> str:
     return f"exactly {least:g}" if least == largest else f"from {least:g} to {largest:g}"
 
 
-def _facts(judged: Judged, studies: pd.DataFrame) -> list[tuple[str, str]]:
+def _facts(judged: Judged, every: Sequence[Judged], studies: pd.DataFrame) -> list[tuple[str, str]]:
     """What a section says of a claim before its evidence."""
     claim = judged.claim
     used = studies[studies["study"].isin([study.name for study in claim.studies])]
@@ -161,6 +162,11 @@ def _facts(judged: Judged, studies: pd.DataFrame) -> list[tuple[str, str]]:
         ("Measured", claim.statistic),
         ("Agrees if", f"{_range(claim)}. {claim.rule.tolerance}"),
         ("Verdict", f"{judged.verdict.word}: {judged.verdict.reason}."),
+        *(
+            ("On infinitely many walks", f"{other.verdict.word}: {other.verdict.reason} ({other.claim.name}).")
+            for other in every
+            if other.claim.name == claim.population
+        ),
         ("Data", "; ".join(data) or "closed forms; nothing is trained"),
     ]
 
@@ -190,7 +196,7 @@ def _markdown(
     parts = [f"# {report.title}", *said, report.introduction, _markdown_table(summary)]
     for j in judged:
         parts.append(f'## <a id="{j.claim.name}"></a>{j.claim.reference}')
-        parts.append("\n".join(f"- {name}: {text}" for name, text in _facts(j, studies)))
+        parts.append("\n".join(f"- {name}: {text}" for name, text in _facts(j, judged, studies)))
         if j.claim.name in pictures:
             parts.append(f"![{j.claim.reference}](figures/{pictures[j.claim.name].name})")
         parts.append(_markdown_table(_shown(j.claim, j.evidence.rows).head(_LARGEST_TABLE)))
@@ -215,7 +221,7 @@ def _html(
     )
     sections = []
     for j in judged:
-        facts = "".join(f"<dt>{name}</dt><dd>{_escape(text)}</dd>\n" for name, text in _facts(j, studies))
+        facts = "".join(f"<dt>{name}</dt><dd>{_escape(text)}</dd>\n" for name, text in _facts(j, judged, studies))
         picture = ""
         if j.claim.name in pictures:
             data = base64.b64encode(pictures[j.claim.name].read_bytes()).decode()

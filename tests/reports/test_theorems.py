@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from rw_jax.analysis.run import Run
 from rw_jax.reports.claim import COUNTEREXAMPLE, FAILS, HOLDS, PARTLY, UNTESTABLE, Evidence, judge
 from rw_jax.reports.evidence import Course
 from rw_jax.reports.paper import CLAIMS, THEOREMS
+from rw_jax.reports.paper.theorem_3_1 import NEEDED
 from rw_jax.study.config import Config
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Cell
@@ -61,16 +61,16 @@ class MadeUpRun(Run):
         return walks[:, :-1], walks[:, -1]
 
 
-def made_up(config: Config, metric=lambda name, cell: 0.5, parameters=lambda cell, step: {}) -> Run:
-    """A run with these metrics and parameters."""
+def made_up(config: Config, metric=lambda name, cell: 0.5, parameters=lambda cell, step: {}, lag=1) -> Run:
+    """A run with these metrics and parameters, and attention on one lag."""
 
     def keep(cell, step):
-        return {"params": parameters(cell, step), "mean_attention": np.eye(cell.config.task.walk_length)[-2]}
+        return {"params": parameters(cell, step), "mean_attention": np.eye(cell.config.task.walk_length)[-1 - lag]}
 
     return MadeUpRun(source_of(config, metric, keep))
 
 
-def word_of(name: str, **made_of: Callable) -> str:
+def word_of(name: str, **made_of: Any) -> str:
     """The verdict on a claim with one study, made up of these metrics or parameters."""
     (study,) = BY_NAME[name].studies
     return judge(BY_NAME[name], [made_up(STUDIES[study], **made_of)]).verdict.word
@@ -83,7 +83,7 @@ def first_value(cell: Cell) -> np.ndarray:
     return closed_forms.first_step_value_matrix(transition, task.walk_length, training.learning_rate, training.epsilon)
 
 
-@pytest.mark.parametrize("name", ["attention", "attention-length", "C5"])
+@pytest.mark.parametrize("name", ["attention", "attention-length", "C5", "C5-population"])
 def test_attention_must_come_closer_to_the_parent_as_walks_grow(name):
     def scores(gap):
         def parameters(cell, step):
@@ -153,6 +153,44 @@ def test_the_accuracy_of_a_population_must_be_optimal():
         FAILS,
         COUNTEREXAMPLE,
     )
+
+
+def test_attention_on_infinitely_many_walks_must_be_on_the_parent():
+    assert word_of("attended-lag") == HOLDS
+    assert word_of("attended-lag", lag=3) == FAILS
+
+
+def test_the_length_that_is_needed_is_the_shortest_from_which_on_all_suffice():
+    def judged(suffices):
+        def metric(name, cell):
+            is_enough = suffices(cell.config.task)
+            return {"parent_attention": 0.999, "expected_accuracy": 0.8 if is_enough else 0.6}.get(name, 0.8)
+
+        study = dataclasses.replace(NEEDED, quick_grid={"num_nodes": (5, 10), "walk_length": (20, 40, 80, 160)})
+        config = study.config(from_config_dict(verify_config.get_config()).replace(p=0.7), quick=True)
+        return judge(BY_NAME["needed-length"], [made_up(config, metric)])
+
+    as_square = judged(lambda task: task.walk_length >= 0.8 * task.num_nodes**2 and task.walk_length != 40)
+    assert as_square.verdict.word == HOLDS
+    (found,) = as_square.evidence.rows.drop_duplicates("estimate").to_dict("records")
+    # 20 suffices for K = 5 and 40 does not: 80 is the first from which on all do, as for K = 10.
+    assert found["estimate"] == pytest.approx(0, abs=1e-9)
+    assert found["factor"] == pytest.approx(80)
+    growing = judged(lambda task: task.walk_length >= 0.8 * task.num_nodes**2)
+    assert growing.evidence.rows["estimate"].tolist() == pytest.approx([2] * len(growing.evidence.rows))
+    never = judged(lambda task: task.num_nodes == 5)
+    assert never.verdict.word == FAILS
+    assert set(never.evidence.rows["K_without"]) == {"10"}
+    assert math.isinf(never.evidence.rows["estimate"].iloc[0])
+
+
+def test_claims_on_samples_name_a_claim_on_infinitely_many_walks():
+    named = {claim.name: claim.population for claim in CLAIMS if claim.population}
+    assert len(named) >= 10
+    for sample, population in named.items():
+        assert population in BY_NAME, sample
+        assert population != sample
+        assert not BY_NAME[population].population
 
 
 @pytest.mark.parametrize("name", ["deterministic-value", "D1", "D2", "D3"])

@@ -70,6 +70,8 @@ def test_the_report_gives_a_verdict_on_every_claim(quick_report):
         assert verdict.reason.startswith("p = 0.5 (")
     assert words["deterministic-attention"] == HOLDS
     assert words["deterministic-lengths"] == PARTLY
+    on_samples = [judged.claim for judged in quick_report.judged if judged.claim.population]
+    assert quick_report.path.read_text().count("<dt>On infinitely many walks</dt>") == len(on_samples)
 
 
 def test_the_json_holds_what_the_page_tells(small_report):

@@ -13,6 +13,7 @@ import rw_jax
 from rw_jax.models.reduced import reduced_transformer
 from rw_jax.tasks import Law, Task, Walks
 from rw_jax.tasks.circle import circle
+from rw_jax.theory import lags
 from rw_jax.theory.lags import circle_matrix
 from rw_jax.theory.recursions import one_hot_training
 from rw_jax.training import infinite
@@ -212,6 +213,65 @@ def test_once_attention_has_locked_v_goes_the_way_of_the_recursion():
     expected = one_hot_training(start["value"], transition, config.training.learning_rate, EPSILON, [400])[0]
     np.testing.assert_allclose(run.value_matrix(), expected, rtol=1e-12)
     assert run.metrics["log_other_attention"].max() < -70
+
+
+@pytest.mark.parametrize(("gap", "tolerance"), [(22.0, 1e-8), (34.0, 1e-12)])
+@pytest.mark.parametrize("lag", [1, 3])
+def test_one_hot_attention_needs_no_quadrature(lag, gap, tolerance, float64):
+    """On a random chain, and with one target for all: as enumerated, but for the recorded error."""
+    rng = np.random.default_rng(lag)
+    shape = (3, 6)
+    of_chain = chain(rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3), 3), shape[1])
+    on_circle = circle(*shape), {"epsilon": EPSILON, "p": jnp.asarray(0.7)}, symmetric_params(rng, *shape, 0.5)
+    for task, values, params in ((of_chain, {"epsilon": EPSILON}, random_params(rng, *shape, 0.5)), on_circle):
+        params["position_scores"] = params["position_scores"].at[shape[1] - 1 - lag].add(gap)
+        expected, gradients = by_enumeration(task, params, values)
+        for is_symmetric in (False, True) if task.offsets else (False,):
+            measured, found = objective_of(task, values, params, is_symmetric)
+            assert 1e-6 * tolerance < float(measured["quadrature_error"]) < tolerance
+            assert float(measured["train_loss"]) == pytest.approx(float(expected), rel=tolerance, abs=tolerance)
+            np.testing.assert_allclose(found["value"], gradients["value"], rtol=3 * tolerance)
+            others = np.delete(np.arange(shape[1]), shape[1] - 1 - lag)
+            assert_close(
+                {"others": np.asarray(found["position_scores"])[others] * np.exp(gap)},
+                {"others": np.asarray(gradients["position_scores"])[others] * np.exp(gap)},
+                30 * tolerance,
+            )
+
+
+@pytest.mark.slow
+def test_a_million_steps_are_those_of_the_recursion_and_leave_an_unstable_lag_when_it_is_predicted():
+    K, N, lag, rival, p, gap = 6, 97, 3, 1, 0.6, 23.0
+    transition = circle_matrix(K, p)
+    ratio = lags.exchange_ratios(transition, lag, lag)[rival - 1]
+    left = lags.steps_to_leave(gap, 1.0, 500.5, ratio)
+    assert 3e5 < left < 8e5
+    scores = np.full(N, -200.0)
+    scores[N - 1 - lag], scores[N - 1 - rival] = 0.0, -gap
+    value = 1000 * np.sqrt(np.linalg.matrix_power(transition, lag) / K).T
+    config = tiny_study(
+        fields={
+            "task.num_nodes": K,
+            "task.walk_length": N,
+            "model.position_width": 1000,
+            "precision": "float64",
+            "training.steps": 1_000_000,
+            "record.every": 1000,
+            "record.parameters": "all",
+        }
+    )
+    start = {"value": value, "state_scores": np.zeros(K), "position_scores": scores}
+    run = rw_jax.train(config, init=start, walks="infinite", p=p)
+    attended = np.array([np.argmax(run.mean_attention(step=step)) for step in run.steps])
+    change = run.steps[int(np.argmax(attended != N - 1 - lag))]
+    assert (attended[-1], change) == (N - 1 - rival, pytest.approx(left, rel=0.02))
+    assert float(run.metrics["quadrature_error"].max()) < 1e-8
+    before = int(0.9 * left) // 1000 * 1000
+    joint_KxK = (np.linalg.matrix_power(transition, lag) / K).T
+    expected = value.copy()
+    for _ in range(before):
+        expected += joint_KxK / (expected + EPSILON)
+    np.testing.assert_allclose(run.value_matrix(step=before), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("is_symmetric", [False, True])

@@ -24,7 +24,7 @@ from rw_jax.reports.evidence import (
     value_matrices,
 )
 from rw_jax.reports.paper.studies import LENGTH, LONG, POPULATION, WALKS
-from rw_jax.reports.paper.theorem_3_1 import MOST, RATE
+from rw_jax.reports.paper.theorem_3_1 import MOST, RATE, attention_after_step_two
 from rw_jax.theory import closed_forms
 
 _EXACT = "float64, so that what differs is not rounding"
@@ -35,7 +35,7 @@ _PROBABILITIES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 def first_value_matrix(run: Run) -> Evidence:
-    """Relative distance of V(1) from its closed form on populations, or the largest entry of W(1) if that is larger."""
+    """Relative distance of V(1) on infinitely many walks from its closed form, or the largest entry of W(1)."""
     return one_by_one(run, lambda group: float(np.max([largest_score(group, 1), *closed_form_errors(group)])))
 
 
@@ -65,7 +65,7 @@ def circulant_errors(group: Group) -> np.ndarray:
 
 
 def circulant_value_matrix(run: Run) -> Evidence:
-    """Relative distance of V(1) from the nearest circulant matrix on populations."""
+    """Relative distance of V(1) from the nearest circulant matrix on infinitely many walks."""
     return one_by_one(run, lambda group: float(circulant_errors(group)[0]))
 
 
@@ -143,6 +143,7 @@ def _of_samples(lemma: str, tends: str, measure: Callable[[Run], Evidence]) -> C
             "-1/2 is that of a mean over independent walks, 0 that of a bias that stays; seeds tell it to 0.05.",
         ),
         labels=("p",),
+        population=lemma,
         studies=(WALKS,),
         measure=measure,
         draw=figures.errors_against_walks,
@@ -153,7 +154,7 @@ CLAIMS = (
     Claim(
         name="C1",
         reference="Lemma C.1",
-        setting="populations",
+        setting="infinitely many walks, K = 3 to 64, N = 13 to 1000",
         statement="V(1) = η/(ε N K) Σ_{i=1}^{N-1} (Π^T)^(N-i) and W(1) = 0.",
         statistic="Relative Frobenius distance of V(1), or the largest entry of u(1) and a(1) if that is larger.",
         rule=Within(0, 1e-12, _EXACT + "."),
@@ -165,7 +166,7 @@ CLAIMS = (
     Claim(
         name="C2",
         reference="Lemma C.2",
-        setting="populations",
+        setting="infinitely many walks, K = 3 to 64, N = 13 to 1000",
         statement="V(1) is circulant.",
         statistic="Relative Frobenius distance of V(1) from the nearest circulant matrix.",
         rule=Within(0, 1e-12, _EXACT + "."),
@@ -196,9 +197,22 @@ CLAIMS = (
         statistic=RATE + "One of the K places, or 2K at p = 1/2, is right.",
         rule=Within(0.8, 1, MOST),
         labels=("p", "walks"),
+        population="C3",
         studies=(WALKS,),
         measure=largest_entry_of_samples,
         draw=figures.rates_against_walks,
+    ),
+    Claim(
+        name="C5-population",
+        reference="Lemma C.5",
+        setting="infinitely many walks, K = 6 and N = 13 to 1000, M in proportion to N^(3/2)",
+        statement="After step 2 the direct parent already has weight 1 - exp(-Ω(N)).",
+        statistic="Slope of log(1 - parent weight), the same for all walks, against N.",
+        rule=Within(-math.inf, 0, "Exponentially small in N is a line that falls; any negative slope will do."),
+        labels=("p",),
+        studies=(POPULATION,),
+        measure=attention_after_step_two,
+        draw=figures.decay,
     ),
     Claim(
         name="C5",
@@ -215,6 +229,7 @@ CLAIMS = (
             "Exponentially small in N is a line in N that falls; any slope with a negative interval will do.",
         ),
         labels=("p",),
+        population="C5-population",
         studies=(LENGTH,),
         measure=decay_after_step_two,
         draw=figures.decay,
@@ -222,7 +237,7 @@ CLAIMS = (
     Claim(
         name="C7-growth",
         reference="Lemma C.7",
-        setting="populations, continued by the recursion",
+        setting="infinitely many walks, K = 6 and N = 97, continued by the recursion",
         statement="In V = β Π^T + Ṽ the factor β grows at least as T^(1/2).",
         statistic=(
             "Exponent of T in β, fitted over the last factor of 100 in T; β makes the largest entry of Ṽ smallest."
@@ -237,7 +252,7 @@ CLAIMS = (
     Claim(
         name="C7-residual",
         reference="Lemma C.7",
-        setting="populations, continued by the recursion",
+        setting="infinitely many walks, K = 6 and N = 97, continued by the recursion",
         statement="In V = β Π^T + Ṽ the largest entry of Ṽ stays bounded (but for a term T exp(-Ω(N))).",
         statistic="Exponent of T in the largest entry of Ṽ, fitted over the last factor of 100 in T.",
         rule=Within(-math.inf, 0.05, "A bounded sequence has exponent 0; one that grows like V has 1/2."),

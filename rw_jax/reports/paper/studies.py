@@ -1,5 +1,7 @@
 """Studies that several theorems of the paper are tested on, and what all studies of the paper share."""
 
+import math
+
 from rw_jax.reports.study import Follows, Study, spread_out
 from rw_jax.study.config import ALL, Config
 from rw_jax.study.fields import Scalar
@@ -24,27 +26,37 @@ def _width(base: Config, walk_length: Scalar) -> int:
 
 WIDTH = Follows("position_width", "walk_length", _width)
 
+INFINITE = {"walks": math.inf}
+"""Fields of a study on infinitely many walks, in which nothing of training is random."""
+
+_SIZES = (
+    *((K, 97) for K in (3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64)),
+    *((6, N) for N in (13, 25, 49, 145, 193, 385, 1000)),
+    *((24, N) for N in (289, 1000)),
+)
+"""Numbers of nodes and lengths of walks: many nodes at the paper's own length, and ever longer walks."""
+
 POPULATION = Study(
     name="population",
-    fields={"steps": 200, **POPULATIONS},
+    fields={"steps": 100, **INFINITE},
     grid={
-        "num_nodes": (6, 6, 6, 6, 6, 6, 5),
-        "walk_length": (7, 8, 9, 10, 11, 12, 9),
-        "p": (0.02, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98),
+        "num_nodes": tuple(K for K, _ in _SIZES),
+        "walk_length": tuple(N for _, N in _SIZES),
+        "p": (0.001, 0.01, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999),
     },
-    quick_fields={"steps": 20},
+    quick_fields={"steps": 20, "test_walks": 50},
     quick_grid={"num_nodes": (5, 5), "walk_length": (6, 7), "p": (0.5, 0.9)},
     zipped=("num_nodes", "walk_length"),
     follows=(WIDTH,),
-    keep=(1, 2, 3, 5, 10, 20, 50, 100),
+    keep=(1, 2),
     precision="float64",
 )
 
 LONG = Study(
     name="long",
-    fields={"steps": 20_000, "walk_length": 9, **POPULATIONS},
+    fields={"steps": 20_000, **INFINITE},
     grid={"p": (0.5, 0.6, 0.7, 0.8, 0.9, 0.98)},
-    quick_fields={"steps": 200, "walk_length": 6},
+    quick_fields={"steps": 200, "walk_length": 6, "test_walks": 50},
     quick_grid={"p": (0.5, 0.9)},
     quick_keep=spread_out(200),
     follows=(WIDTH,),
