@@ -4,8 +4,8 @@
     python scripts/lags.py
 
 Each circle is trained by gradient descent with eta = 1, and by gradient flow (gradient_flow.py). Time: about eight
-minutes on 2 cores. Expect attention on the direct parent for few nodes and little drift, and on an earlier token from some K on
-(docs/science.md): the population itself does what seeds do on samples, however small the steps.
+minutes on 2 cores. Expect attention on the direct parent for few nodes and little drift, and on an earlier token from
+some K on (docs/science.md): the population itself does what seeds do on samples, however small the steps.
 """
 
 import ml_collections

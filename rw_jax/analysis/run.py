@@ -273,13 +273,16 @@ class Run:
         return self.cell(**labels).config.task.num_nodes
 
     def transition_matrix(self, **labels: Scalar) -> np.ndarray | None:
-        """Pi of a cell, float64[K, K]; None if the last token alone does not tell the law of the next state."""
+        """Pi of a cell, float64[K, K], or the law of its target given the last token, if that is further ahead.
+
+        None if the last token alone does not tell it.
+        """
         cell = self.cell(**labels)
         task = self._experiment(cell).task
         if task.law is None:
             return None
         with numbers_of("float64"):
-            return np.array(task.law(run_values(cell.config, task)).transition_KxK)
+            return np.array(task.law(run_values(cell.config, task)).target_KxK)
 
     def groups(self, over: str = "seed", **labels: Scalar) -> "list[Group]":
         """The finished runs that have these labels, in groups that differ in `over` alone, in the order of the grid.

@@ -22,6 +22,10 @@ _LARGEST_TABLE = 30
 """Rows of a table that a page shows; all are in tables/."""
 
 
+_MOST_LABELS = 30
+"""Labels of an axis that a page lists one by one."""
+
+
 class Written(NamedTuple):
     """A report that was written: its page, and what it found."""
 
@@ -97,6 +101,8 @@ def _setting(run: Run) -> str:
 
 
 def _labels(labels: Sequence[Any]) -> str:
+    if len(labels) > _MOST_LABELS:
+        return f"{len(set(labels))} values, {text(min(labels), 6)} to {text(max(labels), 6)}"
     return ", ".join(text(label, 6) for label in labels)
 
 

@@ -28,7 +28,9 @@ Options = tuple[tuple[str, Any], ...]
 class TaskConfig:
     """What is to be learned (section 2). Sizes are None only until `training.experiment.filled` has filled them in."""
 
-    name: str = field("task", fields.choice_or_piece("circle", "majority", "preference"), role=STRUCTURE, axis="task")
+    name: str = field(
+        "task", fields.choice_or_piece("circle", "chain", "majority", "preference"), role=STRUCTURE, axis="task"
+    )
     num_nodes: int = field(
         "nodes of the circle, or words of the vocabulary; None: what the task has",
         fields.optional(fields.integer(2)),

@@ -185,6 +185,8 @@ def _check_count(path: str, given: Any, count: int) -> None:
 
 def _option(value: Any) -> Any:
     """A parameter of a piece as the config keeps it: Python's own numbers and words, or a tuple of them."""
+    if hasattr(value, "tolist") and getattr(value, "ndim", 0):  # an array
+        value = value.tolist()
     if isinstance(value, tuple | list):
         return tuple(_option(element) for element in value)
     if isinstance(value, bool | str):

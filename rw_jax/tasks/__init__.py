@@ -36,10 +36,12 @@ class Law(NamedTuple):
     Attributes:
       start_K: float, law of the first state.
       transition_KxK: Pi, float, row = now, column = next.
+      target_KxK: the law of the target, float, row = the last token: Pi where the target is the next state.
     """
 
     start_K: jax.Array
     transition_KxK: jax.Array
+    target_KxK: jax.Array
 
 
 def _no_values(labels: Labels) -> dict[str, np.ndarray]:

@@ -18,23 +18,13 @@ import functools
 import numpy as np
 
 from rw_jax.study.errors import ConfigError
+from rw_jax.tasks.chain import stationary_law
 
 
 def circle_matrix(num_nodes: int, p: float) -> np.ndarray:
     """Pi of the circle, float64[K, K]."""
     identity = np.eye(num_nodes)
     return p * np.roll(identity, 1, axis=1) + (1 - p) * np.roll(identity, -1, axis=1)
-
-
-def stationary_law(transition_KxK: np.ndarray) -> np.ndarray:
-    """The law pi with pi Pi = pi, float64[K]; uniform where Pi is doubly stochastic."""
-    transition = np.asarray(transition_KxK, np.float64)
-    K = len(transition)
-    if np.allclose(transition.sum(axis=0), 1, rtol=0, atol=1e-12):
-        return np.full(K, 1 / K)
-    equations = np.vstack([transition.T - np.eye(K), np.ones(K)])
-    law, *_ = np.linalg.lstsq(equations, np.append(np.zeros(K), 1.0), rcond=None)
-    return law
 
 
 def exchange_ratios(transition_KxK: np.ndarray, lag: int, most: int) -> np.ndarray:

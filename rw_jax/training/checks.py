@@ -61,7 +61,8 @@ def check_shapes(experiment: Experiment) -> None:
     K, L = task.num_nodes, task.walk_length - 1
     with numbers_of(config.precision):
         key = jax.eval_shape(lambda: jax.random.key(0))
-        values = jax.eval_shape(lambda: run_values(config, task))
+        arrays = tried("task.host_values", run_values, config, task)
+        values = {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in arrays.items()}
         walks = _shape("task.sample", lambda key, values: task.sample(key, 2, values), key, values)
         _expect_walks("task.sample", walks, L, 2)
         if ALL in (config.task.walks, config.task.test_walks):
@@ -79,7 +80,7 @@ def check_shapes(experiment: Experiment) -> None:
             chain = _shape("task.law", task.law, values)
             if not isinstance(chain, Law):
                 raise ConfigError(f"task.law gives {type(chain).__name__}, but must give a Law.")
-            _expect("task.law", chain._asdict(), {"start_K": (K,), "transition_KxK": (K, K)})
+            _expect("task.law", chain._asdict(), {"start_K": (K,), "transition_KxK": (K, K), "target_KxK": (K, K)})
         params = _shape("model.init", model.init, key, values)
         output = _shape("model.apply", model.apply, params, walks.tokens_LxB)
         if not isinstance(output, Output):

@@ -16,6 +16,7 @@ from rw_jax.study.config import VALUE_AXES, Config
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import is_piece, shown, without_digest
 from rw_jax.tasks import Task
+from rw_jax.tasks.chain import chain
 from rw_jax.tasks.circle import circle
 from rw_jax.tasks.questions import majority, preference
 from rw_jax.training import losses, pieces
@@ -139,11 +140,12 @@ def make_task(config: Config, own: Own = NOTHING_OWN) -> Task:
     name = config.task.name
     if own.task is not None:
         task = own.task
-    elif name == "circle":
+    elif name in ("circle", "chain"):
         for field in ("num_nodes", "walk_length"):
             if config.value(field) is None:
-                raise ConfigError(f"task.{field} is None, but must be given for task.name = 'circle'.")
-        task = circle(config.task.num_nodes, config.task.walk_length)
+                raise ConfigError(f"task.{field} is None, but must be given for task.name = {name!r}.")
+        sizes = (config.task.num_nodes, config.task.walk_length)
+        task = circle(*sizes) if name == "circle" else chain(*sizes, own.texts)
     elif name in _TASKS:
         task = _TASKS[name]()
     else:

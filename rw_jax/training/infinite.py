@@ -299,7 +299,7 @@ def _of_every_target(params: Params, chain: Chain, epsilon: jax.Array) -> tuple[
     K = weights_LxK.shape[1]
     certain_1xK = jnp.ones((1, K), empty.dtype)
     factor_QxK = jnp.concatenate([params["value"] + epsilon, certain_1xK])
-    last_QxK = jnp.concatenate([chain.law.transition_KxK.T, certain_1xK])
+    last_QxK = jnp.concatenate([chain.law.target_KxK.T, certain_1xK])
     rest_Q = jnp.append(jnp.full(K, epsilon * empty), empty)
     sums = Sums(weights_LxK[:, None, :] * factor_QxK, rest_Q, last_QxK)
     is_allowed = jnp.all(factor_QxK >= 0)
@@ -320,7 +320,7 @@ def _of_one_target(params: Params, chain: Chain, epsilon: jax.Array) -> tuple[ja
     K = weights_LxK.shape[1]
     weights_L, total = weights_LxK[:, 0], jnp.sum(weights_LxK[:, 0]) + empty
     factor_K = params["value"][0] + epsilon
-    sums = Sums(weights_L[:, None, None] * factor_K, (epsilon * empty)[None], chain.law.transition_KxK[None, :, 0])
+    sums = Sums(weights_L[:, None, None] * factor_K, (epsilon * empty)[None], chain.law.target_KxK[None, :, 0])
     found = expectations(sums, chain, jnp.full(1, K, empty.dtype), total)
     value_K = -jnp.sum(weights_L[:, None] * found.inverse_LxQxK[:, 0], axis=0)  # by V[0, s]
     tokens_L = K * jnp.sum(sums.rate_LxQxK[:, 0] * found.inverse_LxQxK[:, 0], axis=1) - weights_L / total

@@ -142,6 +142,13 @@ METRICS = (
         _parent_is_highest, ("mean_attention_N", "parent"),
     ),
     Metric(
+        "highest_lag", "how many states before the target the slot with the highest mean attention weight is", "states",
+        lambda seen: (len(seen.mean_attention_N) - 1 - jnp.argmax(seen.mean_attention_N)).astype(
+            seen.mean_attention_N.dtype
+        ),
+        ("mean_attention_N",),
+    ),
+    Metric(
         "log_other_attention", "logarithm of 1 minus the mean attention weight on the direct parent", "nats",
         _log_other_attention, ("mean_attention_N", "parent"),
     ),

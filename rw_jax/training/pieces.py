@@ -1,4 +1,4 @@
-"""Pieces of the user's own by name: "file.py:attribute" or "module:attribute".
+"""Pieces of the user's own by name, "file.py:attribute" or "module:attribute", and matrices in files.
 
 A name in a study is pinned: the digest of the text that it stands in is written behind it, so that runs of one text are
 never taken for runs of another. The text is kept in the run directory; nothing of it is executed until it is needed.
@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from absl import logging
 
 from rw_jax.study.config import Config
@@ -69,8 +70,22 @@ def pin(config: Config, folders: Sequence[Path], kept: Mapping[str, str] | None 
         texts[_digest(text)] = text
         return f"{short}@{_digest(text)}"
 
-    changes = {axis: pinned(config.value(axis)) for axis in PIECE_AXES}
-    grid = tuple((axis, tuple(map(pinned, labels)) if axis in PIECE_AXES else labels) for axis, labels in config.grid)
+    def pinned_matrix(name: Any) -> Any:
+        short, _, digest = name.partition("@") if isinstance(name, str) else ("", "", "")
+        if not short or (kept and digest in kept):
+            texts.update({digest: kept[digest]} if kept and digest else {})
+            return name
+        text = _matrix_text(_path_of(short, folders, "task.options.file"))
+        if digest not in ("", _digest(text)):
+            raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
+        texts[_digest(text)] = text
+        return f"{short}@{_digest(text)}"
+
+    pins = dict.fromkeys(PIECE_AXES, pinned)
+    if "file" in config.options and "chain" in (config.task.name, *dict(config.grid).get("task", ())):
+        pins["file"] = pinned_matrix
+    changes = {axis: pin_one(config.value(axis)) for axis, pin_one in pins.items()}
+    grid = tuple((axis, tuple(map(pins[axis], labels)) if axis in pins else labels) for axis, labels in config.grid)
     config = config.replace(**{axis: name for axis, name in changes.items() if name != config.value(axis)})
     return Pinned(dataclasses.replace(config, grid=grid), texts)
 
@@ -151,13 +166,29 @@ def _text_of(path: Path) -> str:
         raise ConfigError(f"{path} cannot be read ({error}).") from error
 
 
-def _path_of(name: str, folders: Sequence[Path]) -> Path:
+def _matrix_text(path: Path) -> str:
+    """The matrix in a .csv or .npy file: a row in each line, commas between."""
+    if path.suffix != ".npy":
+        return _text_of(path)
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}).") from error
+    if rows.ndim != 2 or rows.dtype.kind not in "fiub":
+        raise ConfigError(
+            f"{path} has an array of {rows.dtype} and shape {rows.shape}, but must have a matrix of numbers."
+        )
+    return "\n".join(",".join(map(repr, row)) for row in rows.astype(np.float64).tolist()) + "\n"
+
+
+def _path_of(name: str, folders: Sequence[Path], field: str = "") -> Path:
     where, _, _ = name.partition(":")
-    if where.endswith(".py"):
+    if where.endswith(".py") or field:
         for folder in folders:
             if (folder / where).is_file():
                 return folder / where
-        raise ConfigError(f"{name} names no file: {where} is in none of {', '.join(map(str, folders))}.")
+        named = f"{field} = {name!r}" if field else name
+        raise ConfigError(f"{named} names no file: {where} is in none of {', '.join(map(str, folders))}.")
     try:
         spec = importlib.util.find_spec(where)
     except (ImportError, ValueError):

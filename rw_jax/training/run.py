@@ -117,7 +117,7 @@ def prepare(experiment: Experiment, values: Values) -> Prepared:
     law_KxB = None if task.next_state_law is None else task.next_state_law(test_walks.tokens_LxB, values)
     transition_KxK = None
     if task.law is not None and model.value_is_output:
-        transition_KxK = task.law(values).transition_KxK
+        transition_KxK = task.law(values).target_KxK
 
     def see(params: Params) -> Seen:
         # The barrier has the output and the attention computed once, not once in every metric that uses them.

@@ -7,6 +7,7 @@ import pytest
 
 import rw_jax
 from rw_jax.study.errors import ConfigError
+from rw_jax.tasks.chain import stationary_law
 from rw_jax.tasks.circle import transition_matrix
 from rw_jax.theory import lags
 
@@ -14,7 +15,7 @@ from rw_jax.theory import lags
 def ratio_by_enumeration(transition: np.ndarray, lag: int, other: int) -> float:
     """E sqrt(J[y, s_other] / J[y, s_lag]) over all stationary walks of max(lag, other) steps."""
     K, length = len(transition), max(lag, other)
-    start = lags.stationary_law(transition)
+    start = stationary_law(transition)
     joint = start[:, None] * np.linalg.matrix_power(transition, lag)  # [s, y]
     total = 0.0
     for walk in itertools.product(range(K), repeat=length + 1):
@@ -37,9 +38,7 @@ def test_ratios_are_those_of_all_walks(lag, other, seed):
 def test_the_matrix_and_its_law_are_those_of_the_circle():
     np.testing.assert_allclose(lags.circle_matrix(7, 0.3), transition_matrix(7, 0.3), rtol=1e-6)
     transition = np.random.default_rng(3).dirichlet(np.ones(5), 5)
-    np.testing.assert_allclose(
-        lags.stationary_law(transition) @ transition, lags.stationary_law(transition), atol=1e-14
-    )
+    np.testing.assert_allclose(stationary_law(transition) @ transition, stationary_law(transition), atol=1e-14)
 
 
 @pytest.mark.parametrize("num_nodes", [5, 6, 9, 20])

@@ -1,0 +1,428 @@
+"""The report on Markov chains: where attention goes, on infinitely many walks and on samples, beside predictions."""
+
+import math
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+
+from rw_jax.analysis.measures import attended_lag, direction
+from rw_jax.analysis.plots.drawing import COLOURS, Picture, legend_below, set_letters, show_map, show_matrix, styled
+from rw_jax.analysis.run import Run
+from rw_jax.analysis.statistics import bootstrap_interval, rate_interval
+from rw_jax.reports.claim import Claim, Evidence, Report, Within
+from rw_jax.reports.evidence import evidence, row
+from rw_jax.reports.study import Study
+from rw_jax.tasks.chain import stationary_law
+from rw_jax.tasks.families import near_cycle
+from rw_jax.theory import chains, lags
+
+CHAINS = Study(name="chains", fields={}, grid={})
+"""configs/chains.py: infinitely many walks."""
+
+SAMPLES = Study(name="chains_samples", fields={}, grid={})
+"""configs/chains_samples.py: a part of the chains, on samples."""
+
+CLEAR = 0.01
+"""The largest c_k leads clearly if it does by more than this share of the spread of all."""
+
+
+def chain_table(run: Run) -> pd.DataFrame:
+    """Of each chain, and each number of nodes and walks, what predicts where attention goes, and what seeds do.
+
+    Returns:
+      A row for each setting with `chain`, its number, and `family`; `K` and `walks`; `predicted`, the lag with the
+      largest c_k, by how much it leads, `lead`, and by how much the last token leads all others, `parent_lead` (less
+      than 0 where it does not); `at_step_2` and `at_end`, the lags with the highest mean weight in the first seed;
+      `end_is_stable` and `parent_is_stable`, by the exchange of lags; `drift`, `mixing_rate` and `unevenness`;
+      `below_optimum`, and `on_parent`, `optimal` and `seeds`, the numbers of seeds with attention on the last token,
+      with the optimal accuracy, and of all.
+    """
+    rows = []
+    for group in run.groups():
+        task, training, labels = group.config.task, group.config.training, group.cells[0].labels
+        transition = run.transition_matrix(**labels)
+        if transition is None:
+            raise ValueError(f"task is {task.name!r}, but must be a chain.")
+        stationary = stationary_law(transition)
+        sizes = (task.walk_length, training.learning_rate, training.epsilon)
+        scores = chains.token_scores(stationary, transition, transition, *sizes)
+        at_end = attended_lag(run.mean_attention(step=None, **labels))
+        gap = group.metric("optimal_accuracy")[:, -1] - group.metric("expected_accuracy")[:, -1]
+        most = task.walk_length - 1
+        rows.append(
+            {
+                "chain": group.config.value("graph_seed"),
+                "family": group.config.value("family"),
+                "K": task.num_nodes,
+                "walks": task.walks,
+                "predicted": int(np.argmax(scores)) + 1,
+                "lead": chains.lead(scores),
+                "parent_lead": (scores[0] - scores[1:].max()) / max(np.ptp(scores), 1e-300),
+                "at_step_2": attended_lag(run.mean_attention(step=2, **labels)),
+                "at_end": at_end,
+                "end_is_stable": at_end > 0 and lags.is_stable(transition, at_end, most),
+                "parent_is_stable": lags.is_stable(transition, 1, most),
+                "drift": chains.drift(transition, stationary),
+                "mixing_rate": chains.mixing_rate(transition),
+                "unevenness": chains.unevenness(stationary),
+                "below_optimum": float(np.mean(gap)),
+                "on_parent": int((group.metric("parent_is_highest")[:, -1] == 1).sum()),
+                "optimal": int((gap < 1e-3).sum()),
+                "seeds": len(group.cells),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _by_family(table: pd.DataFrame, is_right: pd.Series, **more: pd.Series) -> Evidence:
+    """The share of chains of each family for which something is right, and the numbers of those for which it is not."""
+    rows = []
+    for family, group in table.assign(is_right=is_right, **more).groupby("family", sort=False):
+        wrong = group[~group["is_right"]]
+        others = {name: float(group[name].mean()) for name in more}
+        shown = ", ".join(map(str, wrong["chain"].tolist()[:12])) + (", ..." if len(wrong) > 12 else "")
+        rows.append(row({"family": family}, float(group["is_right"].mean()), chains=len(group), **others, wrong=shown))
+    return evidence(rows, table)
+
+
+def after_step_two(table: pd.DataFrame) -> Evidence:
+    """The share of chains with a clear lead whose attention is highest on the predicted lag after the second step."""
+    clear = table[table["lead"] > CLEAR]
+    return _by_family(clear, clear["predicted"] == clear["at_step_2"])
+
+
+def at_the_end(table: pd.DataFrame) -> Evidence:
+    """The share of chains with a clear lead whose attention ends on the predicted lag."""
+    clear = table[table["lead"] > CLEAR]
+    return _by_family(clear, clear["predicted"] == clear["at_end"])
+
+
+def ends_are_stable(table: pd.DataFrame) -> Evidence:
+    """The share of chains whose attention ends on a lag that is stable."""
+    return _by_family(table, table["end_is_stable"].astype(bool))
+
+
+def parents_are_stable(table: pd.DataFrame) -> Evidence:
+    """The share of chains on which the last token is stable, from the closed form."""
+    return _by_family(table, table["parent_is_stable"])
+
+
+def uniform_and_reversible(table: pd.DataFrame) -> Evidence:
+    """The share of the reversible chains with a uniform law whose attention ends on the last token."""
+    chosen = table[(table["drift"] < 1e-12) & (table["unevenness"] < 1e-12)]
+    return _by_family(chosen, chosen["at_end"] == 1, tied=(chosen["parent_lead"] < 1e-9).astype(float))
+
+
+def optimum(table: pd.DataFrame) -> Evidence:
+    """The share of chains that are predicted optimally in the end."""
+    return _by_family(table, table["below_optimum"] < 1e-3, below_optimum=table["below_optimum"])
+
+
+def success_on_samples(infinite: Run, samples: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of both studies."""
+    return chain_table(infinite), chain_table(samples)
+
+
+def samples_like_infinity(tables: tuple[pd.DataFrame, pd.DataFrame]) -> Evidence:
+    """The share of seeds on the last token, over the chains whose infinite run ends there, by walks and family."""
+    infinite, samples = tables
+    on_parent = set(infinite["chain"][(infinite["at_end"] == 1)])
+    chosen = samples[samples["chain"].isin(on_parent) & (samples["K"] == infinite["K"].iloc[0])]
+    rows = []
+    for (family, walks), group in chosen.groupby(["family", "walks"], sort=False):
+        labels = {"family": family, "walks": walks}
+        rows.append(row(labels, _pooled(group, "on_parent"), chains=len(group), optimal=_pooled(group, "optimal").mean))
+    return evidence(rows, samples)
+
+
+def _pooled(group: pd.DataFrame, name: str):
+    seeds, successes = int(group["seeds"].sum()), int(group[name].sum())
+    return rate_interval(np.arange(seeds) < successes)
+
+
+_BINS = (-math.inf, -0.1, 0.0, 0.1, 0.3, math.inf)
+
+
+def calibration(tables: tuple[pd.DataFrame, pd.DataFrame]) -> Evidence:
+    """The share of seeds that do what the largest c_k says, by how clearly it says it, the walks and K."""
+    _, samples = tables
+    rows = []
+    samples = samples.assign(bin=pd.cut(samples["parent_lead"], list(_BINS), right=False))
+    for (walks, K, between), group in samples.groupby(["walks", "K", "bin"], observed=True, sort=True):
+        predicted = between.left >= 0
+        agree = group.assign(agree=group["on_parent"] if predicted else group["seeds"] - group["on_parent"])
+        labels = {"walks": walks, "K": K, "parent_lead_from": between.left}
+        rows.append(row(labels, _pooled(agree, "agree"), chains=len(group)))
+    return evidence(rows, rows)
+
+
+_QUANTITIES = {"drift": "drift", "mixing_rate": "second eigenvalue", "unevenness": "unevenness of the law"}
+
+
+def what_hurts(tables: tuple[pd.DataFrame, pd.DataFrame]) -> Evidence:
+    """Rank correlation of the share of seeds on the last token with properties of the chain, by walks and K."""
+    _, samples = tables
+    rows = []
+    for (walks, K), group in samples.groupby(["walks", "K"], sort=True):
+        success = (group["on_parent"] / group["seeds"]).rank().to_numpy()
+        for quantity in _QUANTITIES:
+            ranks = group[quantity].rank().to_numpy()
+            rows.append(row({"property": quantity, "walks": walks, "K": K}, _correlation(ranks, success)))
+    return evidence(rows, samples)
+
+
+def _correlation(one: np.ndarray, other: np.ndarray):
+    """The correlation of two rankings over chains, with its bootstrap interval."""
+    pairs = np.stack([one, other], axis=1)
+
+    def correlation(chosen: np.ndarray) -> float:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(np.corrcoef(chosen.T)[0, 1])
+
+    generator = np.random.default_rng(0)
+    drawn = [correlation(pairs[generator.integers(len(pairs), size=len(pairs))]) for _ in range(1000)]
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return bootstrap_interval(np.zeros(2))._replace(
+        mean=correlation(pairs), low=float(low), high=float(high), seeds=len(pairs)
+    )
+
+
+@styled()
+def lag_counts(table: pd.DataFrame) -> Figure:
+    """How many chains with a clear lead attend to which lag, against the one that is predicted."""
+    clear = table[table["lead"] > CLEAR]
+    figure = Figure(figsize=(7.6, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, (name, title) in zip(
+        panels, {"at_step_2": "after the second step", "at_end": "at the end"}.items(), strict=True
+    ):
+        counts = pd.crosstab(clear["predicted"], clear[name])
+        show_map(panel, np.log1p(counts.to_numpy()), *_names(counts), limits=(0, math.log(len(clear))), cmap="Blues")
+        for (y, x), count in np.ndenumerate(counts.to_numpy()):
+            panel.text(x, y, str(count) if count else "", ha="center", va="center", fontsize=6)
+        panel.set(xlabel=f"lag attended to {title}")
+    panels[0].set_ylabel("lag with the largest c_k")
+    set_letters(panels)
+    figure.suptitle(f"Where attention goes on {len(clear)} chains whose largest c_k leads by 1%", fontsize=9)
+    return figure
+
+
+def _names(counts: pd.DataFrame) -> tuple[list[str], list[str]]:
+    return [str(lag) for lag in counts.columns], [str(lag) for lag in counts.index]
+
+
+@styled()
+def success_by_property(samples: pd.DataFrame) -> Figure:
+    """The share of seeds on the last token against properties of the chain: a point for each chain."""
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(_QUANTITIES), sharey=True)
+    chosen = samples[(samples["walks"] == 1000) & (samples["K"] == samples["K"].min())]
+    chosen = chosen if len(chosen) else samples
+    for panel, (name, words) in zip(panels, _QUANTITIES.items(), strict=True):
+        for (family, group), colour in zip(chosen.groupby("family"), COLOURS * 3, strict=False):
+            panel.plot(group[name], group["on_parent"] / group["seeds"], ".", color=colour, alpha=0.7, label=family)
+        panel.set(xlabel=words, ylim=(-0.03, 1.03))
+    panels[0].set_ylabel("share of seeds on the last token")
+    set_letters(panels)
+    legend_below(figure, panels[0])
+    figure.suptitle("Which chains are learned from 1,000 walks: a point for each chain", fontsize=9)
+    return figure
+
+
+@styled()
+def gallery(run: Run, families: tuple[str, ...]) -> Picture:
+    """A chain of each family as a graph, beside its law and what was learned of it."""
+    figure = Figure(figsize=(1.75 * len(families), 5.2), layout="constrained")
+    panels = figure.subplots(3, len(families), squeeze=False)
+    numbers = []
+    for column, family in enumerate(families):
+        group = run.groups(family=family)[0]
+        labels = group.cells[0].labels
+        transition, value = run.transition_matrix(**labels), run.value_matrix(step=None, **labels)
+        lag = attended_lag(run.mean_attention(step=None, **labels))
+        if transition is None:
+            raise ValueError("the run has no chain")
+        _draw_graph(panels[0, column], transition)
+        learned = direction(value)
+        show_matrix(panels[1, column], direction(transition.T), vmin=0, vmax=1)
+        show_matrix(panels[2, column], learned, vmin=0, vmax=1)
+        panels[0, column].set_title(f"{family}\nattends to lag {lag}", fontsize=7)
+        for (following, now), entry in np.ndenumerate(transition.T):
+            entries = {"transition": entry, "value_at_unit_norm": learned[following, now]}
+            numbers.append({"family": family, "next": following, "now": now, **entries})
+    panels[1, 0].set_ylabel("Πᵀ: next state")
+    panels[2, 0].set_ylabel("V: next state")
+    for panel in panels[2]:
+        panel.set_xlabel("last token")
+    figure.suptitle(
+        "Chains, their laws and what was learned of them on infinitely many walks; matrices at unit norm", fontsize=9
+    )
+    return figure, pd.DataFrame(numbers)
+
+
+def _draw_graph(panel: Axes, transition: np.ndarray) -> None:
+    graph = nx.from_numpy_array(transition * (transition > 0.02), create_using=nx.DiGraph)
+    widths = [0.2 + 1.5 * graph.edges[edge]["weight"] for edge in graph.edges]
+    nx.draw_networkx(
+        graph, nx.circular_layout(graph), ax=panel, node_size=60, font_size=5, width=widths, arrowsize=4,
+        node_color="#cfe3f2", edge_color="#444444", connectionstyle="arc3,rad=0.1",
+    )  # fmt: skip
+    panel.set_axis_off()
+
+
+@styled()
+def noise_map(num_nodes: int, walk_length: int) -> Picture:
+    """The lag with the largest c_k on circles that jump anywhere now and then, over p and how often they do."""
+    noises, probabilities = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1), (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99)
+    rows = []
+    for noise in noises:
+        for p in probabilities:
+            transition = near_cycle(num_nodes, p, noise, 0.0, 0)
+            uniform = np.full(num_nodes, 1 / num_nodes)
+            scores = chains.token_scores(uniform, transition, transition, walk_length, 1.0, 0.1)
+            rows.append({"p": p, "noise": noise, "predicted": int(np.argmax(scores)) + 1, "lead": chains.lead(scores)})
+    table = pd.DataFrame(rows)
+    found = table.pivot(index="noise", columns="p", values="predicted")
+    figure = Figure(figsize=(4.8, 3.3), layout="constrained")
+    panel = figure.subplots()
+    image = show_map(panel, found.to_numpy(), [f"{p:g}" for p in found.columns], [f"{n:g}" for n in found.index])
+    image.set(cmap=ListedColormap(COLOURS[:5]), norm=BoundaryNorm([0.5, 1.5, 2.5, 3.5, 4.5, 1000], 5))
+    for (y, x), lag in np.ndenumerate(found.to_numpy()):
+        panel.text(x, y, str(lag), ha="center", va="center", fontsize=7, color="white")
+    panel.set(xlabel="p, probability of a clockwise step", ylabel="probability of a jump anywhere")
+    figure.suptitle(f"Mixing noise heals: the lag with the largest c_k, K = {num_nodes}, N = {walk_length}", fontsize=9)
+    return figure, table
+
+
+_OF_FAMILY = "The share of the chains of a family; nothing is random but the choice of the chains."
+
+CLAIMS = (
+    Claim(
+        name="second-step",
+        reference="Where attention goes first",
+        setting="infinitely many walks, chains whose largest c_k leads by more than 1%",
+        statement="After the second step attention is highest on the lag with the largest c_k.",
+        statistic=_OF_FAMILY,
+        rule=Within(0.99, 1, "The agreement that was asked for before the chains were trained."),
+        labels=("family",),
+        studies=(CHAINS,),
+        derive=chain_table,
+        measure=after_step_two,
+        draw=lag_counts,
+    ),
+    Claim(
+        name="end",
+        reference="Where attention ends",
+        setting="infinitely many walks, chains whose largest c_k leads by more than 1%",
+        statement="Attention ends on the lag with the largest c_k.",
+        statistic=_OF_FAMILY,
+        rule=Within(0.99, 1, "As after the second step."),
+        labels=("family",),
+        studies=(CHAINS,),
+        derive=chain_table,
+        measure=at_the_end,
+    ),
+    Claim(
+        name="end-stable",
+        reference="Where attention ends",
+        setting="infinitely many walks",
+        statement="Attention ends on a lag k that is stable: R(k'|k) < 1 for every other.",
+        statistic=_OF_FAMILY,
+        rule=Within(1, 1, "Any chain that ends elsewhere is a counterexample."),
+        labels=("family",),
+        studies=(CHAINS,),
+        derive=chain_table,
+        measure=ends_are_stable,
+    ),
+    Claim(
+        name="parent-stable",
+        reference="Where attention ends",
+        setting="closed form",
+        statement="The last token is stable.",
+        statistic=_OF_FAMILY + " It is proven for a uniform stationary law.",
+        rule=Within(1, 1, "Any chain on which it is not is a counterexample."),
+        labels=("family",),
+        studies=(CHAINS,),
+        derive=chain_table,
+        measure=parents_are_stable,
+    ),
+    Claim(
+        name="uniform-reversible",
+        reference="Reversible chains with a uniform law",
+        setting="infinitely many walks",
+        statement="Attention ends on the last token, but for exact ties.",
+        statistic=_OF_FAMILY + " `tied` is the share with a tie for the largest c_k.",
+        rule=Within(1, 1, "It is proven of the second step."),
+        labels=("family",),
+        studies=(CHAINS,),
+        derive=chain_table,
+        measure=uniform_and_reversible,
+    ),
+    Claim(
+        name="optimum",
+        reference="What a one-layer transformer reaches",
+        setting="infinitely many walks",
+        statement="The transformer predicts with the optimal accuracy in the end.",
+        statistic=_OF_FAMILY + " Optimal is an expected accuracy within 0.001 of the optimum.",
+        rule=Within(1, 1, "Any chain on which it does not is a counterexample."),
+        labels=("family",),
+        studies=(CHAINS,),
+        derive=chain_table,
+        measure=optimum,
+    ),
+    Claim(
+        name="samples",
+        reference="Samples against infinitely many walks",
+        setting="samples of the chains whose run on infinitely many walks ends on the last token",
+        statement="Attention is highest on the last token in the end.",
+        statistic="The share of seeds of all chains of a family, with its Wilson interval.",
+        rule=Within(0.8, 1, "Four seeds in five, by the whole interval."),
+        labels=("family", "walks"),
+        studies=(CHAINS, SAMPLES),
+        derive=success_on_samples,
+        measure=samples_like_infinity,
+        draw=success_by_property,
+    ),
+    Claim(
+        name="calibration",
+        reference="The prediction on samples",
+        setting="samples",
+        statement="Seeds attend to the last token where it has the largest c_k, and elsewhere where it has not.",
+        statistic=(
+            "The share of seeds that do, with its Wilson interval, by the lead of the last token's c_k over all "
+            "others, relative to the spread of all."
+        ),
+        rule=Within(0.8, 1, "Four seeds in five, by the whole interval."),
+        labels=("walks", "K", "parent_lead_from"),
+        studies=(CHAINS, SAMPLES),
+        derive=success_on_samples,
+        measure=calibration,
+    ),
+    Claim(
+        name="what-hurts",
+        reference="What success on samples falls with",
+        setting="samples",
+        statement="The share of seeds on the last token falls with this property of the chain.",
+        statistic="Rank correlation over chains, with its bootstrap interval.",
+        rule=Within(-1, 0, "An interval below zero."),
+        labels=("property", "walks", "K"),
+        studies=(CHAINS, SAMPLES),
+        derive=success_on_samples,
+        measure=what_hurts,
+    ),
+)  # fmt: skip
+
+REPORT = Report(
+    "Markov chains",
+    "What a one-layer transformer learns of Markov chains other than the circle, with the verdict that a stated rule "
+    "makes of the numbers. K is the number of nodes, N the length of a walk, Π the transition matrix, V the value "
+    "matrix. The lag of a token is how many states before the target it is; the last token has lag 1. c_k is the "
+    "prediction of where attention goes after two steps, R(k'|k) tells whether lag k is stable once attention is "
+    "one-hot. Brackets are 95% intervals.",
+    {},
+    CLAIMS,
+)

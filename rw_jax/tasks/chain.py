@@ -1,0 +1,288 @@
+"""Walks of any Markov chain: of a family (`rw_jax.tasks.families`), or of a transition matrix of your own.
+
+The matrix is a value: all chains of K states share one compiled program.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import networkx as nx
+import numpy as np
+
+from rw_jax.study.errors import ConfigError
+from rw_jax.tasks import Labels, Law, Task, Values, Walks
+from rw_jax.tasks.families import FAMILY_OPTIONS, checked_matrix, transition_of
+
+LARGEST_POPULATION = 2**17
+"""Walks are enumerated up to this many."""
+
+VALUE_OPTIONS = ("family", "start", "horizon", "file", *FAMILY_OPTIONS)
+"""The parameters of the task."""
+
+
+class Chain(NamedTuple):
+    """A chain in float64 NumPy.
+
+    Attributes:
+      start_K: the law of the first state.
+      transition_KxK: Pi.
+      target_KxK: the law of the target, row = the last token.
+    """
+
+    start_K: np.ndarray
+    transition_KxK: np.ndarray
+    target_KxK: np.ndarray
+
+
+def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = None) -> Task:
+    """The task of predicting a state of a Markov chain from all states up to some steps before it.
+
+    Its parameters, in `task.options`, are values:
+      family: the name of a family, "matrix" with `matrix`, or "file" with `file`: a .csv or .npy file.
+      the parameters of the family.
+      start: the law of the first state: "stationary" (the default), "uniform", or a tuple of K probabilities.
+      horizon: how many steps the target is ahead of the last token; 1 by default.
+
+    Args:
+      num_nodes: K.
+      walk_length: N, of which N - 1 states are tokens.
+      files: the texts of matrices in files, by digest.
+    """
+    said: set[str] = set()
+
+    def made(labels: Labels) -> Chain:
+        return chain_of(labels, num_nodes, files or {})
+
+    def host_values(labels: Labels) -> dict[str, np.ndarray]:
+        start_K, transition_KxK, target_KxK = made(labels)
+        return {
+            "start": start_K,
+            "transition": transition_KxK,
+            "target": target_KxK,
+            "thresholds": _thresholds(transition_KxK),
+            "target_thresholds": _thresholds(target_KxK),
+            "start_thresholds": _cumulated(start_K[None])[0],
+            "starts_uniformly": np.array(bool((start_K == start_K[0]).all())),
+        }
+
+    def check(labels: Labels) -> None:
+        """Refuses walks that cannot be enumerated, and tells what is special about a chain, once."""
+        of_labels = made(labels)
+        is_certain = bool((of_labels.transition_KxK.max(axis=1) == 1).all())
+        if is_certain and labels["walks"] == math.inf:
+            raise ConfigError(
+                "task.walks is 'infinite', but must be 'all' for a chain without chance: 'all' keeps the symmetry of "
+                "its walks to the last bit."
+            )
+        if not is_certain and not can_enumerate(num_nodes, walk_length):
+            for field in ("walks", "test_walks"):
+                if labels[field] == "all":
+                    raise ConfigError(
+                        f"task.{field} is 'all', but must be a number for this chain: there can be more than "
+                        f"{LARGEST_POPULATION} walks of {walk_length} states on {num_nodes} nodes."
+                    )
+        for sentence in peculiarities(of_labels):
+            if sentence not in said:
+                said.add(sentence)
+                logging.getLogger("absl").warning("The chain %r %s.", labels["family"], sentence)
+
+    return Task(
+        num_nodes,
+        walk_length,
+        sample=lambda key, num_walks, values: sample(key, num_walks, values, walk_length),
+        next_state_law=lambda tokens_LxB, values: jnp.asarray(values["target"])[tokens_LxB[-1]].T,
+        population=lambda values: population(values, walk_length),
+        law=lambda values: Law(*(jnp.asarray(values[name]) for name in ("start", "transition", "target"))),
+        host_values=host_values,
+        value_options=VALUE_OPTIONS,
+        check=check,
+    )
+
+
+def chain_of(labels: Mapping[str, Any], num_nodes: int, files: Mapping[str, str]) -> Chain:
+    """The chain that labels describe.
+
+    Raises:
+      ConfigError: if they do not describe one.
+    """
+    if "family" not in labels:
+        raise ConfigError("task.options.family must be given for task.name = 'chain', as 'cycle' or 'star'.")
+    if labels["family"] == "file":
+        transition_KxK = checked_matrix(_from_file(labels, files), num_nodes, "The matrix in task.options.file")
+    else:
+        transition_KxK = transition_of(labels, num_nodes)
+    start, horizon = labels.get("start", "stationary"), labels.get("horizon", 1)
+    if not isinstance(horizon, int) or isinstance(horizon, bool) or not 1 <= horizon <= 10**6:
+        raise ConfigError(f"task.options.horizon is {horizon!r}, but must be a whole number from 1 to 1000000.")
+    target_KxK = transition_KxK if horizon == 1 else np.linalg.matrix_power(transition_KxK, horizon)
+    return Chain(_start_of(start, transition_KxK), transition_KxK, target_KxK)
+
+
+def _start_of(start: Any, transition_KxK: np.ndarray) -> np.ndarray:
+    K = len(transition_KxK)
+    if start == "uniform":
+        return np.full(K, 1 / K)
+    if start == "stationary":
+        return stationary_law(transition_KxK)
+    is_law = isinstance(start, tuple) and len(start) == K and all(isinstance(share, int | float) for share in start)
+    if not is_law or min(start) < 0 or abs(sum(start) - 1) > 1e-9:
+        raise ConfigError(
+            f"task.options.start is {start!r}, but must be 'stationary', 'uniform', or {K} probabilities that sum to 1."
+        )
+    return np.array(start, np.float64)
+
+
+def _from_file(labels: Mapping[str, Any], files: Mapping[str, str]) -> np.ndarray:
+    name = labels.get("file")
+    if not isinstance(name, str):
+        raise ConfigError("task.options.file must be given for task.options.family = 'file'.")
+    text = files.get(name.rpartition("@")[2])
+    if text is None:
+        raise ConfigError(f"task.options.file is {name!r}, whose text is not kept with the run.")
+    return matrix_of(text)
+
+
+def matrix_of(text: str) -> np.ndarray:
+    """The numbers of a text with a row in each line and commas between.
+
+    Raises:
+      ConfigError: if it is no such text.
+    """
+    try:
+        return np.array([[float(number) for number in line.split(",")] for line in text.split("\n") if line.strip()])
+    except ValueError as error:
+        raise ConfigError("The matrix in task.options.file must have rows of numbers, all of one length.") from error
+
+
+def stationary_law(transition_KxK: np.ndarray) -> np.ndarray:
+    """The law pi with pi Pi = pi, float64[K]; exactly uniform where all columns of Pi sum to 1.
+
+    Raises:
+      ConfigError: if there are several, as with two absorbing states.
+    """
+    transition = np.asarray(transition_KxK, np.float64)
+    K, closed = len(transition), closed_classes(transition)
+    if len(closed) > 1:
+        raise ConfigError(
+            f"task.options.start is 'stationary', but must be 'uniform' or a law for a chain with {len(closed)} "
+            "classes of states that are never left: it has a stationary law in each."
+        )
+    if np.allclose(transition.sum(axis=0), 1, rtol=0, atol=1e-12):
+        return np.full(K, 1 / K)
+    (states,) = closed
+    inside = transition[np.ix_(states, states)]
+    equations = np.vstack([inside.T - np.eye(len(states)), np.ones(len(states))])
+    law, *_ = np.linalg.lstsq(equations, np.append(np.zeros(len(states)), 1.0), rcond=None)
+    of_all = np.zeros(K)
+    of_all[states] = np.maximum(law, 0) / np.maximum(law, 0).sum()
+    return of_all
+
+
+def closed_classes(transition_KxK: np.ndarray) -> list[list[int]]:
+    """The classes of states that lead to one another and are never left."""
+    graph = nx.from_numpy_array(np.asarray(transition_KxK) > 0, create_using=nx.DiGraph)
+    return sorted(sorted(states) for states in nx.attracting_components(graph))
+
+
+def peculiarities(of: Chain) -> list[str]:
+    """What a user may not have meant: states that are never left, or that no walk has."""
+    closed = closed_classes(of.transition_KxK)
+    never_left = [states[0] for states in closed if len(states) == 1]
+    graph = nx.from_numpy_array(of.transition_KxK > 0, create_using=nx.DiGraph)
+    starts = np.flatnonzero(of.start_K > 0).tolist()
+    reached = set(starts).union(*(nx.descendants(graph, state) for state in starts))
+    found = []
+    if never_left and len(of.transition_KxK) > 1:
+        found.append(f"never leaves {_states(never_left)}")
+    if len(reached) < len(of.transition_KxK):
+        found.append(f"never comes to {_states(sorted(set(range(len(of.transition_KxK))) - reached))}")
+    return found
+
+
+def _states(states: list[int]) -> str:
+    return f"state {states[0]}" if len(states) == 1 else f"the states {', '.join(map(str, states))}"
+
+
+def _thresholds(matrix_KxK: np.ndarray) -> np.ndarray:
+    """Where a uniform number must lie for each next state, float64[K, K - 1], next states by offset: +1 first, 0 last.
+
+    From state s the walk goes to s + 1 + (how many thresholds of s the number reaches) mod K. From the last next state
+    that is possible on they are infinite, so that rounding leads nowhere else.
+    """
+    states = np.arange(len(matrix_KxK))
+    return _cumulated(matrix_KxK[states[:, None], (states[:, None] + 1 + states) % len(states)])
+
+
+def _cumulated(rows: np.ndarray) -> np.ndarray:
+    """Sums of the first 1, 2, ... entries of each row but for all of them; infinite once no positive one follows."""
+    sums = np.cumsum(rows, axis=1)
+    last = rows.shape[1] - 1 - np.argmax(rows[:, ::-1] > 0, axis=1)
+    return np.where(np.arange(rows.shape[1]) >= last[:, None], np.inf, sums)[:, :-1]
+
+
+def sample(key: jax.Array, num_walks: int, values: Values, walk_length: int) -> Walks:
+    """Draws independent walks; those of the circle's matrix are the walks of `circle.sample` for the same key.
+
+    The numbers are drawn in 32 bits whatever the precision of training, so that a float64 run sees the walks of its
+    float32 twin.
+
+    Args:
+      key: consumed.
+      num_walks: B.
+      values: the arrays of `host_values`.
+      walk_length: N.
+    """
+    first_key, step_key = jax.random.split(key)
+    thresholds_KxJ, last_KxJ, first_J = (
+        jnp.asarray(values[name], jnp.float32) for name in ("thresholds", "target_thresholds", "start_thresholds")
+    )
+    num_nodes = len(thresholds_KxJ)
+    evenly_B = jax.random.randint(first_key, (num_walks,), 0, num_nodes, jnp.int32)
+    uniform_B = jax.random.uniform(jax.random.fold_in(first_key, 1), (num_walks,), jnp.float32)
+    by_law_B = jnp.sum(uniform_B[:, None] >= first_J, axis=1, dtype=jnp.int32)
+    first_B = jnp.where(values["starts_uniformly"], evenly_B, by_law_B)
+    uniform_BxL = jax.random.uniform(step_key, (num_walks, walk_length - 1), jnp.float32)
+
+    def moved(state_B, uniform_B, thresholds_KxJ):
+        passed_B = jnp.sum(uniform_B[:, None] >= thresholds_KxJ[state_B], axis=1, dtype=jnp.int32)
+        return (state_B + 1 + passed_B) % num_nodes
+
+    def step(state_B, uniform_B):
+        return moved(state_B, uniform_B, thresholds_KxJ), state_B
+
+    last_B, tokens_LxB = jax.lax.scan(step, first_B, uniform_BxL[:, :-1].T)
+    tokens_LxB = jnp.concatenate([tokens_LxB, last_B[None]])
+    return Walks(tokens_LxB, moved(last_B, uniform_BxL[:, -1], last_KxJ), jnp.ones(num_walks, jnp.float32))
+
+
+def population(values: Values, walk_length: int) -> Walks:
+    """All K^N sequences of states, weighted by their probability; those of a chain without chance where they are more.
+
+    Args:
+      values: the arrays of `host_values`.
+      walk_length: N.
+    """
+    start_K, transition_KxK, target_KxK = (jnp.asarray(values[name]) for name in ("start", "transition", "target"))
+    num_nodes = len(start_K)
+    if not can_enumerate(num_nodes, walk_length):
+
+        def follow(state_K, _):
+            return jnp.argmax(transition_KxK[state_K], axis=1).astype(jnp.int32), state_K
+
+        last_K, tokens_LxK = jax.lax.scan(follow, jnp.arange(num_nodes, dtype=jnp.int32), length=walk_length - 2)
+        targets_K = jnp.argmax(target_KxK[last_K], axis=1).astype(jnp.int32)
+        return Walks(jnp.concatenate([tokens_LxK, last_K[None]]), targets_K, start_K)
+    number_B = jnp.arange(num_nodes**walk_length, dtype=jnp.int32)
+    states_NxB = number_B // (num_nodes ** jnp.arange(walk_length, dtype=jnp.int32))[:, None] % num_nodes
+    steps_B = jnp.prod(transition_KxK[states_NxB[:-2], states_NxB[1:-1]], axis=0)
+    weights_B = start_K[states_NxB[0]] * steps_B * target_KxK[states_NxB[-2], states_NxB[-1]]
+    return Walks(states_NxB[:-1], states_NxB[-1], weights_B)
+
+
+def can_enumerate(num_nodes: int, walk_length: int) -> bool:
+    """Whether `population` holds the walks of every chain, and not of those without chance only."""
+    return num_nodes**walk_length <= LARGEST_POPULATION

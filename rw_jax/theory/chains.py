@@ -1,0 +1,98 @@
+"""Where gradient descent goes first on any Markov chain, in float64 NumPy.
+
+From zero weights the first step of gradient descent on the population log-loss gives V(1) = eta / (eps N) S with
+S[y, s] = sum_j P(s_N = y, s_j = s), and leaves the scores. In the second step attention is still uniform, f_y is the
+average of V(1)[y, s_j] over all slots, and the score of position j moves by a positive factor times
+
+    E[(V(1)[y, s_j] - f_y) / (f_y + eps)].
+
+Only the first part depends on j. With f_y in the denominator replaced by its mean over the walks that end in y, and
+g_y = 1 / (E[f_y; s_N = y] / P(s_N = y) + eps), the token k places before the target is attended to most for the largest
+
+    c_k = sum_{y, s} g_y S[y, s] P(s_N = y, s_{N-k} = s).
+
+The log-loss weighs the targets by g_y. Where the mean f_y is the same for all y the weights drop out, as on the circle,
+where c_k is `closed_forms.token_correlations` up to a factor and a term that is the same for all k.
+"""
+
+import numpy as np
+
+
+def joint_laws(start_K: np.ndarray, transition_KxK: np.ndarray, target_KxK: np.ndarray, walk_length: int) -> np.ndarray:
+    """P(s_N = y, s_j = s) for the tokens j = 1..N-1, float64[N - 1, y, s].
+
+    Args:
+      start_K: the law of the first state.
+      transition_KxK: Pi.
+      target_KxK: the law of the target, row = the last token.
+      walk_length: N.
+    """
+    marginals = [np.asarray(start_K, np.float64)]
+    after = [np.asarray(target_KxK, np.float64)]
+    for _ in range(walk_length - 2):
+        marginals.append(marginals[-1] @ transition_KxK)
+        after.append(transition_KxK @ after[-1])
+    return np.stack([(law[:, None] * ahead).T for law, ahead in zip(marginals, after[::-1], strict=True)])
+
+
+def token_scores(
+    start_K: np.ndarray,
+    transition_KxK: np.ndarray,
+    target_KxK: np.ndarray,
+    walk_length: int,
+    learning_rate: float,
+    epsilon: float,
+) -> np.ndarray:
+    """c_k for k = 1..N-1, float64[N - 1]: the token with the largest is attended to most after the second step.
+
+    Args:
+      start_K: as `joint_laws`.
+      transition_KxK: as there.
+      target_KxK: as there.
+      walk_length: as there.
+      learning_rate: eta.
+      epsilon: that of the log-loss.
+    """
+    joint_LxKxK = joint_laws(start_K, transition_KxK, target_KxK, walk_length)
+    sum_KxK = joint_LxKxK.sum(axis=0)
+    of_target_K = joint_LxKxK[-1].sum(axis=1)
+    first_KxK = learning_rate / (epsilon * walk_length) * sum_KxK
+    total_K = (first_KxK * sum_KxK).sum(axis=1) / walk_length  # E[f_y; s_N = y]
+    mean_K = np.divide(total_K, of_target_K, out=np.zeros_like(total_K), where=of_target_K > 0)
+    weighted_KxK = sum_KxK / (mean_K + epsilon)[:, None]
+    return np.einsum("ys,lys->l", weighted_KxK, joint_LxKxK)[::-1]
+
+
+def lead(scores: np.ndarray) -> float:
+    """By how much the largest score leads, relative to the spread of all; 0 where they are equal to rounding."""
+    second, first = np.sort(scores)[-2:]
+    spread = first - scores.min()
+    return float((first - second) / spread) if spread > 1e-12 * np.abs(scores).max() else 0.0
+
+
+def uninformative(transition_KxK: np.ndarray, stationary_K: np.ndarray, walk_length: int) -> bool:
+    """Whether the averaged token says nothing of the target: sum_{l=1}^{N-1} (Pi^l - 1 pi^T) = 0."""
+    transition = np.asarray(transition_KxK, np.float64)
+    power, total = transition.copy(), np.zeros_like(transition)
+    for _ in range(walk_length - 1):
+        total += power - stationary_K
+        power = power @ transition
+    return bool(np.abs(total).max() < 1e-9)
+
+
+def mixing_rate(transition_KxK: np.ndarray) -> float:
+    """The second largest modulus of an eigenvalue of Pi: 0 mixes at once, 1 never."""
+    moduli = np.sort(np.abs(np.linalg.eigvals(np.asarray(transition_KxK, np.float64))))
+    return float(moduli[-2])
+
+
+def drift(transition_KxK: np.ndarray, stationary_K: np.ndarray) -> float:
+    """How far a stationary walk is from reversible: half the sum of |pi_i Pi_ij - pi_j Pi_ji|, from 0 to 1."""
+    flow = stationary_K[:, None] * transition_KxK
+    return float(np.abs(flow - flow.T).sum() / 2)
+
+
+def unevenness(stationary_K: np.ndarray) -> float:
+    """How far a law is from uniform: 1 - its entropy over log K, from 0 to 1."""
+    positive = stationary_K[stationary_K > 0]
+    return float(1 + (positive * np.log(positive)).sum() / np.log(len(stationary_K)))
