@@ -152,7 +152,8 @@ def calibration(tables: tuple[pd.DataFrame, pd.DataFrame]) -> Evidence:
     _, samples = tables
     rows = []
     samples = samples.assign(bin=pd.cut(samples["parent_lead"], list(_BINS), right=False))
-    for (walks, K, between), group in samples.groupby(["walks", "K", "bin"], observed=True, sort=True):
+    for _, group in samples.groupby(["walks", "K", "bin"], observed=True):
+        walks, K, between = group[["walks", "K", "bin"]].iloc[0]
         predicted = between.left >= 0
         agree = group.assign(agree=group["on_parent"] if predicted else group["seeds"] - group["on_parent"])
         labels = {"walks": walks, "K": K, "parent_lead_from": between.left}
@@ -167,7 +168,8 @@ def what_hurts(tables: tuple[pd.DataFrame, pd.DataFrame]) -> Evidence:
     """Rank correlation of the share of seeds on the last token with properties of the chain, by walks and K."""
     _, samples = tables
     rows = []
-    for (walks, K), group in samples.groupby(["walks", "K"], sort=True):
+    for _, group in samples.groupby(["walks", "K"]):
+        walks, K = group[["walks", "K"]].iloc[0]
         success = (group["on_parent"] / group["seeds"]).rank().to_numpy()
         for quantity in _QUANTITIES:
             ranks = group[quantity].rank().to_numpy()

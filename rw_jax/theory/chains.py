@@ -64,10 +64,10 @@ def token_scores(
 
 
 def lead(scores: np.ndarray) -> float:
-    """By how much the largest score leads, relative to the spread of all; 0 where they are equal to rounding."""
+    """By how much the largest score leads, relative to the spread of all; 0 for a tie, to rounding."""
     second, first = np.sort(scores)[-2:]
-    spread = first - scores.min()
-    return float((first - second) / spread) if spread > 1e-12 * np.abs(scores).max() else 0.0
+    is_tie = first - second <= 1e-12 * np.abs(scores).max()
+    return 0.0 if is_tie else float((first - second) / np.ptp(scores))
 
 
 def uninformative(transition_KxK: np.ndarray, stationary_K: np.ndarray, walk_length: int) -> bool:
