@@ -37,8 +37,9 @@ def main(argv: list[str]) -> None:
     log_plainly()
     with explaining():
         workdir = local_path("--workdir", _WORKDIR.value or f"runs/{_STUDY.value}")
-        config = from_config_dict(read_config(Path(__file__).parents[1] / "configs" / f"{_STUDY.value}.py"))
-        figure, rows = lag_map(sweep(config, workdir))
+        configs = Path(__file__).parents[1] / "configs"
+        config = from_config_dict(read_config(configs / f"{_STUDY.value}.py"))
+        figure, rows = lag_map(sweep(config, workdir, [configs]))
         plots.save(figure, rows, workdir / "lags")
         plots.save(*thresholds(sorted(rows["K"].unique()), most=7), workdir / "thresholds")
         for line in told(rows):
@@ -61,8 +62,8 @@ def told(rows: pd.DataFrame) -> list[str]:
             f"{int((group['sharp'] == group['at_end']).sum())};",
             f"  it ends on the direct parent in {len(group) - len(others)}; of the {len(others)} others "
             f"{int((others['below_optimum'] > 1e-3).sum())} predict below the optimum;",
-            f"  {len(unstable)} end on an unstable lag, with a weight of all others between exp("
-            f"{unstable['log_others'].min():.0f}) and exp({unstable['log_others'].max():.0f}) of it.",
+            f"  {len(unstable)} end on an unstable lag"
+            + (f", all others at most exp({unstable['log_others'].max():.0f}) of it." if len(unstable) else "."),
         ]
     return sentences
 

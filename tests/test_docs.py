@@ -1,5 +1,7 @@
 """What the README and docs/ show works as pasted, what they list is there, and their numbers are those of files."""
 
+import inspect
+import itertools
 import re
 import shlex
 import subprocess
@@ -16,6 +18,7 @@ from absl import flags
 import rw_jax
 from rw_jax import main, show, verify
 from rw_jax.study.config import AXES
+from rw_jax.tasks.families import FAMILIES
 from rw_jax.training.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
@@ -58,7 +61,7 @@ def execute(page: str, number: int) -> dict:
 
 def test_every_snippet_is_tested():
     assert {page: len(snippets) for page, snippets in SNIPPETS.items() if snippets} == {
-        "README.md": 2, "docs/runs.md": 2, "docs/extending.md": 2,
+        "README.md": 2, "docs/chains.md": 1, "docs/extending.md": 3, "docs/runs.md": 2,
     }  # fmt: skip
 
 
@@ -112,6 +115,41 @@ def test_pieces_of_ones_own_work_as_pasted_and_attend_to_the_token_two_back(caps
     assert float(names["run"].metrics["parent_attention"][-1]) > 0.9
     assert float(names["run"].metrics["accuracy"][-1]) > 0.9
     assert capsys.readouterr().out
+
+
+def test_a_process_with_hidden_states_works_as_pasted_and_its_law_is_that_of_bayes(capsys):
+    names = execute("docs/extending.md", 2)
+    run = names["run"]
+    assert float(run.metrics["expected_accuracy"][-1]) > 0.5
+    assert capsys.readouterr().out
+    tokens = np.array([[0, 0], [0, 1], [1, 2]])
+    law = np.asarray(names["hidden"](4, x=0.05, a=0.85).next_state_law(tokens, {}))
+    shown = [np.array([[0.9 if i == j else 0.05 for j in range(3)] for i in range(3)]) for _ in range(3)]
+    shown = [matrix * [0.85 if token == j else 0.075 for j in range(3)] for token, matrix in enumerate(shown)]
+    for walk in range(2):
+        found = []
+        for token in range(3):  # the sum over all hidden states of the walk that goes on with the token
+            ways = itertools.product(range(3), repeat=5)
+            seen = [*tokens[:, walk], token]
+            pairs = [list(zip(seen, itertools.pairwise(way), strict=True)) for way in ways]
+            found.append(sum(np.prod([shown[x][move] for x, move in of_way]) for of_way in pairs))
+        np.testing.assert_allclose(law[:, walk], np.array(found) / sum(found), rtol=1e-5)
+
+
+def test_the_chains_work_as_pasted(capsys):
+    names = execute("docs/chains.md", 0)
+    np.testing.assert_array_equal(names["run"].transition_matrix(), [[0.4, 0.6], [0.2, 0.8]])
+    lag, *_ = capsys.readouterr().out.split()
+    assert float(lag) >= 1
+
+
+def test_the_table_of_families_is_that_of_the_code():
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ([\w, ]*?) ?\|$", PAGES["docs/chains.md"], re.MULTILINE)
+    rows = {name: parameters.split(", ") if parameters else [] for name, parameters in rows}
+    assert rows == {
+        name: [parameter for parameter in inspect.signature(family).parameters if parameter != "num_nodes"]
+        for name, family in FAMILIES.items()
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
