@@ -278,3 +278,36 @@ def test_a_given_chain_is_what_its_labels_say():
     made = chain_of(labels_of("matrix", matrix=PUBLISHED["two"], horizon=2), 2, {})
     np.testing.assert_allclose(made.target_KxK, [[0.28, 0.72], [0.24, 0.76]])
     np.testing.assert_allclose(made.start_K, [0.25, 0.75])
+
+
+def test_two_states_are_learned_over_both_of_their_probabilities(tmp_path):
+    fields = {"task.num_nodes": 2, "training.steps": 40, "precision": "float64"}
+    axes = {"p": (0.2, 0.7), "q": (0.1, 0.6), "walks": ("infinite",)}
+    run = rw_jax.sweep(chain_study(fields, axes, family="two_state", q=0.5), tmp_path / "run")
+    assert len(make_grid(run.config).structures) == 1
+    for p, q in itertools.product((0.2, 0.7), (0.1, 0.6)):
+        np.testing.assert_allclose(run.transition_matrix(p=p, q=q), [[1 - p, p], [q, 1 - q]])
+        optimum = run.metrics["optimal_accuracy"].sel(p=p, q=q).isel(step=-1).item()
+        assert optimum >= max(q, p) / (p + q) - 0.3  # at least what the stationary law alone tells, but for sampling
+        assert np.isfinite(run.metrics["train_loss"].sel(p=p, q=q)).all()
+
+
+@pytest.mark.parametrize("name", ["reflecting", "birth-death", "lazy"])
+def test_published_chains_are_trained(name):
+    transition = np.array(PUBLISHED[name])
+    fields = {"task.num_nodes": len(transition), "task.walk_length": 12, "model.position_width": 41}
+    study = chain_study({**fields, "training.steps": 100, "precision": "float64"}, family="matrix", matrix=transition)
+    run = rw_jax.train(study, walks="infinite", learning_rate=1.0)
+    losses = run.metrics["train_loss"].values
+    assert losses[-1] < losses[0]
+    if name == "lazy":  # three next states are equally likely from everywhere: each prediction among them is optimal
+        assert run.metrics["optimal_accuracy"][-1].item() == pytest.approx(1 / 3)
+        assert run.metrics["predicts_optimally"][-1].item() == 1
+
+
+def test_a_chain_with_two_classes_is_trained_from_a_start_law():
+    study = chain_study(
+        {"task.num_nodes": 6, "training.steps": 20}, family="matrix", matrix=TWO_CLASSES, start="uniform"
+    )
+    run = rw_jax.train(study, walks=200)
+    assert run.metrics["accuracy"][-1].item() > 1 / 6
