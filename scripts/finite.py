@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
         plots.save(*approach(run), workdir / "finite")
         for row in exponents(run).to_dict("records"):
             interval = f"[{row['low']:.3f}, {row['high']:.3f}], {row['seeds']} seeds"
-            print(f"p = {row['p']:g}: the distance of V falls as walks^{row['exponent']:.3f} {interval}.")
+            print(f"p = {row['p']:g}: the distance of {row['of']} falls as walks^{row['exponent']:.3f} {interval}.")
         print(f"The picture is {workdir / 'finite'}.png, with .svg and .csv beside it.")
 
 

@@ -20,7 +20,8 @@ def table(run: Run) -> pd.DataFrame:
 
     Returns:
       A row for each with `agree`, the share of seeds that attend most to the token that the exact run attends to, and
-      `distance`, |V - V_exact| / |V_exact| over those seeds, each with its interval; `seeds`.
+      `distance`, |V - V_exact| / |V_exact| over those seeds, each with its interval; `distance_u` and `distance_a`, the
+      means of the same of the scores u and a; `seeds`.
 
     Raises:
       RunError: if no run of some p is on infinitely many walks.
@@ -28,32 +29,36 @@ def table(run: Run) -> pd.DataFrame:
     rows = []
     for group in _on_samples(run):
         agrees, distances = _compared(run, group)
-        share, distance = rate_interval(agrees), of_numbers(mean_interval, distances[agrees])
+        share, distance = rate_interval(agrees), of_numbers(mean_interval, distances["value"][agrees])
+        of_scores = {name: of_numbers(mean_interval, distances[name][agrees]).mean for name in _SCORES}
         rows.append(
             {
                 "p": group.config.task.p, "walks": group.config.task.walks, "seeds": len(agrees),
                 "agree": share.mean, "agree_low": share.low, "agree_high": share.high,
                 "distance": distance.mean, "distance_low": distance.low, "distance_high": distance.high,
+                **{f"distance_{name}": of_scores[leaf] for leaf, name in _SCORES.items()},
             }
         )  # fmt: skip
     return pd.DataFrame(rows).sort_values(["p", "walks"], ignore_index=True)
 
 
 def exponents(run: Run) -> pd.DataFrame:
-    """The exponent of the number of walks in the distance of V, for each p, over the seeds that agree at all of them.
+    """The exponent of the number of walks in the distances, for each p, over the seeds that agree at all of them.
 
     Returns:
-      Columns p, exponent, low, high, seeds.
+      A row for each p and each of V, u and a, `of`: columns p, of, exponent, low, high, seeds.
     """
     rows = []
     for p in sorted({group.config.task.p for group in _on_samples(run)}):
         groups = [group for group in _on_samples(run, p=p) if float(group.config.task.walks) >= LEAST_WALKS]
         compared = [_compared(run, group) for group in groups]
         agree = np.all([agrees for agrees, _ in compared], axis=0)
-        logs = np.log(np.stack([distances for _, distances in compared], axis=1))[agree]
         walks = np.log([float(group.config.task.walks) for group in groups])
-        found = bootstrap_interval(slopes(walks, logs))
-        rows.append({"p": p, "exponent": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds})
+        for leaf, name in {"value": "V", **_SCORES}.items():
+            logs = np.log(np.stack([distances[leaf] for _, distances in compared], axis=1))[agree]
+            found = bootstrap_interval(slopes(walks, logs))
+            interval = {"exponent": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds}
+            rows.append({"p": p, "of": name, **interval})
     return pd.DataFrame(rows)
 
 
@@ -61,16 +66,23 @@ def _on_samples(run: Run, **labels: float) -> list[Group]:
     return [group for group in run.groups(over="seed", **labels) if group.config.task.walks != math.inf]
 
 
-def _compared(run: Run, group: Group) -> tuple[np.ndarray, np.ndarray]:
-    """Of each seed, whether it attends to the token of the exact run, and how far its V is from that run's."""
+_SCORES = {"state_scores": "u", "position_scores": "a"}
+
+
+def _compared(run: Run, group: Group) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Of each seed, whether it attends to the token of the exact run, and how far its V, u and a are from those."""
     try:
         exact = run.groups(over="seed", **(group.labels | {"walks": math.inf}))[0].cells[0].labels
     except RunError as error:
         raise RunError(f"The run has no cell on infinitely many walks for {group.labels}.") from error
-    token, value = np.argmax(run.mean_attention(step=None, **exact)), run.value_matrix(step=None, **exact)
+    token, of_exact = np.argmax(run.mean_attention(step=None, **exact)), run.params(step=None, **exact)
     agrees = [np.argmax(run.mean_attention(step=None, **cell.labels)) == token for cell in group.cells]
-    distances = [np.linalg.norm(run.value_matrix(step=None, **cell.labels) - value) for cell in group.cells]
-    return np.array(agrees), np.array(distances) / np.linalg.norm(value)
+    params = [run.params(step=None, **cell.labels) for cell in group.cells]
+    distances = {
+        name: np.array([np.linalg.norm(of_seed[name] - of_exact[name]) for of_seed in params]) / np.linalg.norm(leaf)
+        for name, leaf in of_exact.items()
+    }
+    return np.array(agrees), distances
 
 
 @styled()

@@ -27,7 +27,9 @@ def made_up(walks):
         if number != math.inf:
             value[0, 1] = (1 + 0.1 * cell.config.seed) * number**-0.4
         weights[3 if (number, cell.config.seed) == (1000, 0) else 5] = 0.4
-        return {"params": {"value": value}, "mean_attention": weights}
+        scores = np.full(3, 2.0) + (0 if number == math.inf else number**-0.3)
+        params = {"value": value, "state_scores": scores, "position_scores": scores}
+        return {"params": params, "mean_attention": weights}
 
     return Run(source_of(from_config_dict(config), keep=keep))
 
@@ -40,13 +42,14 @@ def test_seeds_are_compared_with_the_exact_run_of_their_setting():
     )
     # Over the seeds that agree: 1 to 4, and 0 to 4.
     assert rows.loc[1000, "distance"] == pytest.approx(1.25 * 1000**-0.4 / np.sqrt(3))
+    assert rows.loc[1000, "distance_u"] == pytest.approx(1000**-0.3 / 2)
     assert rows.loc[10_000, "distance"] == pytest.approx(1.2 * 10_000**-0.4 / np.sqrt(3))
 
 
 def test_the_exponent_is_that_of_the_seeds_that_agree_everywhere():
-    (row,) = exponents(made_up((1000, 10_000, 100_000, "infinite"))).to_dict("records")
-    assert row["seeds"] == 4
-    assert row["exponent"] == pytest.approx(-0.4)
+    rows = exponents(made_up((1000, 10_000, 100_000, "infinite"))).set_index("of")
+    assert rows["seeds"].tolist() == [4, 4, 4]
+    assert rows["exponent"].to_dict() == pytest.approx({"V": -0.4, "u": -0.3, "a": -0.3})
 
 
 def test_without_the_exact_run_there_is_nothing_to_compare_with():
