@@ -2,9 +2,10 @@
 
     python scripts/chains.py [--workdir=runs/chains] [--quick]
 
-Trains configs/chains.py on infinitely many walks and configs/chains_samples.py on samples (what is finished is not run
-again), judges what is claimed, and writes WORKDIR/report.html with figures and tables beside it. --quick takes a few
-chains and steps, so that no verdict means anything, to see that everything works.
+Trains configs/chains.py and configs/chains_flow.py on infinitely many walks and configs/chains_samples.py on samples
+(what is finished is not run again), judges what is claimed, and writes WORKDIR/report.html with figures and tables.
+--quick takes a few chains and steps, so that no verdict means anything, to see that everything works. Time: about half
+an hour on 2 cores.
 """
 
 import sys
@@ -18,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from rw_jax.analysis import plots
 from rw_jax.command_line import explaining, log_plainly
 from rw_jax.reports import pages
-from rw_jax.reports.chains import CHAINS, CLAIMS, REPORT, SAMPLES, gallery, noise_map
+from rw_jax.reports.chains import CHAINS, CLAIMS, FLOW, REPORT, SAMPLES, gallery, noise_map
 from rw_jax.reports.claim import judge_all
 from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.study.paths import local_path
@@ -41,9 +42,11 @@ def main(argv: list[str]) -> None:
     with explaining():
         workdir = local_path("--workdir", _WORKDIR.value or ("runs/chains_quick" if _QUICK.value else "runs/chains"))
         runs = {}
-        for study in (CHAINS, SAMPLES):
-            config = read_config(Path(__file__).parents[1] / "configs" / f"{study.name}.py")
-            runs[study] = sweep(from_config_dict(quickened(config) if _QUICK.value else config), workdir / study.name)
+        for study in (CHAINS, FLOW, SAMPLES):
+            configs = Path(__file__).parents[1] / "configs"
+            config = read_config(configs / f"{study.name}.py")
+            config = from_config_dict(quickened(config) if _QUICK.value else config)
+            runs[study] = sweep(config, workdir / study.name, [configs])
         written = pages.write(REPORT, judge_all(CLAIMS, runs), runs, workdir, _QUICK.value)
         plots.save(*gallery(runs[CHAINS], SHOWN), workdir / "figures" / "gallery")
         plots.save(*noise_map(24, 97), workdir / "figures" / "noise")

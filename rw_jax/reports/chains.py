@@ -1,6 +1,7 @@
 """The report on Markov chains: where attention goes, on infinitely many walks and on samples, beside predictions."""
 
 import math
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -23,8 +24,14 @@ from rw_jax.theory import chains, lags
 CHAINS = Study(name="chains", fields={}, grid={})
 """configs/chains.py: infinitely many walks."""
 
+FLOW = Study(name="chains_flow", fields={}, grid={})
+"""configs/chains_flow.py: a part of the chains by gradient flow."""
+
 SAMPLES = Study(name="chains_samples", fields={}, grid={})
 """configs/chains_samples.py: a part of the chains, on samples."""
+
+SHARP = 0.9
+"""Attention has ended on one lag if that has more than this mean weight."""
 
 CLEAR = 0.01
 """The largest c_k leads clearly if it does by more than this share of the spread of all."""
@@ -36,7 +43,8 @@ def chain_table(run: Run) -> pd.DataFrame:
     Returns:
       A row for each setting with `chain`, its number, and `family`; `K` and `walks`; `predicted`, the lag with the
       largest c_k, by how much it leads, `lead`, and by how much the last token leads all others, `parent_lead` (less
-      than 0 where it does not); `at_step_2` and `at_end`, the lags with the highest mean weight in the first seed;
+      than 0 where it does not); `at_step_2` and `at_end`, the lags with the highest mean weight in the first seed,
+      `weight`, that weight at the end, and `spread_of_u`, the largest less the smallest score of a state there;
       `end_is_stable` and `parent_is_stable`, by the exchange of lags; `drift`, `mixing_rate` and `unevenness`;
       `below_optimum`, and `on_parent`, `optimal` and `seeds`, the numbers of seeds with attention on the last token,
       with the optimal accuracy, and of all.
@@ -50,7 +58,8 @@ def chain_table(run: Run) -> pd.DataFrame:
         stationary = stationary_law(transition)
         sizes = (task.walk_length, training.learning_rate, training.epsilon)
         scores = chains.token_scores(stationary, transition, transition, *sizes)
-        at_end = attended_lag(run.mean_attention(step=None, **labels))
+        weights = run.mean_attention(step=None, **labels)
+        at_end = attended_lag(weights)
         gap = group.metric("optimal_accuracy")[:, -1] - group.metric("expected_accuracy")[:, -1]
         most = task.walk_length - 1
         rows.append(
@@ -64,6 +73,8 @@ def chain_table(run: Run) -> pd.DataFrame:
                 "parent_lead": (scores[0] - scores[1:].max()) / max(np.ptp(scores), 1e-300),
                 "at_step_2": attended_lag(run.mean_attention(step=2, **labels)),
                 "at_end": at_end,
+                "weight": weights.max(),
+                "spread_of_u": np.ptp(run.params(step=None, **labels)["state_scores"]),
                 "end_is_stable": at_end > 0 and lags.is_stable(transition, at_end, most),
                 "parent_is_stable": lags.is_stable(transition, 1, most),
                 "drift": chains.drift(transition, stationary),
@@ -79,9 +90,10 @@ def chain_table(run: Run) -> pd.DataFrame:
 
 
 def _by_family(table: pd.DataFrame, is_right: pd.Series, **more: pd.Series) -> Evidence:
-    """The share of chains of each family for which something is right, and the numbers of those for which it is not."""
+    """The share of all chains, and of those of each family, for which something is right; the others by number."""
     rows = []
-    for family, group in table.assign(is_right=is_right, **more).groupby("family", sort=False):
+    told = table.assign(is_right=is_right, **more)
+    for family, group in [("all", told), *told.groupby("family", sort=False)]:
         wrong = group[~group["is_right"]]
         others = {name: float(group[name].mean()) for name in more}
         shown = ", ".join(map(str, wrong["chain"].tolist()[:12])) + (", ..." if len(wrong) > 12 else "")
@@ -95,15 +107,22 @@ def after_step_two(table: pd.DataFrame) -> Evidence:
     return _by_family(clear, clear["predicted"] == clear["at_step_2"])
 
 
+def ends_sharp(table: pd.DataFrame) -> Evidence:
+    """The share of chains whose attention ends on one lag, how uneven their laws are, and how far u is spread."""
+    more = {name: table[name] for name in ("unevenness", "spread_of_u")}
+    return _by_family(table, table["weight"] > SHARP, **more)
+
+
 def at_the_end(table: pd.DataFrame) -> Evidence:
-    """The share of chains with a clear lead whose attention ends on the predicted lag."""
-    clear = table[table["lead"] > CLEAR]
+    """The share of chains with a clear lead, and with sharp attention in the end, that is on the predicted lag."""
+    clear = table[(table["lead"] > CLEAR) & (table["weight"] > SHARP)]
     return _by_family(clear, clear["predicted"] == clear["at_end"])
 
 
 def ends_are_stable(table: pd.DataFrame) -> Evidence:
-    """The share of chains whose attention ends on a lag that is stable."""
-    return _by_family(table, table["end_is_stable"].astype(bool))
+    """The share of chains with sharp attention in the end that is on a stable lag."""
+    sharp = table[table["weight"] > SHARP]
+    return _by_family(sharp, sharp["end_is_stable"].astype(bool))
 
 
 def parents_are_stable(table: pd.DataFrame) -> Evidence:
@@ -302,6 +321,63 @@ def noise_map(num_nodes: int, walk_length: int) -> Picture:
 
 _OF_FAMILY = "The share of the chains of a family; nothing is random but the choice of the chains."
 
+
+def _where_attention_ends(prefix: str, setting: str, study: Study) -> tuple[Claim, ...]:
+    """The claims on the end of a training, by gradient descent or by gradient flow."""
+    shared: dict[str, Any] = {
+        "reference": "Where attention ends",
+        "labels": ("family",),
+        "studies": (study,),
+        "derive": chain_table,
+    }
+    return (
+        Claim(
+            name=f"{prefix}sharp",
+            setting=setting,
+            statement=f"Attention ends on one lag, with a mean weight above {SHARP}.",
+            statistic=_OF_FAMILY,
+            rule=Within(1, 1, "Any chain on which it does not is a counterexample."),
+            measure=ends_sharp,
+            **shared,
+        ),
+        Claim(
+            name=f"{prefix}end",
+            setting=f"{setting}, sharp ends, chains whose largest c_k leads by more than 1%",
+            statement="Attention ends on the lag with the largest c_k.",
+            statistic=_OF_FAMILY,
+            rule=Within(0.99, 1, "As after the second step."),
+            measure=at_the_end,
+            **shared,
+        ),
+        Claim(
+            name=f"{prefix}end-stable",
+            setting=f"{setting}, sharp ends",
+            statement="Attention ends on a lag k that is stable: R(k'|k) < 1 for every other.",
+            statistic=_OF_FAMILY,
+            rule=Within(1, 1, "Any chain that ends elsewhere is a counterexample."),
+            measure=ends_are_stable,
+            **shared,
+        ),
+    )
+
+
+def _optimum(name: str, setting: str, study: Study) -> Claim:
+    return Claim(
+        name=name,
+        reference="What a one-layer transformer reaches",
+        setting=setting,
+        statement="The transformer predicts with the optimal accuracy in the end.",
+        statistic=_OF_FAMILY + " Optimal is an expected accuracy within 0.001 of the optimum.",
+        rule=Within(1, 1, "Any chain on which it does not is a counterexample."),
+        labels=("family",),
+        studies=(study,),
+        derive=chain_table,
+        measure=optimum,
+    )
+
+
+_DESCENT, _FLOW = "infinitely many walks, gradient descent with η = 1", "infinitely many walks, gradient flow"
+
 CLAIMS = (
     Claim(
         name="second-step",
@@ -316,30 +392,8 @@ CLAIMS = (
         measure=after_step_two,
         draw=lag_counts,
     ),
-    Claim(
-        name="end",
-        reference="Where attention ends",
-        setting="infinitely many walks, chains whose largest c_k leads by more than 1%",
-        statement="Attention ends on the lag with the largest c_k.",
-        statistic=_OF_FAMILY,
-        rule=Within(0.99, 1, "As after the second step."),
-        labels=("family",),
-        studies=(CHAINS,),
-        derive=chain_table,
-        measure=at_the_end,
-    ),
-    Claim(
-        name="end-stable",
-        reference="Where attention ends",
-        setting="infinitely many walks",
-        statement="Attention ends on a lag k that is stable: R(k'|k) < 1 for every other.",
-        statistic=_OF_FAMILY,
-        rule=Within(1, 1, "Any chain that ends elsewhere is a counterexample."),
-        labels=("family",),
-        studies=(CHAINS,),
-        derive=chain_table,
-        measure=ends_are_stable,
-    ),
+    *_where_attention_ends("", _DESCENT, CHAINS),
+    *_where_attention_ends("flow-", _FLOW, FLOW),
     Claim(
         name="parent-stable",
         reference="Where attention ends",
@@ -364,18 +418,8 @@ CLAIMS = (
         derive=chain_table,
         measure=uniform_and_reversible,
     ),
-    Claim(
-        name="optimum",
-        reference="What a one-layer transformer reaches",
-        setting="infinitely many walks",
-        statement="The transformer predicts with the optimal accuracy in the end.",
-        statistic=_OF_FAMILY + " Optimal is an expected accuracy within 0.001 of the optimum.",
-        rule=Within(1, 1, "Any chain on which it does not is a counterexample."),
-        labels=("family",),
-        studies=(CHAINS,),
-        derive=chain_table,
-        measure=optimum,
-    ),
+    _optimum("optimum", _DESCENT, CHAINS),
+    _optimum("flow-optimum", _FLOW, FLOW),
     Claim(
         name="samples",
         reference="Samples against infinitely many walks",

@@ -31,7 +31,8 @@ def run():
 
     def keep(cell, step):
         lag = 2 if step == 2 else 1
-        return {"mean_attention": np.eye(13)[12 - lag], "params": {"value": np.eye(8)}}
+        params = {"value": np.eye(8), "state_scores": np.arange(8.0)}
+        return {"mean_attention": np.eye(13)[12 - lag], "params": params}
 
     def metric(name, cell):
         return {"optimal_accuracy": 0.8, "expected_accuracy": 0.5, "parent_is_highest": 1.0}.get(name, 0.0)
@@ -42,6 +43,7 @@ def run():
 def test_each_chain_has_a_row_with_what_it_is_and_where_attention_goes(run):
     table = chain_table(run).set_index("family")
     assert table.loc["cycle", ["at_step_2", "at_end", "on_parent", "optimal", "seeds"]].tolist() == [2, 1, 1, 0, 1]
+    assert table[["weight", "spread_of_u"]].to_numpy().tolist() == [[1, 7]] * 3
     assert table["below_optimum"].tolist() == pytest.approx([0.3] * 3)
     p = run.config.replace(**run.groups(family="cycle")[0].cells[0].labels).task.p
     transition = lags.circle_matrix(8, p)
@@ -68,6 +70,8 @@ def made_up(**columns) -> pd.DataFrame:
             "parent_lead": 0.5,
             "at_step_2": 1,
             "at_end": 1,
+            "weight": 1.0,
+            "spread_of_u": 0.0,
             "end_is_stable": True,
             "parent_is_stable": True,
             "drift": 0.0,
@@ -86,8 +90,10 @@ def made_up(**columns) -> pd.DataFrame:
     ("name", "wrong"),
     [
         ("second-step", {"at_step_2": 3}),
+        ("sharp", {"weight": 0.1}),
         ("end", {"at_end": 3}),
         ("end-stable", {"end_is_stable": False}),
+        ("flow-end", {"at_end": 3}),
         ("parent-stable", {"parent_is_stable": False}),
         ("uniform-reversible", {"at_end": 2}),
         ("optimum", {"below_optimum": 0.1}),
@@ -106,15 +112,22 @@ def test_chains_that_are_wrong_are_counted_and_named(name, wrong):
     assert found.verdict.word == PARTLY
     rows = found.evidence.rows.set_index("family")
     assert rows.loc["star", ["estimate", "wrong"]].tolist() == [0.75, "5"]
+    assert rows.loc["all", "estimate"] == 7 / 8
+
+
+def test_what_is_not_sharp_has_ended_on_no_lag():
+    table = made_up(at_end=[3] * 4 + [1] * 4, weight=[0.1] * 4 + [1.0] * 4, end_is_stable=[False] * 4 + [True] * 4)
+    for name in ("end", "end-stable"):
+        assert judge(BY_NAME[name], [table]).verdict.word == HOLDS
 
 
 def test_ties_are_reported_as_ties_and_do_not_count_against_the_prediction():
     table = made_up(lead=0.0, at_step_2=[1, 2, 3, 4] * 2)
     table.loc[0, "lead"] = 0.5
     judged = judge(BY_NAME["second-step"], [table])
-    assert judged.evidence.rows["chains"].tolist() == [1]
+    assert judged.evidence.rows["chains"].tolist() == [1, 1]
     tied = judge(BY_NAME["uniform-reversible"], [made_up(parent_lead=0.0)])
-    assert tied.evidence.rows["tied"].tolist() == [1.0, 1.0]
+    assert tied.evidence.rows["tied"].tolist() == [1.0] * 3
 
 
 def samples(**columns):
