@@ -27,7 +27,7 @@ from rw_jax.study.fields import Scalar, shown
 from rw_jax.study.grid import Cell, Dimension, Grid, kept_steps, recorded_steps
 from rw_jax.study.labels import same_label
 from rw_jax.study.paths import local_path
-from rw_jax.tasks import Walks
+from rw_jax.tasks import Law, Walks
 from rw_jax.training.experiment import make_experiment
 from rw_jax.training.grids import value_axes
 from rw_jax.training.precision import compiler_options, numbers_of
@@ -273,16 +273,22 @@ class Run:
         return self.cell(**labels).config.task.num_nodes
 
     def transition_matrix(self, **labels: Scalar) -> np.ndarray | None:
-        """Pi of a cell, float64[K, K], or the law of its target given the last token, if that is further ahead.
+        """Pi of a cell, float64[K, K]; None if the last token alone does not tell the law of the next state."""
+        law = self._law(labels)
+        return None if law is None else np.array(law.transition_KxK)
 
-        None if the last token alone does not tell it.
-        """
+    def target_law(self, **labels: Scalar) -> np.ndarray | None:
+        """The law of the target of a cell, float64[K, K], row = the last token: Pi if the target is the next state."""
+        law = self._law(labels)
+        return None if law is None else np.array(law.target_KxK)
+
+    def _law(self, labels: dict[str, Scalar]) -> Law | None:
         cell = self.cell(**labels)
         task = self._experiment(cell).task
         if task.law is None:
             return None
         with numbers_of("float64"):
-            return np.array(task.law(run_values(cell.config, task)).target_KxK)
+            return task.law(run_values(cell.config, task))
 
     def groups(self, over: str = "seed", **labels: Scalar) -> "list[Group]":
         """The finished runs that have these labels, in groups that differ in `over` alone, in the order of the grid.

@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from rw_jax.analysis.measures import attended_lag, direction
 from rw_jax.analysis.plots.drawing import COLOURS, Picture, legend_below, set_letters, show_map, show_matrix, styled
 from rw_jax.analysis.run import Run
-from rw_jax.analysis.statistics import bootstrap_interval, rate_interval
+from rw_jax.analysis.statistics import Estimate, rate_interval
 from rw_jax.reports.claim import Claim, Evidence, Report, Within
-from rw_jax.reports.evidence import evidence, row
+from rw_jax.reports.evidence import accuracy_gap, evidence, on_parent, row, transition_matrix
 from rw_jax.reports.study import Study
 from rw_jax.tasks.chain import stationary_law
 from rw_jax.tasks.families import near_cycle
 from rw_jax.theory import chains, lags
+from rw_jax.training.metrics import OPTIMAL
 
 CHAINS = Study(name="chains", fields={}, grid={})
 """configs/chains.py: infinitely many walks."""
@@ -45,23 +46,20 @@ def chain_table(run: Run) -> pd.DataFrame:
       largest c_k, by how much it leads, `lead`, and by how much the last token leads all others, `parent_lead` (less
       than 0 where it does not); `at_step_2` and `at_end`, the lags with the highest mean weight in the first seed,
       `weight`, that weight at the end, and `spread_of_u`, the largest less the smallest score of a state there;
-      `end_is_stable` and `parent_is_stable`, by the exchange of lags; `drift`, `mixing_rate` and `unevenness`;
+      `end_is_stable` and `parent_is_stable`, by the exchange of lags; `is_informative`, whether the averaged token is;
+      `drift`, `mixing_rate` and `unevenness`;
       `below_optimum`, and `on_parent`, `optimal` and `seeds`, the numbers of seeds with attention on the last token,
       with the optimal accuracy, and of all.
     """
     rows = []
     for group in run.groups():
         task, training, labels = group.config.task, group.config.training, group.cells[0].labels
-        transition = run.transition_matrix(**labels)
-        if transition is None:
-            raise ValueError(f"task is {task.name!r}, but must be a chain.")
+        transition, most = transition_matrix(group), task.walk_length - 1
         stationary = stationary_law(transition)
         sizes = (task.walk_length, training.learning_rate, training.epsilon)
         scores = chains.token_scores(stationary, transition, transition, *sizes)
         weights = run.mean_attention(step=None, **labels)
-        at_end = attended_lag(weights)
-        gap = group.metric("optimal_accuracy")[:, -1] - group.metric("expected_accuracy")[:, -1]
-        most = task.walk_length - 1
+        at_end, gap = attended_lag(weights), accuracy_gap(group)
         rows.append(
             {
                 "chain": group.config.value("graph_seed"),
@@ -70,19 +68,20 @@ def chain_table(run: Run) -> pd.DataFrame:
                 "walks": task.walks,
                 "predicted": int(np.argmax(scores)) + 1,
                 "lead": chains.lead(scores),
-                "parent_lead": (scores[0] - scores[1:].max()) / max(np.ptp(scores), 1e-300),
+                "parent_lead": chains.lead_of_parent(scores),
                 "at_step_2": attended_lag(run.mean_attention(step=2, **labels)),
                 "at_end": at_end,
                 "weight": weights.max(),
                 "spread_of_u": np.ptp(run.params(step=None, **labels)["state_scores"]),
                 "end_is_stable": at_end > 0 and lags.is_stable(transition, at_end, most),
                 "parent_is_stable": lags.is_stable(transition, 1, most),
+                "is_informative": chains.is_informative(transition, stationary, task.walk_length),
                 "drift": chains.drift(transition, stationary),
                 "mixing_rate": chains.mixing_rate(transition),
                 "unevenness": chains.unevenness(stationary),
                 "below_optimum": float(np.mean(gap)),
-                "on_parent": int((group.metric("parent_is_highest")[:, -1] == 1).sum()),
-                "optimal": int((gap < 1e-3).sum()),
+                "on_parent": int(on_parent(group).sum()),
+                "optimal": int((gap <= OPTIMAL).sum()),
                 "seeds": len(group.cells),
             }
         )
@@ -93,7 +92,7 @@ def _by_family(table: pd.DataFrame, is_right: pd.Series, **more: pd.Series) -> E
     """The share of all chains, and of those of each family, for which something is right; the others by number."""
     rows = []
     told = table.assign(is_right=is_right, **more)
-    for family, group in [("all", told), *told.groupby("family", sort=False)]:
+    for family, group in [("all", told), *told.groupby("family", sort=False)] if len(told) else []:
         wrong = group[~group["is_right"]]
         others = {name: float(group[name].mean()) for name in more}
         shown = ", ".join(map(str, wrong["chain"].tolist()[:12])) + (", ..." if len(wrong) > 12 else "")
@@ -131,9 +130,9 @@ def parents_are_stable(table: pd.DataFrame) -> Evidence:
 
 
 def uniform_and_reversible(table: pd.DataFrame) -> Evidence:
-    """The share of the reversible chains with a uniform law whose attention ends on the last token."""
-    chosen = table[(table["drift"] < 1e-12) & (table["unevenness"] < 1e-12)]
-    return _by_family(chosen, chosen["at_end"] == 1, tied=(chosen["parent_lead"] < 1e-9).astype(float))
+    """The share of the reversible chains with a uniform law, without a tie, whose attention ends on the last token."""
+    is_one = (table["drift"] < 1e-12) & (table["unevenness"] < 1e-12) & (table["parent_lead"] != 0)
+    return _by_family(table[is_one], table["at_end"][is_one] == 1)
 
 
 def optimum(table: pd.DataFrame) -> Evidence:
@@ -158,9 +157,9 @@ def samples_like_infinity(tables: tuple[pd.DataFrame, pd.DataFrame]) -> Evidence
     return evidence(rows, samples)
 
 
-def _pooled(group: pd.DataFrame, name: str):
-    seeds, successes = int(group["seeds"].sum()), int(group[name].sum())
-    return rate_interval(np.arange(seeds) < successes)
+def _pooled(group: pd.DataFrame, name: str) -> Estimate:
+    """The share of seeds, with an interval over chains: seeds of one chain are no independent draws of chains."""
+    return rate_interval((group[name] / group["seeds"]).to_numpy())._replace(seeds=int(group["seeds"].sum()))
 
 
 _BINS = (-math.inf, -0.1, 0.0, 0.1, 0.3, math.inf)
@@ -170,6 +169,7 @@ def calibration(tables: tuple[pd.DataFrame, pd.DataFrame]) -> Evidence:
     """The share of seeds that do what the largest c_k says, by how clearly it says it, the walks and K."""
     _, samples = tables
     rows = []
+    samples = samples[samples["parent_lead"] != 0]  # a tie predicts nothing
     samples = samples.assign(bin=pd.cut(samples["parent_lead"], list(_BINS), right=False))
     for _, group in samples.groupby(["walks", "K", "bin"], observed=True):
         walks, K, between = group[["walks", "K", "bin"]].iloc[0]
@@ -196,20 +196,19 @@ def what_hurts(tables: tuple[pd.DataFrame, pd.DataFrame]) -> Evidence:
     return evidence(rows, samples)
 
 
-def _correlation(one: np.ndarray, other: np.ndarray):
-    """The correlation of two rankings over chains, with its bootstrap interval."""
+def _correlation(one: np.ndarray, other: np.ndarray) -> Estimate:
+    """The correlation of two rankings over chains, with its bootstrap interval; NaN if one of them is constant."""
     pairs = np.stack([one, other], axis=1)
 
     def correlation(chosen: np.ndarray) -> float:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return float(np.corrcoef(chosen.T)[0, 1])
+        return float(np.corrcoef(chosen.T)[0, 1]) if (np.ptp(chosen, axis=0) > 0).all() else np.nan
 
-    generator = np.random.default_rng(0)
+    generator, found = np.random.default_rng(0), correlation(pairs)
+    if np.isnan(found):
+        return Estimate(found, found, found, len(pairs))
     drawn = [correlation(pairs[generator.integers(len(pairs), size=len(pairs))]) for _ in range(1000)]
     low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return bootstrap_interval(np.zeros(2))._replace(
-        mean=correlation(pairs), low=float(low), high=float(high), seeds=len(pairs)
-    )
+    return Estimate(found, float(low), float(high), len(pairs))
 
 
 @styled()
@@ -222,7 +221,9 @@ def lag_counts(table: pd.DataFrame) -> Figure:
         panels, {"at_step_2": "after the second step", "at_end": "at the end"}.items(), strict=True
     ):
         counts = pd.crosstab(clear["predicted"], clear[name])
-        show_map(panel, np.log1p(counts.to_numpy()), *_names(counts), limits=(0, math.log(len(clear))), cmap="Blues")
+        if not counts.size:
+            continue
+        show_map(panel, np.log1p(counts.to_numpy()), *_names(counts), limits=(0, math.log1p(len(clear))), cmap="Blues")
         for (y, x), count in np.ndenumerate(counts.to_numpy()):
             panel.text(x, y, str(count) if count else "", ha="center", va="center", fontsize=6)
         panel.set(xlabel=f"lag attended to {title}")
@@ -241,8 +242,8 @@ def success_by_property(samples: pd.DataFrame) -> Figure:
     """The share of seeds on the last token against properties of the chain: a point for each chain."""
     figure = Figure(figsize=(8.4, 3.2), layout="constrained")
     panels = figure.subplots(1, len(_QUANTITIES), sharey=True)
-    chosen = samples[(samples["walks"] == 1000) & (samples["K"] == samples["K"].min())]
-    chosen = chosen if len(chosen) else samples
+    walks = sorted(samples["walks"].unique())[len(samples["walks"].unique()) // 2]
+    chosen = samples[(samples["walks"] == walks) & (samples["K"] == samples["K"].min())]
     for panel, (name, words) in zip(panels, _QUANTITIES.items(), strict=True):
         for (family, group), colour in zip(chosen.groupby("family"), COLOURS * 3, strict=False):
             panel.plot(group[name], group["on_parent"] / group["seeds"], ".", color=colour, alpha=0.7, label=family)
@@ -250,7 +251,7 @@ def success_by_property(samples: pd.DataFrame) -> Figure:
     panels[0].set_ylabel("share of seeds on the last token")
     set_letters(panels)
     legend_below(figure, panels[0])
-    figure.suptitle("Which chains are learned from 1,000 walks: a point for each chain", fontsize=9)
+    figure.suptitle(f"Which chains are learned from {walks:,} walks: a point for each chain", fontsize=9)
     return figure
 
 
@@ -263,10 +264,8 @@ def gallery(run: Run, families: tuple[str, ...]) -> Picture:
     for column, family in enumerate(families):
         group = run.groups(family=family)[0]
         labels = group.cells[0].labels
-        transition, value = run.transition_matrix(**labels), run.value_matrix(step=None, **labels)
+        transition, value = transition_matrix(group), run.value_matrix(step=None, **labels)
         lag = attended_lag(run.mean_attention(step=None, **labels))
-        if transition is None:
-            raise ValueError("the run has no chain")
         _draw_graph(panels[0, column], transition)
         learned = direction(value)
         show_matrix(panels[1, column], direction(transition.T), vmin=0, vmax=1)
@@ -399,7 +398,7 @@ CLAIMS = (
         reference="Where attention ends",
         setting="closed form",
         statement="The last token is stable.",
-        statistic=_OF_FAMILY + " It is proven for a uniform stationary law.",
+        statistic=_OF_FAMILY + " It is proven for a uniform stationary law, but for ties.",
         rule=Within(1, 1, "Any chain on which it is not is a counterexample."),
         labels=("family",),
         studies=(CHAINS,),
@@ -411,8 +410,8 @@ CLAIMS = (
         reference="Reversible chains with a uniform law",
         setting="infinitely many walks",
         statement="Attention ends on the last token, but for exact ties.",
-        statistic=_OF_FAMILY + " `tied` is the share with a tie for the largest c_k.",
-        rule=Within(1, 1, "It is proven of the second step."),
+        statistic=_OF_FAMILY + " Chains on which the last token ties for the largest c_k are left out.",
+        rule=Within(1, 1, "It is proven that the last token has the largest c_k."),
         labels=("family",),
         studies=(CHAINS,),
         derive=chain_table,
@@ -425,7 +424,7 @@ CLAIMS = (
         reference="Samples against infinitely many walks",
         setting="samples of the chains whose run on infinitely many walks ends on the last token",
         statement="Attention is highest on the last token in the end.",
-        statistic="The share of seeds of all chains of a family, with its Wilson interval.",
+        statistic="The share of seeds of all chains of a family, with its Wilson interval over chains.",
         rule=Within(0.8, 1, "Four seeds in five, by the whole interval."),
         labels=("family", "walks"),
         studies=(CHAINS, SAMPLES),
@@ -439,8 +438,8 @@ CLAIMS = (
         setting="samples",
         statement="Seeds attend to the last token where it has the largest c_k, and elsewhere where it has not.",
         statistic=(
-            "The share of seeds that do, with its Wilson interval, by the lead of the last token's c_k over all "
-            "others, relative to the spread of all."
+            "The share of seeds that do, with its Wilson interval over chains, by the lead of the last token's c_k "
+            "over all others, relative to the spread of all."
         ),
         rule=Within(0.8, 1, "Four seeds in five, by the whole interval."),
         labels=("walks", "K", "parent_lead_from"),

@@ -35,8 +35,9 @@ def row(labels: Labels, estimate: Estimate | float, **more: Any) -> dict[str, An
 
 
 def evidence(rows: list[dict[str, Any]], points: list[dict[str, Any]] | pd.DataFrame | None = None) -> Evidence:
-    """Evidence from its rows and, if it has a figure, its points."""
-    return Evidence(pd.DataFrame(rows), pd.DataFrame([] if points is None else points))
+    """Evidence from its rows, which can be none, and, if it has a figure, its points."""
+    of_rows = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["estimate", "low", "high", "seeds"])
+    return Evidence(of_rows, pd.DataFrame([] if points is None else points))
 
 
 def one_by_one(run: Run, measure: Callable[[Group], float]) -> Evidence:

@@ -38,7 +38,7 @@ def base_config() -> ml_collections.ConfigDict:
     config.training = ml_collections.ConfigDict()
     config.training.loss = "log"  # -log(f_y + epsilon); or "cross_entropy", "squared_error", "hinge"
     config.training.epsilon = 0.1
-    config.training.optimizer = "gd"  # gradient descent; or "file.py:attribute"
+    config.training.optimizer = "gd"  # gradient descent; others: docs/extending.md; or "file.py:attribute"
     config.training.learning_rate = 1.0  # eta
     config.training.steps = 50
     config.training.options = ml_collections.ConfigDict()

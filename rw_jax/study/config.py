@@ -82,7 +82,12 @@ class TrainingConfig:
         role=STRUCTURE,
     )
     epsilon: float = field("epsilon of the log-loss", fields.number(1e-30, 1e30), role=VALUE, symbol="ε")
-    optimizer: str = field("optimizer", fields.choice_or_piece("gd"), role=STRUCTURE, neutral="gd")
+    optimizer: str = field(
+        "optimizer",
+        fields.choice_or_piece("gd", "momentum", "nesterov", "weight_decay", "adam", "adamw", "sign", "muon"),
+        role=STRUCTURE,
+        neutral="gd",
+    )
     learning_rate: float = field("learning rate", fields.number(0, 1e30), role=VALUE, symbol="η")
     steps: int = field("gradient steps", fields.integer(0), role=STRUCTURE, symbol="steps")
     options: Options = ()

@@ -36,12 +36,17 @@ class Law(NamedTuple):
     Attributes:
       start_K: float, law of the first state.
       transition_KxK: Pi, float, row = now, column = next.
-      target_KxK: the law of the target, float, row = the last token: Pi where the target is the next state.
+      ahead_KxK: the law of the target, float, row = the last token; None where the target is the next state.
     """
 
     start_K: jax.Array
     transition_KxK: jax.Array
-    target_KxK: jax.Array
+    ahead_KxK: jax.Array | None = None
+
+    @property
+    def target_KxK(self) -> jax.Array:
+        """The law of the target, row = the last token."""
+        return self.transition_KxK if self.ahead_KxK is None else self.ahead_KxK
 
 
 def _no_values(labels: Labels) -> dict[str, np.ndarray]:

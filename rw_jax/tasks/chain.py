@@ -3,39 +3,23 @@
 The matrix is a value: all chains of K states share one compiled program.
 """
 
-import logging
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
+from absl import logging
 
 from rw_jax.study.errors import ConfigError
 from rw_jax.tasks import Labels, Law, Task, Values, Walks
+from rw_jax.tasks.circle import LARGEST_POPULATION
 from rw_jax.tasks.families import FAMILY_OPTIONS, checked_matrix, transition_of
-
-LARGEST_POPULATION = 2**17
-"""Walks are enumerated up to this many."""
 
 VALUE_OPTIONS = ("family", "start", "horizon", "file", *FAMILY_OPTIONS)
 """The parameters of the task."""
-
-
-class Chain(NamedTuple):
-    """A chain in float64 NumPy.
-
-    Attributes:
-      start_K: the law of the first state.
-      transition_KxK: Pi.
-      target_KxK: the law of the target, row = the last token.
-    """
-
-    start_K: np.ndarray
-    transition_KxK: np.ndarray
-    target_KxK: np.ndarray
 
 
 def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = None) -> Task:
@@ -54,11 +38,8 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
     """
     said: set[str] = set()
 
-    def made(labels: Labels) -> Chain:
-        return chain_of(labels, num_nodes, files or {})
-
     def host_values(labels: Labels) -> dict[str, np.ndarray]:
-        start_K, transition_KxK, target_KxK = made(labels)
+        start_K, transition_KxK, target_KxK = law_of(labels, num_nodes, files or {})
         return {
             "start": start_K,
             "transition": transition_KxK,
@@ -71,8 +52,8 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
 
     def check(labels: Labels) -> None:
         """Refuses walks that cannot be enumerated, and tells what is special about a chain, once."""
-        of_labels = made(labels)
-        is_certain = bool((of_labels.transition_KxK.max(axis=1) == 1).all())
+        start_K, transition_KxK, _ = law_of(labels, num_nodes, files or {})
+        is_certain = bool((transition_KxK.max(axis=1) == 1).all())
         if is_certain and labels["walks"] == math.inf:
             raise ConfigError(
                 "task.walks is 'infinite', but must be 'all' for a chain without chance: 'all' keeps the symmetry of "
@@ -85,10 +66,11 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
                         f"task.{field} is 'all', but must be a number for this chain: there can be more than "
                         f"{LARGEST_POPULATION} walks of {walk_length} states on {num_nodes} nodes."
                     )
-        for sentence in peculiarities(of_labels):
+        for found in peculiarities(start_K, transition_KxK):
+            sentence = f"The chain {labels['family']!r} {found}."
             if sentence not in said:
                 said.add(sentence)
-                logging.getLogger("absl").warning("The chain %r %s.", labels["family"], sentence)
+                logging.warning("%s", sentence)
 
     return Task(
         num_nodes,
@@ -103,8 +85,10 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
     )
 
 
-def chain_of(labels: Mapping[str, Any], num_nodes: int, files: Mapping[str, str]) -> Chain:
-    """The chain that labels describe.
+def law_of(
+    labels: Mapping[str, Any], num_nodes: int, files: Mapping[str, str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The chain that labels describe, in float64: the law of its first state, Pi, and the law of the target.
 
     Raises:
       ConfigError: if they do not describe one.
@@ -119,7 +103,7 @@ def chain_of(labels: Mapping[str, Any], num_nodes: int, files: Mapping[str, str]
     if not isinstance(horizon, int) or isinstance(horizon, bool) or not 1 <= horizon <= 10**6:
         raise ConfigError(f"task.options.horizon is {horizon!r}, but must be a whole number from 1 to 1000000.")
     target_KxK = transition_KxK if horizon == 1 else np.linalg.matrix_power(transition_KxK, horizon)
-    return Chain(_start_of(start, transition_KxK), transition_KxK, target_KxK)
+    return _start_of(start, transition_KxK), transition_KxK, target_KxK
 
 
 def _start_of(start: Any, transition_KxK: np.ndarray) -> np.ndarray:
@@ -143,23 +127,15 @@ def _from_file(labels: Mapping[str, Any], files: Mapping[str, str]) -> np.ndarra
     text = files.get(name.rpartition("@")[2])
     if text is None:
         raise ConfigError(f"task.options.file is {name!r}, whose text is not kept with the run.")
-    return matrix_of(text)
-
-
-def matrix_of(text: str) -> np.ndarray:
-    """The numbers of a text with a row in each line and commas between.
-
-    Raises:
-      ConfigError: if it is no such text.
-    """
     try:
         return np.array([[float(number) for number in line.split(",")] for line in text.split("\n") if line.strip()])
     except ValueError as error:
-        raise ConfigError("The matrix in task.options.file must have rows of numbers, all of one length.") from error
+        short = name.rpartition("@")[0]
+        raise ConfigError(f"{short} must have a row of numbers in each line, commas between, all as long.") from error
 
 
 def stationary_law(transition_KxK: np.ndarray) -> np.ndarray:
-    """The law pi with pi Pi = pi, float64[K]; exactly uniform where all columns of Pi sum to 1.
+    """The law pi with pi Pi = pi, float64[K]; exactly uniform where all columns of Pi sum to 1, to rounding.
 
     Raises:
       ConfigError: if there are several, as with two absorbing states.
@@ -171,15 +147,29 @@ def stationary_law(transition_KxK: np.ndarray) -> np.ndarray:
             f"task.options.start is 'stationary', but must be 'uniform' or a law for a chain with {len(closed)} "
             "classes of states that are never left: it has a stationary law in each."
         )
-    if np.allclose(transition.sum(axis=0), 1, rtol=0, atol=1e-12):
+    if np.allclose(transition.sum(axis=0), 1, rtol=0, atol=3e-14):
         return np.full(K, 1 / K)
     (states,) = closed
     inside = transition[np.ix_(states, states)]
-    equations = np.vstack([inside.T - np.eye(len(states)), np.ones(len(states))])
-    law, *_ = np.linalg.lstsq(equations, np.append(np.zeros(len(states)), 1.0), rcond=None)
+    law = _eliminated(inside)
     of_all = np.zeros(K)
-    of_all[states] = np.maximum(law, 0) / np.maximum(law, 0).sum()
+    of_all[states] = law
     return of_all
+
+
+def _eliminated(irreducible_SxS: np.ndarray) -> np.ndarray:
+    """The stationary law of an irreducible chain by the elimination of Grassmann, Taksar and Heyman (1985).
+
+    It subtracts nothing, so that the law is right to rounding even where states are left seldom.
+    """
+    rest, size = np.array(irreducible_SxS), len(irreducible_SxS)
+    for last in range(size - 1, 0, -1):
+        rest[:last, last] /= rest[last, :last].sum()
+        rest[:last, :last] += np.outer(rest[:last, last], rest[last, :last])
+    law = np.ones(size)
+    for state in range(1, size):
+        law[state] = law[:state] @ rest[:state, state]
+    return law / law.sum()
 
 
 def closed_classes(transition_KxK: np.ndarray) -> list[list[int]]:
@@ -188,18 +178,17 @@ def closed_classes(transition_KxK: np.ndarray) -> list[list[int]]:
     return sorted(sorted(states) for states in nx.attracting_components(graph))
 
 
-def peculiarities(of: Chain) -> list[str]:
-    """What a user may not have meant: states that are never left, or that no walk has."""
-    closed = closed_classes(of.transition_KxK)
-    never_left = [states[0] for states in closed if len(states) == 1]
-    graph = nx.from_numpy_array(of.transition_KxK > 0, create_using=nx.DiGraph)
-    starts = np.flatnonzero(of.start_K > 0).tolist()
+def peculiarities(start_K: np.ndarray, transition_KxK: np.ndarray) -> list[str]:
+    """What a user may not have meant: states that are never left, or that no walk of any length has."""
+    never_left = [states[0] for states in closed_classes(transition_KxK) if len(states) == 1]
+    graph = nx.from_numpy_array(transition_KxK > 0, create_using=nx.DiGraph)
+    starts = np.flatnonzero(start_K > 0).tolist()
     reached = set(starts).union(*(nx.descendants(graph, state) for state in starts))
     found = []
-    if never_left and len(of.transition_KxK) > 1:
+    if never_left:
         found.append(f"never leaves {_states(never_left)}")
-    if len(reached) < len(of.transition_KxK):
-        found.append(f"never comes to {_states(sorted(set(range(len(of.transition_KxK))) - reached))}")
+    if len(reached) < len(transition_KxK):
+        found.append(f"never comes to {_states(sorted(set(range(len(transition_KxK))) - reached))}")
     return found
 
 

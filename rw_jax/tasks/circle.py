@@ -35,7 +35,7 @@ def circle(num_nodes: int, walk_length: int) -> Task:
 
     def law(values: Values) -> Law:
         transition_KxK = transition_matrix(num_nodes, values["p"])
-        return Law(jnp.full(num_nodes, 1 / num_nodes, transition_KxK.dtype), transition_KxK, transition_KxK)
+        return Law(jnp.full(num_nodes, 1 / num_nodes, transition_KxK.dtype), transition_KxK)
 
     def check(labels: Labels) -> None:
         """Refuses every walk there is where there are too many of them, and infinitely many where they are few."""

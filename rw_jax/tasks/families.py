@@ -86,10 +86,11 @@ def barbell(num_nodes: int) -> np.ndarray:
 
 def regular(num_nodes: int, degree: int, graph_seed: int) -> np.ndarray:
     """A random connected graph of which each node has `degree` neighbours."""
+    _at_least(num_nodes, 3)
     if not 1 < degree < num_nodes or num_nodes * degree % 2:
         raise ConfigError(
-            f"task.options.degree is {degree}, but must be from 2 to {num_nodes - 1} for task.num_nodes = {num_nodes}, "
-            "and even if that is odd."
+            f"task.options.degree is {degree}, but must be from 2 to {num_nodes - 1}, and an even number if "
+            f"task.num_nodes = {num_nodes} is odd."
         )
     generator = np.random.default_rng(graph_seed)
     while True:
@@ -100,8 +101,8 @@ def regular(num_nodes: int, degree: int, graph_seed: int) -> np.ndarray:
 
 def de_bruijn(num_nodes: int, p: float) -> np.ndarray:
     """Words of bits that move on by a bit: from i to 2i + 1 (mod K) with probability p, else to 2i."""
-    if num_nodes % 2:
-        raise ConfigError(f"task.num_nodes is {num_nodes}, but must be even for family = 'de_bruijn'.")
+    if num_nodes & (num_nodes - 1):
+        raise ConfigError(f"task.num_nodes is {num_nodes}, but must be a power of 2 for family = 'de_bruijn'.")
     matrix, nodes = np.zeros((num_nodes, num_nodes)), np.arange(num_nodes)
     np.add.at(matrix, (nodes, (2 * nodes + 1) % num_nodes), p)
     np.add.at(matrix, (nodes, 2 * nodes % num_nodes), 1 - p)
@@ -144,8 +145,8 @@ def doubly_stochastic(num_nodes: int, concentration: float, graph_seed: int) -> 
         matrix /= matrix.sum(axis=0)
         matrix /= matrix.sum(axis=1, keepdims=True)
         if np.abs(matrix.sum(axis=0) - 1).max() < 1e-14:
-            break
-    return matrix
+            return matrix
+    raise ConfigError(f"task.options.concentration is {concentration:g}, but must be larger for {num_nodes} nodes.")
 
 
 def two_state(num_nodes: int, p: float, q: float) -> np.ndarray:
@@ -255,5 +256,5 @@ def _share(name: str, number: float) -> None:
 
 
 def _positive(name: str, number: float) -> None:
-    if not 1e-3 <= number <= 1e6:
-        raise ConfigError(f"task.options.{name} is {number:g}, but must be from 0.001 to 1e6.")
+    if not 0.05 <= number <= 1e6:  # below, whole rows of Gamma numbers would be 0 but for the floor
+        raise ConfigError(f"task.options.{name} is {number:g}, but must be from 0.05 to 1e6.")

@@ -6,8 +6,9 @@ average of V(1)[y, s_j] over all slots, and the score of position j moves by a p
 
     E[(V(1)[y, s_j] - f_y) / (f_y + eps)].
 
-Only the first part depends on j. With f_y in the denominator replaced by its mean over the walks that end in y, and
-g_y = 1 / (E[f_y; s_N = y] / P(s_N = y) + eps), the token k places before the target is attended to most for the largest
+Only the first part depends on j, and what u moves by is the same at all positions of a stationary walk. With f_y in the
+denominator replaced by its mean over the walks that end in y, and g_y = 1 / (E[f_y; s_N = y] / P(s_N = y) + eps), the
+token k places before the target is attended to most for the largest
 
     c_k = sum_{y, s} g_y S[y, s] P(s_N = y, s_{N-k} = s).
 
@@ -70,14 +71,23 @@ def lead(scores: np.ndarray) -> float:
     return 0.0 if is_tie else float((first - second) / np.ptp(scores))
 
 
-def uninformative(transition_KxK: np.ndarray, stationary_K: np.ndarray, walk_length: int) -> bool:
-    """Whether the averaged token says nothing of the target: sum_{l=1}^{N-1} (Pi^l - 1 pi^T) = 0."""
+def lead_of_parent(scores: np.ndarray) -> float:
+    """By how much the score of the last token leads all others, relative to the spread of all; 0 for a tie."""
+    gap = scores[0] - scores[1:].max()
+    return 0.0 if abs(gap) <= 1e-12 * np.abs(scores).max() else float(gap / np.ptp(scores))
+
+
+def is_informative(transition_KxK: np.ndarray, stationary_K: np.ndarray, walk_length: int) -> bool:
+    """Whether a token drawn from a stationary walk at random tells of the target: sum_{l=1}^{N-1} (Pi^l - 1 pi^T) != 0.
+
+    If it does not, V(1) has equal columns, and the second step moves the scores by nothing but what g_y makes of it.
+    """
     transition = np.asarray(transition_KxK, np.float64)
     power, total = transition.copy(), np.zeros_like(transition)
     for _ in range(walk_length - 1):
         total += power - stationary_K
         power = power @ transition
-    return bool(np.abs(total).max() < 1e-9)
+    return bool(np.abs(total).max() > 1e-9)
 
 
 def mixing_rate(transition_KxK: np.ndarray) -> float:

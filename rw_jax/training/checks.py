@@ -80,7 +80,8 @@ def check_shapes(experiment: Experiment) -> None:
             chain = _shape("task.law", task.law, values)
             if not isinstance(chain, Law):
                 raise ConfigError(f"task.law gives {type(chain).__name__}, but must give a Law.")
-            _expect("task.law", chain._asdict(), {"start_K": (K,), "transition_KxK": (K, K), "target_KxK": (K, K)})
+            given = chain._asdict() | {"ahead_KxK": chain.target_KxK}
+            _expect("task.law", given, {"start_K": (K,), "transition_KxK": (K, K), "ahead_KxK": (K, K)})
         params = _shape("model.init", model.init, key, values)
         output = _shape("model.apply", model.apply, params, walks.tokens_LxB)
         if not isinstance(output, Output):

@@ -22,7 +22,7 @@ from rw_jax.tasks.questions import majority, preference
 from rw_jax.training import losses, pieces
 from rw_jax.training.losses import Loss
 from rw_jax.training.metrics import METRICS, Metric
-from rw_jax.training.optimizers import GRADIENT_DESCENT, Optimizer
+from rw_jax.training.optimizers import OPTIMIZERS, Optimizer
 
 
 class Experiment(NamedTuple):
@@ -71,7 +71,6 @@ _LOSSES = {
     "squared_error": losses.squared_error,
     "hinge": losses.hinge,
 }
-_OPTIMIZERS = {"gd": GRADIENT_DESCENT}
 
 _KINDS = {
     "task": "a Task",
@@ -96,7 +95,7 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
     model = _starting_from(_model(config, task, own), own.init, task)
     varying = (*VALUE_AXES, *task.value_options)
     loss = own.loss or _piece(config, "loss", _LOSSES, own, callable, "output_K", varying)
-    optimizer = own.optimizer or _piece(config, "optimizer", _OPTIMIZERS, own, _is_optimizer, "values", varying)
+    optimizer = own.optimizer or _piece(config, "optimizer", OPTIMIZERS, own, _is_optimizer, "values", varying)
     if not isinstance(optimizer, Optimizer):
         optimizer = Optimizer(optimizer)
     if model.precondition is not None and not optimizer.is_linear:
@@ -207,9 +206,8 @@ def _piece(
       varying: what differs between runs of one structure, and cannot be given to a function that makes a piece.
     """
     label, kind = config.value(axis), _KINDS[axis]
-    if not is_piece(label):
-        return known[label]
-    found, short = pieces.load(label, own.texts), without_digest(label)
+    found = pieces.load(label, own.texts) if is_piece(label) else known[label]
+    short = without_digest(label)
     if is_one(found) and not inspect.isfunction(found):
         return found
     if not callable(found):

@@ -14,6 +14,7 @@ from rw_jax.training import pieces
 from rw_jax.training.checks import check_labels, check_shapes
 from rw_jax.training.experiment import NOTHING_OWN, Own, make_experiment, make_task
 from rw_jax.training.metrics import METRICS
+from rw_jax.training.optimizers import OPTIMIZERS
 
 
 def value_axes(config: Config, own: Own = NOTHING_OWN) -> tuple[str, ...]:
@@ -114,8 +115,8 @@ def _check_options(config: Config, own: Own) -> None:
     known: set[str] = set()
     for axis in pieces.PIECE_AXES:
         for name in dict(config.grid).get(axis, (config.value(axis),)):
-            if is_piece(str(name)):
-                found = pieces.load(str(name), own.texts)
+            if is_piece(str(name)) or axis == "optimizer":
+                found = pieces.load(str(name), own.texts) if is_piece(str(name)) else OPTIMIZERS[str(name)]
                 known |= set(inspect.signature(found).parameters) if callable(found) else set()
     known |= set(value_axes(config, own))
     for name, path in config.options.items():

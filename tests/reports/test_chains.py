@@ -9,7 +9,7 @@ import pytest
 import rw_jax
 from rw_jax.analysis.run import Run
 from rw_jax.reports.chains import CLAIMS, chain_table, gallery, lag_counts, noise_map, success_by_property
-from rw_jax.reports.claim import FAILS, HOLDS, PARTLY, judge
+from rw_jax.reports.claim import FAILS, HOLDS, PARTLY, UNTESTABLE, judge
 from rw_jax.study.flags import from_config_dict
 from rw_jax.tasks.families import transition_of
 from rw_jax.theory import chains, lags
@@ -74,6 +74,7 @@ def made_up(**columns) -> pd.DataFrame:
             "spread_of_u": 0.0,
             "end_is_stable": True,
             "parent_is_stable": True,
+            "is_informative": True,
             "drift": 0.0,
             "mixing_rate": 0.5,
             "unevenness": 0.0,
@@ -126,21 +127,36 @@ def test_ties_are_reported_as_ties_and_do_not_count_against_the_prediction():
     table.loc[0, "lead"] = 0.5
     judged = judge(BY_NAME["second-step"], [table])
     assert judged.evidence.rows["chains"].tolist() == [1, 1]
-    tied = judge(BY_NAME["uniform-reversible"], [made_up(parent_lead=0.0)])
-    assert tied.evidence.rows["tied"].tolist() == [1.0] * 3
+    tied = made_up(parent_lead=[0.0] + [0.5] * 7, at_end=[7] + [1] * 7)
+    assert judge(BY_NAME["uniform-reversible"], [tied]).verdict.word == HOLDS
+
+
+def test_without_chains_to_judge_nothing_is_decided():
+    tied = made_up(lead=0.0, parent_lead=0.0, weight=0.1, at_end=2)
+    for name in ("second-step", "end", "end-stable", "uniform-reversible"):
+        assert judge(BY_NAME[name], [tied]).verdict.word == UNTESTABLE
+    for name in ("samples", "calibration"):
+        assert judge(BY_NAME[name], [(tied, samples(parent_lead=0.0))]).verdict.word == UNTESTABLE
+    rows = judge(BY_NAME["what-hurts"], [(made_up(), samples())]).evidence.rows
+    assert rows["agrees"].tolist() == [None] * len(rows)
+    assert not lag_counts(tied).axes[0].texts
 
 
 def samples(**columns):
-    return pd.concat([made_up(walks=walks, **columns) for walks in (300, 1000)], ignore_index=True)
+    """The chains of `made_up` ten times, on two numbers of walks."""
+    tables = [made_up(walks=walks, **columns) for walks in (300, 1000) for _ in range(10)]
+    return pd.concat([table.assign(chain=table["chain"] + 8 * i) for i, table in enumerate(tables)], ignore_index=True)
 
 
 def test_samples_are_held_beside_the_infinite_runs_that_end_on_the_last_token():
-    infinite = made_up(at_end=[1, 1, 1, 3, 1, 1, 1, 1])
+    copies = [made_up(chain=range(8 * i, 8 * i + 8), at_end=[1, 1, 1, 3, 1, 1, 1, 1]) for i in range(20)]
+    infinite = pd.concat(copies)
     claim = BY_NAME["samples"]
     assert judge(claim, [(infinite, samples())]).verdict.word == HOLDS
     assert judge(claim, [(infinite, samples(on_parent=2))]).verdict.word == FAILS
     rows = judge(claim, [(infinite, samples())]).evidence.rows
-    assert rows.set_index(["family", "walks"]).loc[("cycle", 300), ["seeds", "chains"]].tolist() == [30, 3]
+    of_cycle = rows.set_index(["family", "walks"]).loc[("cycle", 300)]
+    assert of_cycle[["seeds", "chains"]].tolist() == [300, 30]  # every fourth ends elsewhere
 
 
 def test_the_prediction_is_compared_with_what_seeds_do():
@@ -170,7 +186,7 @@ def test_the_pictures_show_every_chain(run):
     figure = lag_counts(made_up(at_end=[1, 1, 1, 3, 1, 1, 1, 1]))
     assert [text.get_text() for text in figure.axes[1].texts] == ["7", "1"]
     figure = success_by_property(samples(on_parent=5))
-    assert sum(len(line.get_xdata()) for line in figure.axes[0].lines) == 8
+    assert sum(len(line.get_xdata()) for line in figure.axes[0].lines) == 80
     figure, numbers = gallery(run, ("star", "dirichlet"))
     assert len(figure.axes) == 6
     star = numbers[numbers["family"] == "star"].pivot(index="now", columns="next", values="transition")

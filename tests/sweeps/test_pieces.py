@@ -308,7 +308,7 @@ FAMILIES = textwrap.dedent('''
             return Walks(jnp.stack(states[:-1]), states[-1], jnp.ones(num_walks))
 
         def law(values):
-            return Law(jnp.full(num_nodes, 1 / num_nodes), values["transition_KxK"], values["transition_KxK"])
+            return Law(jnp.full(num_nodes, 1 / num_nodes), values["transition_KxK"])
 
         return Task(num_nodes, walk_length, sample, law=law, host_values=host_values, value_options=("family",))
 ''')
@@ -330,7 +330,7 @@ def test_two_matrices_as_values_share_one_compiled_program_and_give_walks_of_the
 
 
 def test_a_law_is_a_chain_with_its_start():
-    assert Law._fields == ("start_K", "transition_KxK", "target_KxK")
+    assert Law._fields == ("start_K", "transition_KxK", "ahead_KxK")
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "seed"])
@@ -423,7 +423,7 @@ def lawless(num_nodes, walk_length):
 
 
 def square_law(num_nodes, walk_length):
-    law = lambda values: Law(jnp.ones(num_nodes), jnp.ones((num_nodes, 2)), jnp.eye(num_nodes))
+    law = lambda values: Law(jnp.ones(num_nodes), jnp.ones((num_nodes, 2)))
     return Task(num_nodes, walk_length, sample_of(num_nodes, walk_length), law=law)
 
 

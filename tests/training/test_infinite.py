@@ -26,7 +26,7 @@ EPSILON = 0.1
 
 def chain(start_K: np.ndarray, transition_KxK: np.ndarray, walk_length: int) -> Task:
     """A task on a chain, without symmetry."""
-    law = Law(jnp.asarray(start_K), jnp.asarray(transition_KxK), jnp.asarray(transition_KxK))
+    law = Law(jnp.asarray(start_K), jnp.asarray(transition_KxK))
     return Task(len(start_K), walk_length, sample=nothing_is_drawn, law=lambda values: law)
 
 
@@ -36,7 +36,7 @@ def nothing_is_drawn(key, num_walks, values) -> NoReturn:
 
 def every_walk(task: Task, values) -> Walks:
     """Every walk of a chain with its probability, by enumeration in NumPy."""
-    start, transition, _ = (np.asarray(leaf, np.float64) for leaf in task.law(values))
+    start, transition = (np.asarray(leaf, np.float64) for leaf in task.law(values)[:2])
     walks = np.array(list(itertools.product(range(task.num_nodes), repeat=task.walk_length)))
     weights = start[walks[:, 0]] * np.prod(transition[walks[:, :-1], walks[:, 1:]], axis=1)
     return Walks(jnp.asarray(walks[:, :-1].T), jnp.asarray(walks[:, -1]), jnp.asarray(weights))

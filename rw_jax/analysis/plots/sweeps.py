@@ -418,7 +418,7 @@ def _value_matrices_of(group: Group) -> tuple[dict[str, np.ndarray], dict[str, A
     last = group.config.training.steps
     matrices = {name: direction(group.run.value_matrix(step=last, **cell.labels)) for name, cell in cells.items()}
     seeds = {f"seed_{name}": cell.labels.get("seed", cell.config.seed) for name, cell in cells.items()}
-    transition_KxK = group.run.transition_matrix(**group.cells[0].labels)
+    transition_KxK = group.run.target_law(**group.cells[0].labels)
     if transition_KxK is not None:
         exact = transition_KxK.T
         matrices |= {"transition": direction(exact), "sqrt_transition": direction(np.sqrt(exact))}
