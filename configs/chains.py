@@ -5,7 +5,7 @@
 
 Every chain is a label of axes that are paired: its family, with the parameters that it has. All share one program.
 Time: about ten minutes on 2 cores. Expect attention on the last token for reversible chains with a uniform law, and on
-others where there is drift (docs/science.md).
+others where there is drift (docs/chains.md).
 """
 
 import random

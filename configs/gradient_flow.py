@@ -2,9 +2,9 @@
 
     config.training.optimizer = "gradient_flow.py:gradient_flow"
 
-A step of Euler's method is so short that no score moves by more than `training.learning_rate` and no entry of V +
-epsilon by more than a fiftieth of itself. So time passes evenly in its logarithm once V grows, and a thousand steps go
-far.
+A step of Euler's method is so short that no entry of u or a moves by more than `training.learning_rate`, and no entry
+of V + epsilon by more than a fiftieth of itself. So time passes evenly in its logarithm once V grows, and a thousand
+steps go far.
 """
 
 from typing import Any

@@ -3,8 +3,8 @@
     python -m rw_jax.main --config=configs/settled.py
     python scripts/lags.py --study=settled
 
-Time: about ten minutes on 2 cores. Expect that attention seldom leaves a lag that it has once gone to. A step costs
-some hundred times less once attention is one-hot to rounding, which takes longer with a small rate.
+Time: about ten minutes on 2 cores. Expect that attention seldom leaves a lag that it has once gone to. A step costs far
+less once attention is one-hot, which takes longer with a small rate.
 """
 
 from pathlib import Path

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
 
 def told(rows: pd.DataFrame) -> list[str]:
     """What the table says, in sentences."""
-    sentences = [f"The largest estimated error of the quadrature is {rows['quadrature_error'].max():.1e}."]
+    sentences = [f"The largest estimated relative error of the gradients is {rows['quadrature_error'].max():.1e}."]
     for by, group in rows.groupby("by"):
         clear = group[group["lead"] > 0.01]
         others = group[group["at_end"] != 1]

@@ -123,7 +123,7 @@ def test_a_process_with_hidden_states_works_as_pasted_and_its_law_is_that_of_bay
     assert float(run.metrics["expected_accuracy"][-1]) > 0.5
     assert capsys.readouterr().out
     tokens = np.array([[0, 0], [0, 1], [1, 2]])
-    law = np.asarray(names["hidden"](4, x=0.05, a=0.85).next_state_law(tokens, {}))
+    law = np.asarray(names["hidden"](4, leave=0.05, clear=0.85).next_state_law(tokens, {}))
     shown = [np.array([[0.9 if i == j else 0.05 for j in range(3)] for i in range(3)]) for _ in range(3)]
     shown = [matrix * [0.85 if token == j else 0.075 for j in range(3)] for token, matrix in enumerate(shown)]
     for walk in range(2):

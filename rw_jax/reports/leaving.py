@@ -44,7 +44,7 @@ def starts(nodes: tuple[int, ...], probabilities: tuple[float, ...], gaps: tuple
 
 
 def times(base: Config, chosen: list[Start]) -> pd.DataFrame:
-    """Trains from each start on infinitely many walks until its rival has overtaken.
+    """Trains from each start on infinitely many walks until its rival has a tenth of the weight.
 
     V starts in its limit, a multiple of the square root of J_k; all other lags are far below.
 

@@ -8,7 +8,7 @@ Then f_y + eps = V[y, s_k] + eps to first order, and the population log-loss mov
 - the scores by da_k'/dt = q^2 S_k' (E[(V[y, s_k'] + eps) / (V[y, s_k] + eps)] - 1), where t counts eta times the steps.
 
 With V in its limit the expectation is R(k'|k) = E sqrt(J_k[y, s_k'] / J_k[y, s_k]). Lag k' gains on lag k if it is
-above 1, so that lag k is stable if R(k'|k) < 1 for every k'. For k' > k and a uniform stationary law it is a mean
+above 1, so that lag k is stable if R(k'|k) < 1 for every other k'. For k' > k and a uniform stationary law it is a mean
 Bhattacharyya coefficient, at most 1: an earlier token never wins, and the direct parent, k = 1, is always stable, but
 for exact ties such as lags 1 and 3 of four nodes at p = 1/2.
 """

@@ -1,5 +1,7 @@
-"""Whether the pieces of a run go together, from shapes alone."""
+"""Whether the pieces of a run go together: from shapes, and from what its task makes of the labels."""
 
+import itertools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,16 +22,22 @@ from rw_jax.training.values import run_values
 
 
 def check_labels(grid: Grid, structure: Structure, task: Task) -> None:
-    """Has the task check each label of each value axis, the other fields as those of the structure's first cell."""
+    """Has the task check each label of each value axis, the other fields as those of the structure's first cell.
+
+    What is right for a parameter of the task can hang on another one: of these each combination is checked.
+    """
     first = grid.cell(structure.cells[0])
     labels = first.config.values()
     made = _check_host_values(task, labels)
-    for dimension, i in zip(grid.dimensions, first.index, strict=True):
-        if dimension.axes == ("seed",):
-            continue
-        shape = {axis: labels[axis] for axis in dimension.axes if axis not in grid.value_axes}
-        for others in dimension.labels[:i] + dimension.labels[i + 1 :]:
-            changes = dict(zip(dimension.axes, others, strict=True))
+    together = [dimension for dimension in grid.dimensions if set(dimension.axes) & set(task.value_options)]
+    if math.prod(len(dimension.labels) for dimension in together) > _MOST_COMBINATIONS:
+        together = []
+    alone = [[dimension] for dimension in grid.dimensions if dimension not in together and dimension.axes != ("seed",)]
+    for dimensions in [together, *alone] if together else alone:
+        axes = [axis for dimension in dimensions for axis in dimension.axes]
+        shape = {axis: labels[axis] for axis in axes if axis not in grid.value_axes}
+        for combination in itertools.product(*(dimension.labels for dimension in dimensions)):
+            changes = dict(zip(axes, itertools.chain.from_iterable(combination), strict=True))
             if all(changes[axis] == label for axis, label in shape.items()):
                 other = _check_host_values(task, labels | changes)
                 if other != made:
@@ -38,6 +46,10 @@ def check_labels(grid: Grid, structure: Structure, task: Task) -> None:
                         f"names and shapes for all runs of a program, as {shown(made)}; make what changes them an "
                         "option that is not in value_options."
                     )
+
+
+_MOST_COMBINATIONS = 10_000
+"""Of labels that are checked together before anything is written; of more, each label is checked by itself."""
 
 
 def _check_host_values(task: Task, labels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -14,8 +14,9 @@ state s at position j weighted by exp(-z w_j(s) (V[y, s] + epsilon)). The trapez
 relative error of at most 2 |Gamma(1 + 2 pi i / h)| in 1/X, which falls as exp(-pi^2 / h), if its range covers log X; X
 is bounded from V, u and a at every step.
 
-Once attention is one-hot to rounding, X is that position's part alone, and its expectations are sums over one state:
-such a step costs hundreds of times less, and trainings of a million steps take seconds.
+Once attention is all but one-hot (`Rule.one_hot`), X is that position's part alone, and its expectations are sums over
+one state: such a step takes 16 us in place of 0.4 ms at K = 6 and N = 97. Of runs that are trained together all go
+through as many nodes as the one that needs most.
 
 A chain that is the same from every node (`Task.offsets`), from a start that is, too, stays so: V is circulant and u is
 equal over the states, so that one target stands for all, and Z is a constant.
@@ -183,7 +184,7 @@ def expectations(
 def _of_one_hot(
     sums: Sums, chain: Chain, sign_Q: jax.Array, constant: jax.Array | None, rule: Rule
 ) -> tuple[Expectations, jax.Array]:
-    """The expectations where one position alone makes up X, and whether it does, to rounding."""
+    """The expectations where one position alone makes up X, and whether it does, as far as the rule asks."""
     rate_LxQxK, rest_Q, last_QxK = sums
     L = len(rate_LxQxK)
     top = jnp.argmax(jnp.max(rate_LxQxK, axis=(1, 2)))

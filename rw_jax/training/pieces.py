@@ -71,23 +71,35 @@ def pin(config: Config, folders: Sequence[Path], kept: Mapping[str, str] | None 
         return f"{short}@{_digest(text)}"
 
     def pinned_matrix(name: Any) -> Any:
-        short, _, digest = name.partition("@") if isinstance(name, str) else ("", "", "")
-        if not short or (kept and digest in kept):
-            texts.update({digest: kept[digest]} if kept and digest else {})
+        if not isinstance(name, str):
+            return name  # the task says what is wrong with it
+        short, _, digest = name.partition("@")
+        if kept and digest in kept:
+            texts[digest] = kept[digest]
             return name
-        text = _matrix_text(_path_of(short, folders, "task.options.file"))
+        found = next((folder / short for folder in folders if (folder / short).is_file()), None)
+        if found is None:
+            where = ", ".join(map(str, folders))
+            raise ConfigError(f"task.options.file is {short!r}, which is in none of the folders {where}.")
+        text = _matrix_text(found)
         if digest not in ("", _digest(text)):
             raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
         texts[_digest(text)] = text
         return f"{short}@{_digest(text)}"
 
     pins = dict.fromkeys(PIECE_AXES, pinned)
-    if "file" in config.options and "chain" in (config.task.name, *dict(config.grid).get("task", ())):
+    if "file" in config.options and "file" in _labels(config, "family") and "chain" in _labels(config, "task"):
         pins["file"] = pinned_matrix
     changes = {axis: pin_one(config.value(axis)) for axis, pin_one in pins.items()}
     grid = tuple((axis, tuple(map(pins[axis], labels)) if axis in pins else labels) for axis, labels in config.grid)
     config = config.replace(**{axis: name for axis, name in changes.items() if name != config.value(axis)})
     return Pinned(dataclasses.replace(config, grid=grid), texts)
+
+
+def _labels(config: Config, axis: str) -> tuple[Any, ...]:
+    """The labels that a study has of an axis."""
+    own = (config.value(axis),) if axis == "task" or axis in config.options else ()
+    return dict(config.grid).get(axis, own)
 
 
 def _imported_from_beside(path: Path, text: str) -> list[str]:
@@ -181,14 +193,13 @@ def _matrix_text(path: Path) -> str:
     return "\n".join(",".join(map(repr, row)) for row in rows.astype(np.float64).tolist()) + "\n"
 
 
-def _path_of(name: str, folders: Sequence[Path], field: str = "") -> Path:
+def _path_of(name: str, folders: Sequence[Path]) -> Path:
     where, _, _ = name.partition(":")
-    if where.endswith(".py") or field:
+    if where.endswith(".py"):
         for folder in folders:
             if (folder / where).is_file():
                 return folder / where
-        named = f"{field} = {name!r}" if field else name
-        raise ConfigError(f"{named} names no file: {where} is in none of {', '.join(map(str, folders))}.")
+        raise ConfigError(f"{name} names no file: {where} is in none of {', '.join(map(str, folders))}.")
     try:
         spec = importlib.util.find_spec(where)
     except (ImportError, ValueError):

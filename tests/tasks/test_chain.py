@@ -256,7 +256,7 @@ def test_a_matrix_in_a_file_is_kept_with_the_run(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.params()["value"], runs["mine.npy"].params()["value"])
     with pytest.raises(rw_jax.ConfigError, match="which has other runs"):
         rw_jax.sweep(of_file("mine.csv"), tmp_path / "csv")
-    with pytest.raises(rw_jax.ConfigError, match="names no file"):
+    with pytest.raises(rw_jax.ConfigError, match=r"task.options.file is 'other.csv', which is in none"):
         rw_jax.train(of_file("other.csv"))
 
 
@@ -271,6 +271,15 @@ def test_families_and_their_parameters_are_axes_of_one_program(tmp_path):
         np.testing.assert_array_equal(run.transition_matrix(family=family, laziness=0.5, p=0.3), expected)
     losses = run.metrics["train_loss"].sel(family="cycle", p=0.3).isel(step=-1).values.ravel()
     assert losses[0] == losses[1]  # the circle has no laziness
+
+
+def test_labels_that_are_wrong_together_are_refused_before_anything_is_written(tmp_path):
+    """A laziness beyond 1 is none, but only a lazy family looks at it."""
+    study = chain_study(axes={"family": ("cycle", "lazy_cycle"), "laziness": (0.1, 1.5)}, family="cycle", laziness=0.1)
+    with pytest.raises(rw_jax.ConfigError, match=r"laziness is 1\.5") as refused:
+        rw_jax.sweep(study, tmp_path / "run")
+    assert_sentence(str(refused.value))
+    assert not (tmp_path / "run").exists()
 
 
 def test_infinitely_many_walks_of_a_chain_are_all_walks_there_are():

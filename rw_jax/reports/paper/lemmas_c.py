@@ -154,7 +154,7 @@ CLAIMS = (
     Claim(
         name="C1",
         reference="Lemma C.1",
-        setting="infinitely many walks, K = 3 to 64, N = 13 to 1000",
+        setting="infinitely many walks, K = 5 to 64, N = 13 to 1000",
         statement="V(1) = η/(ε N K) Σ_{i=1}^{N-1} (Π^T)^(N-i) and W(1) = 0.",
         statistic="Relative Frobenius distance of V(1), or the largest entry of u(1) and a(1) if that is larger.",
         rule=Within(0, 1e-12, _EXACT + "."),
@@ -166,7 +166,7 @@ CLAIMS = (
     Claim(
         name="C2",
         reference="Lemma C.2",
-        setting="infinitely many walks, K = 3 to 64, N = 13 to 1000",
+        setting="infinitely many walks, K = 5 to 64, N = 13 to 1000",
         statement="V(1) is circulant.",
         statistic="Relative Frobenius distance of V(1) from the nearest circulant matrix.",
         rule=Within(0, 1e-12, _EXACT + "."),

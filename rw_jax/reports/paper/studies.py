@@ -30,7 +30,7 @@ INFINITE = {"walks": math.inf}
 """Fields of a study on infinitely many walks, in which nothing of training is random."""
 
 _SIZES = (
-    *((K, 97) for K in (3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64)),
+    *((K, 97) for K in (5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64)),
     *((6, N) for N in (13, 25, 49, 145, 193, 385, 1000)),
     *((24, N) for N in (289, 1000)),
 )

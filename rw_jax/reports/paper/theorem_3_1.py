@@ -341,7 +341,7 @@ CLAIMS = (
     Claim(
         name="accuracy",
         reference="Theorem 3.1, item 1",
-        setting="infinitely many walks, K = 3 to 64, N = 13 to 1000",
+        setting="infinitely many walks, K = 5 to 64, N = 13 to 1000",
         statement="For 0 < p < 1 the trained transformer predicts with the optimal accuracy max(p, 1 - p).",
         statistic="Optimum less expected accuracy after the last step.",
         rule=Within(
@@ -478,7 +478,7 @@ CLAIMS = (
     Claim(
         name="attended-lag",
         reference="Theorem 3.1, item 4: K > 4",
-        setting="infinitely many walks, K = 3 to 64, N = 13 to 1000",
+        setting="infinitely many walks, K = 5 to 64, N = 13 to 1000",
         statement="Attention is on the direct parent for every K > 4, if N is large enough.",
         statistic="The lag with the highest weight after the last step: 1 is the direct parent.",
         rule=Within(1, 1, "A lag is a whole number."),
