@@ -104,11 +104,15 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
             f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one whose updates are linear in the "
             f"gradients for {form}; give --config.model.form=full to train every entry of W with it."
         )
+    starts_at_zero = config.model.init == "zero" and own.init is None
+    if model.precondition is not None and optimizer.decays and not starts_at_zero:
+        raise ConfigError(
+            f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one that does not shrink W for "
+            "model.form = 'reduced' with a start other than zero; --config.model.form=full trains every entry of W."
+        )
     if config.task.walks == math.inf:
         _check_infinite(config, task, own)
-    return Experiment(
-        config, task, model, loss, optimizer, is_symmetric=config.model.init == "zero" and own.init is None
-    )
+    return Experiment(config, task, model, loss, optimizer, is_symmetric=starts_at_zero)
 
 
 def _check_infinite(config: Config, task: Task, own: Own) -> None:

@@ -22,10 +22,13 @@ class Optimizer(NamedTuple):
       transformation: (values) -> the Optax transformation, for one run.
       is_linear: whether its updates are linear in the gradients, so that they commute with a fixed linear map of them
         and a reduced form can be trained in the place of the full one.
+      decays: whether it shrinks the parameters themselves: then W is where it started, plus a matrix of rank one, only
+        from a start of zero.
     """
 
     transformation: Callable[[Values], optax.GradientTransformation]
     is_linear: bool = False
+    decays: bool = False
 
 
 def _gradient_descent(values: Values) -> optax.GradientTransformation:
@@ -52,7 +55,7 @@ def weight_decay(weight_decay: float) -> Optimizer:
     def decayed(values: Values) -> optax.GradientTransformation:
         return optax.chain(optax.add_decayed_weights(weight_decay), optax.sgd(_rate(values)))
 
-    return Optimizer(decayed, is_linear=True)
+    return Optimizer(decayed, is_linear=True, decays=True)
 
 
 def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:

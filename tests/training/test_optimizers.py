@@ -1,13 +1,21 @@
 """Optimizers of both forms, by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 import pytest
 
+import rw_jax
 from rw_jax.models import Model
-from rw_jax.models.reduced import precondition
-from rw_jax.training.optimizers import GRADIENT_DESCENT, Optimizer, transformation
+from rw_jax.models.full import full_transformer
+from rw_jax.models.reduced import precondition, project
+from rw_jax.tasks import Walks
+from rw_jax.training.losses import log_loss
+from rw_jax.training.objectives import mean_loss
+from rw_jax.training.optimizers import GRADIENT_DESCENT, OPTIMIZERS, Optimizer, transformation
+from tests.studies import assert_sentence, tiny_study
 
 FULL = Model(init=lambda key, values: {}, apply=lambda params, tokens_LxB: None)
 REDUCED = FULL._replace(precondition=precondition(3.0))
@@ -50,3 +58,91 @@ def test_updates_of_gradient_descent_are_linear_in_the_gradients(factor, float64
         for scale in (1.0, factor)
     )
     np.testing.assert_allclose(other, factor * one, rtol=1e-15)
+
+
+OF_OPTAX = {
+    "gd": ({}, optax.sgd(0.3)),
+    "momentum": ({"momentum": 0.8}, optax.sgd(0.3, momentum=0.8)),
+    "nesterov": ({"momentum": 0.8}, optax.sgd(0.3, momentum=0.8, nesterov=True)),
+    "weight_decay": ({"weight_decay": 0.2}, optax.chain(optax.add_decayed_weights(0.2), optax.sgd(0.3))),
+    "adam": ({}, optax.adam(0.3)),
+    "adamw": ({"weight_decay": 0.2}, optax.adamw(0.3, weight_decay=0.2)),
+    "sign": ({}, optax.sign_sgd(0.3)),
+    "muon": ({}, optax.contrib.muon(0.3)),
+}
+"""Each optimizer with its parameters, and Optax's own, made by hand."""
+
+
+def study(name: str, **fields):
+    """A tiny study from a Gaussian start with one of the optimizers."""
+    options = {f"training.options.{option}": value for option, value in OF_OPTAX[name][0].items()}
+    base = {"training.optimizer": name, "precision": "float64", "model.init": "gaussian", "model.init_scale": 0.1}
+    return tiny_study(fields={**base, **options, **fields})
+
+
+def test_every_optimizer_is_compared():
+    assert set(OF_OPTAX) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", OF_OPTAX)
+def test_the_full_form_moves_by_the_updates_of_optax_entry_by_entry(name, float64):
+    run = rw_jax.train(study(name), form="full", learning_rate=0.3)
+    tokens, targets = run.walks("train")
+    walks = Walks(jnp.asarray(tokens.T), jnp.asarray(targets), jnp.ones(len(targets)))
+    model = full_transformer(4, 6, 8, "none", 0, "gaussian")
+    gradient = jax.grad(mean_loss(model, log_loss, walks, {"epsilon": 0.1}, 4))
+    optimizer, params = OF_OPTAX[name][1], jax.tree.map(jnp.asarray, run.params(step=0))
+    state = optimizer.init(params)
+    for _ in range(5):
+        updates, state = optimizer.update(gradient(params), state, params)
+        params = optax.apply_updates(params, updates)
+    for leaf_name, leaf in run.params(step=5).items():
+        np.testing.assert_allclose(leaf, params[leaf_name], rtol=1e-9, atol=1e-12, err_msg=leaf_name)
+
+
+@pytest.mark.parametrize("name", [name for name in OF_OPTAX if name != "gd"])
+def test_the_reduced_form_is_the_full_one_where_updates_are_linear_and_refuses_where_not(name, float64):
+    is_linear = name in ("momentum", "nesterov", "weight_decay")
+    if not is_linear:
+        with pytest.raises(rw_jax.ConfigError, match="must be one whose updates are linear") as refused:
+            rw_jax.train(study(name))
+        assert_sentence(str(refused.value))
+        return
+    if name == "weight_decay":
+        with pytest.raises(rw_jax.ConfigError, match="must be one that does not shrink W") as refused:
+            rw_jax.train(study(name))
+        assert_sentence(str(refused.value))
+    start = "zero" if name == "weight_decay" else "gaussian"
+    reduced, full = (
+        rw_jax.train(study(name), form=form, init=start, learning_rate=0.1) for form in ("reduced", "full")
+    )
+    np.testing.assert_allclose(reduced.key_query_matrix(), full.key_query_matrix(), rtol=1e-9, atol=1e-11)
+    projected = project(full.params(), 6)
+    for leaf_name, leaf in reduced.params().items():
+        np.testing.assert_allclose(leaf, projected[leaf_name], rtol=1e-9, atol=1e-11, err_msg=leaf_name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"training.optimizer": "momentum"}, "has the parameter momentum, but the config has no such option"),
+        ({"training.options.momentum": 0.9}, "no piece of the study has a parameter momentum"),
+        ({"training.optimizer": "lion"}, "training.optimizer is 'lion'"),
+    ],
+)
+def test_an_optimizer_takes_its_own_parameters(fields, words):
+    with pytest.raises(rw_jax.ConfigError, match=words) as refused:
+        rw_jax.train(tiny_study(fields=fields))
+    assert_sentence(str(refused.value))
+
+
+@pytest.mark.parametrize("name", ["nesterov", "weight_decay"])
+def test_a_training_in_two_parts_is_one(name, tmp_path):
+    """From the state of the optimizer at the last recorded step on, to the bit."""
+    options = {f"training.options.{option}": value for option, value in OF_OPTAX[name][0].items()}
+    fields = {"training.optimizer": name, **options, "record.parameters": "all"}
+    longer = tiny_study(fields={**fields, "training.steps": 10}, p=(0.7,))
+    rw_jax.sweep(tiny_study(fields={**fields, "training.steps": 5}, p=(0.7,)), tmp_path / "run")
+    continued, at_once = rw_jax.sweep(longer, tmp_path / "run"), rw_jax.sweep(longer, tmp_path / "whole")
+    for leaf_name, leaf in at_once.params(p=0.7).items():
+        np.testing.assert_array_equal(continued.params(p=0.7)[leaf_name], leaf)
