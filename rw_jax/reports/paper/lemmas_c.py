@@ -7,6 +7,7 @@ import numpy as np
 
 from rw_jax.analysis import interpret, measures
 from rw_jax.analysis.run import Group, Run
+from rw_jax.models.positions import squared_norm
 from rw_jax.reports import figures
 from rw_jax.reports.claim import Claim, Evidence, Within
 from rw_jax.reports.evidence import (
@@ -35,8 +36,13 @@ _PROBABILITIES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 def first_value_matrix(run: Run) -> Evidence:
-    """Relative distance of V(1) on infinitely many walks from its closed form, or the largest entry of W(1)."""
-    return one_by_one(run, lambda group: float(np.max([largest_score(group, 1), *closed_form_errors(group)])))
+    """Relative distance of V(1) on infinitely many walks from its closed form, or the largest gradient of a score."""
+
+    def error(group: Group) -> float:
+        rate = group.config.training.learning_rate * squared_norm(group.config.model.position_width) ** 2
+        return float(np.max([largest_score(group, 1) / rate, *closed_form_errors(group)]))
+
+    return one_by_one(run, error)
 
 
 def largest_score(group: Group, step: int) -> float:
@@ -156,7 +162,7 @@ CLAIMS = (
         reference="Lemma C.1",
         setting="infinitely many walks, K = 5 to 64, N = 13 to 1000",
         statement="V(1) = η/(ε N K) Σ_{i=1}^{N-1} (Π^T)^(N-i) and W(1) = 0.",
-        statistic="Relative Frobenius distance of V(1), or the largest entry of u(1) and a(1) if that is larger.",
+        statistic="Relative Frobenius distance of V(1), or the largest of u(1) and a(1) over η q², if that is larger.",
         rule=Within(0, 1e-12, _EXACT + "."),
         labels=("p", "N", "K"),
         studies=(POPULATION,),
