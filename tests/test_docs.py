@@ -204,29 +204,96 @@ def test_the_shares_of_the_starts_are_those_of_the_results():
             assert cell == f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
 
 
-def test_what_is_said_of_infinitely_many_walks_is_in_the_results():
+def test_what_is_said_of_where_attention_ends_is_in_the_results():
     rows = pd.read_csv(ROOT / "docs" / "results" / "lags.csv")
-    clear, others = rows[rows["lead"] > 0.01], rows[rows["at_end"] != 1]
-    right = [int((each["predicted"] == each["at_step_2"]).sum()) for each in (rows, clear)]
-    science = " ".join(PAGES["docs/science.md"].split())
-    assert f"in {right[0]} of {len(rows)} circles, and in {right[1]} of {len(clear)}" in science
-    assert f"direct parent in {len(rows) - len(others)} of {len(rows)} circles" in science
-    assert f"Of these {len(others)}, {int(others['is_stable'].sum())} end on a stable lag" in science
-    assert f"at most {rows['quadrature_error'].max():.1e}" in science
-    assert (others["below_optimum"] > 1e-3).all()
-    assert set(others["p"]) & {0.5, 0.55, 0.6} == set()
-    assert others["K"].min() == 12
-    assert f"of {len(rows)} circles with K = 5 to 64, {len(others)} attend" in " ".join(README.split())
+    descent, flow = (rows[rows["by"] == by] for by in ("η = 1", "gradient flow"))
+    science, readme = " ".join(PAGES["docs/science.md"].split()), " ".join(README.split())
+    clear = descent[descent["lead"] > 0.01]
+    right = [int((each["predicted"] == each["at_step_2"]).sum()) for each in (descent, clear)]
+    assert f"in {right[0]} of {len(descent)} circles, and in {right[1]} of {len(clear)}" in science
+    others = [each[each["at_end"] != 1] for each in (descent, flow)]
+    on_parent = [len(each) - len(other) for each, other in zip((descent, flow), others, strict=True)]
+    assert f"in {on_parent[0]} of 132 circles with η = 1, and in {on_parent[1]} of 132 by gradient flow" in science
+    assert f"All {len(others[0])} and {len(others[1])} others predict below the optimum" in science
+    assert f"{len(others[0])} end on an earlier token and {len(others[1])} by gradient flow" in readme
+    for other in others:
+        assert (other["below_optimum"] > 1e-3).all()
+        assert other["K"].min() > 6
+        assert other["p"].min() > 0.6
+    sharp = [int((each["predicted"] == each["sharp"]).sum()) for each in (descent, flow)]
+    assert f"is the predicted one in {sharp[0]} and in {sharp[1]} circles" in science
+    stays = [int((each["sharp"] == each["at_end"]).sum()) for each in (descent, flow)]
+    assert f"it stays in {stays[0]} and in {stays[1]}" in science
+    unstable = [int((~each["is_stable"]).sum()) for each in (descent, flow)]
+    assert f"With η = 1, {unstable[0]} circles end on an unstable lag" in science
+    assert f"By gradient flow {unstable[1]} do" in science
+    assert f"{int((descent['at_step_2'] == descent['at_end']).sum())} of 132" in science
 
 
 def test_what_is_said_of_longer_walks_is_in_the_results():
-    rows = pd.read_csv(ROOT / "docs" / "results" / "lengths.csv").set_index(["p", "N"])
-    for N in (97, 193, 289):
-        assert rows.loc[[(p, N) for p in (0.7, 0.75, 0.8, 0.85)], "at_end"].tolist() == [3] * 4
+    every = pd.read_csv(ROOT / "docs" / "results" / "lengths.csv")
+    for by in ("η = 1", "gradient flow"):
+        rows = every[every["by"] == by].set_index(["p", "N"])
+        for N in (97, 193, 289):
+            assert rows.loc[[(p, N) for p in (0.75, 0.8, 0.85)], "at_end"].tolist() == [3] * 3
+        assert (rows["predicted"] == rows["at_step_2"]).sum() == len(rows) == 60
+        assert (rows["below_optimum"][rows["at_end"] != 1] > 1e-3).all()
+        assert rows.loc[(0.7, 289), "at_end"] == {"η = 1": 3, "gradient flow": 1}[by]
+    rows = every[every["by"] == "η = 1"].set_index(["p", "N"])
     assert [rows.loc[(0.97, N), "at_end"] for N in (97, 193, 289)] == [5, 3, 1]
-    assert (rows["predicted"] == rows["at_step_2"]).sum() == len(rows) == 60
-    others = rows[rows["at_end"] != 1]
-    assert (len(others), (others["below_optimum"] > 1e-3).all()) == (34, True)
+
+
+def test_what_is_said_of_populations_is_in_the_results():
+    rows = pd.read_csv(ROOT / "docs" / "results" / "population.csv")
+    theorems, optimal = PAGES["docs/theorems.md"], rows["accuracy_below_optimum"] < 1e-6
+    assert (
+        f"{int(optimal.sum())} of {len(rows)} settings, with K = 5 and 6 all {int((rows['K'] <= 6).sum())}" in theorems
+    )
+    assert optimal[rows["K"] <= 6].all()
+    off = rows["lag"] != 1
+    assert (
+        f"in {int((~off).sum())} of {len(rows)} settings; of the other {int(off.sum())}, {int((off & ~optimal).sum())}"
+        in theorems
+    )
+    long = rows[(rows["K"] == 24) & (rows["N"] == 1000) & rows["p"].isin([0.7, 0.8])]
+    assert long["lag"].tolist() == [3, 3]
+    needed = pd.read_csv(ROOT / "docs" / "results" / "needed.csv").set_index("p")
+    for p, exponent in ((0.7, 0.7), (0.9, 1.4), (0.97, 2.2)):
+        assert needed.loc[p, "exponent_of_K"] == pytest.approx(exponent, abs=0.05)
+        assert needed.loc[p, "largest_residual_as_a_factor"] < 2.25
+    without = needed["K_without"].astype(str)
+    assert without[without != "none"].to_dict() == {0.8: "20", 0.99: "20", 0.999: "8, 12, 16, 20"}
+
+
+def test_what_is_said_of_chains_is_in_the_results():
+    rows, flow = (pd.read_csv(ROOT / "docs" / "results" / name) for name in ("chains.csv", "chains_flow.csv"))
+    page, readme = " ".join(PAGES["docs/chains.md"].split()), " ".join(README.split())
+    clear = rows[rows["lead"] > 0.01]
+    right = int((clear["predicted"] == clear["at_step_2"]).sum())
+    assert f"Of the {len(clear)} chains whose largest c_k leads by more than 1%, {right} attend" in page
+    assert f"({right} of {len(clear)})" in readme
+    assert len(rows) == 527
+    assert (rows["weight"][rows["unevenness"] < 1e-9] > 0.9).all()
+    sharp = rows[rows["weight"] > 0.9]
+    counts = sharp.groupby("family").size()
+    told = (
+        f"on {counts['dirichlet']} of 80 Dirichlet chains it does, on {counts['reversible']} of 80 reversible ones, on "
+    )
+    assert told + f"{counts['path']} of 40 paths" in page
+    assert f"{int(sharp['end_is_stable'].sum())} of {len(sharp)} ends are stable" in page
+    of_dirichlet = rows[rows["family"] == "dirichlet"]
+    assert (of_dirichlet["below_optimum"] >= 1e-3).all()
+    assert of_dirichlet["below_optimum"].mean() == pytest.approx(0.14, abs=0.005)
+    assert of_dirichlet["spread_of_u"].mean() == pytest.approx(20, abs=0.5)
+    assert (~rows["parent_is_stable"]).groupby(rows["family"]).sum()[lambda count: count > 0].to_dict() == {
+        "de_bruijn": 1, "dirichlet": 1, "path": 19, "star": 1,
+    }  # fmt: skip
+    sharp = flow[flow["weight"] > 0.9]
+    clear = sharp[sharp["lead"] > 0.01]
+    assert f"{len(sharp)} of {len(flow)} chains end on one lag" in page
+    assert sharp["end_is_stable"].all()
+    right = int((clear["predicted"] == clear["at_end"]).sum())
+    assert f"in {len(sharp)} of {len(sharp)} the lag is stable, and in {right} of {len(clear)}" in page
 
 
 def test_the_table_of_metrics_is_the_table_of_the_code():

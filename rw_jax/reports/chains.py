@@ -1,5 +1,6 @@
 """The report on Markov chains: where attention goes, on infinitely many walks and on samples, beside predictions."""
 
+import itertools
 import math
 from typing import Any
 
@@ -11,7 +12,16 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.measures import attended_lag, direction
-from rw_jax.analysis.plots.drawing import COLOURS, Picture, legend_below, set_letters, show_map, show_matrix, styled
+from rw_jax.analysis.plots.drawing import (
+    COLOURS,
+    MARKERS,
+    Picture,
+    legend_below,
+    set_letters,
+    show_map,
+    show_matrix,
+    styled,
+)
 from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import Estimate, rate_interval
 from rw_jax.reports.claim import Claim, Evidence, Report, Within
@@ -225,7 +235,9 @@ def lag_counts(table: pd.DataFrame) -> Figure:
             continue
         show_map(panel, np.log1p(counts.to_numpy()), *_names(counts), limits=(0, math.log1p(len(clear))), cmap="Blues")
         for (y, x), count in np.ndenumerate(counts.to_numpy()):
-            panel.text(x, y, str(count) if count else "", ha="center", va="center", fontsize=6)
+            is_dark = math.log1p(count) > 0.6 * math.log1p(len(clear))
+            style = {"ha": "center", "va": "center", "fontsize": 6, "color": "white" if is_dark else "black"}
+            panel.text(x, y, str(count) if count else "", **style)
         panel.set(xlabel=f"lag attended to {title}")
     panels[0].set_ylabel("lag with the largest c_k")
     set_letters(panels)
@@ -245,8 +257,10 @@ def success_by_property(samples: pd.DataFrame) -> Figure:
     walks = sorted(samples["walks"].unique())[len(samples["walks"].unique()) // 2]
     chosen = samples[(samples["walks"] == walks) & (samples["K"] == samples["K"].min())]
     for panel, (name, words) in zip(panels, _QUANTITIES.items(), strict=True):
-        for (family, group), colour in zip(chosen.groupby("family"), COLOURS * 3, strict=False):
-            panel.plot(group[name], group["on_parent"] / group["seeds"], ".", color=colour, alpha=0.7, label=family)
+        styles = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS[:5]), strict=False)
+        for (family, group), (colour, marker) in zip(chosen.groupby("family"), styles, strict=False):
+            points = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 4, "alpha": 0.7}
+            panel.plot(group[name], group["on_parent"] / group["seeds"], label=family, **points)
         panel.set(xlabel=words, ylim=(-0.03, 1.03))
     panels[0].set_ylabel("share of seeds on the last token")
     set_letters(panels)
@@ -265,12 +279,13 @@ def gallery(run: Run, families: tuple[str, ...]) -> Picture:
         group = run.groups(family=family)[0]
         labels = group.cells[0].labels
         transition, value = transition_matrix(group), run.value_matrix(step=None, **labels)
-        lag = attended_lag(run.mean_attention(step=None, **labels))
+        weights = run.mean_attention(step=None, **labels)
+        seen = f"lag {attended_lag(weights)}" if weights.max() > SHARP else "no one lag"
         _draw_graph(panels[0, column], transition)
         learned = direction(value)
         show_matrix(panels[1, column], direction(transition.T), vmin=0, vmax=1)
         show_matrix(panels[2, column], learned, vmin=0, vmax=1)
-        panels[0, column].set_title(f"{family}\nattends to lag {lag}", fontsize=7)
+        panels[0, column].set_title(f"{family}\nattends to {seen}", fontsize=7)
         for (following, now), entry in np.ndenumerate(transition.T):
             entries = {"transition": entry, "value_at_unit_norm": learned[following, now]}
             numbers.append({"family": family, "next": following, "now": now, **entries})

@@ -261,7 +261,7 @@ def test_a_million_steps_are_those_of_the_recursion_and_leave_an_unstable_lag_wh
         }
     )
     start = {"value": value, "state_scores": np.zeros(K), "position_scores": scores}
-    run = rw_jax.train(config, init=start, walks="infinite", p=p)
+    run = rw_jax.train(config, init=start, walks="infinite", p=p, learning_rate=1.0)
     attended = np.array([np.argmax(run.mean_attention(step=step)) for step in run.steps])
     change = run.steps[int(np.argmax(attended != N - 1 - lag))]
     assert (attended[-1], change) == (N - 1 - rival, pytest.approx(left, rel=0.02))
