@@ -5,10 +5,10 @@
 
 Every row trains the setting of configs/base.py at p = 0.7 (K = 6, N = 97, M = 1000, 1000 walks, float32) on the same
 walks, in a process of its own. Nothing is timed unless all rows agree on the losses of the first steps; those on
-infinitely many walks agree with one another. Times are of training only: the median over several repeats of a long
-training less a short one, per run and step. Below the table stand the floor and what recording the metrics of a step
-costs beside the step itself. PyTorch is optional: without it its rows are left out; it computes on the CPU, so compare
-it on a machine without an accelerator.
+infinitely many walks agree with one another where they are of one setting. Times are of training only: the median over
+several repeats of a long training less a short one, per run and step. Below the table stand the floor and what
+recording the metrics of a step costs beside the step itself. PyTorch is optional: without it its rows are left out; it
+computes on the CPU, so compare it on a machine without an accelerator.
 """
 
 import dataclasses
@@ -53,9 +53,16 @@ ROWS = {
     "e": "rw_jax, reduced form, the grid",
     "f": "rw_jax, infinitely many walks, the grid, float32",
     "g": "rw_jax, infinitely many walks, the grid, float64",
+    "h": "rw_jax, infinitely many walks, the grid, float64, K = 20",
+    "i": "rw_jax, infinitely many walks, the grid, float64, N = 385",
 }
-INFINITE = {"f": "float32", "g": "float64"}
-"""The rows on infinitely many walks, whose losses are others than those on samples, and their precision."""
+INFINITE: dict[str, dict[str, Any]] = {
+    "f": {"precision": "float32"},
+    "g": {"precision": "float64"},
+    "h": {"precision": "float64", "num_nodes": 20},
+    "i": {"precision": "float64", "walk_length": 385},
+}
+"""The rows on infinitely many walks, whose losses are others than those on samples, and what they change."""
 
 
 def main(argv: list[str]) -> None:
@@ -72,7 +79,7 @@ def main(argv: list[str]) -> None:
         titles = {name: title for name, title in ROWS.items() if name not in TORCH_ROWS}
     losses = {name: in_own_process(f"losses:{name}") for name in titles}
     check_losses({name: row for name, row in losses.items() if name not in INFINITE}, "e")
-    check_losses({name: losses[name] for name in INFINITE}, "g")
+    check_losses({name: losses[name] for name in ("f", "g")}, "g")
     rows: dict[str, dict[str, Any]] = {}
     for name, title in titles.items():
         print(f"({name}) {title} ...", file=sys.stderr)
@@ -194,7 +201,7 @@ def our_training(row: str) -> Training:
 
     config = base_config().replace(form="full" if row == "c" else "reduced")
     if row in INFINITE:
-        config = config.replace(walks=math.inf, precision=INFINITE[row])
+        config = config.replace(walks=math.inf, **INFINITE[row])
     placement = devices.set_up(config.execution)
     if row == "d":
         placement = placement._replace(mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=1)
@@ -223,7 +230,15 @@ def our_losses(row: str) -> list[float]:
 def our_times(row: str) -> dict:
     """Milliseconds of a step and of recording one, per run, and seconds of the first call, which compiles."""
     train, runs, devices = our_training(row)
-    short, long = {"c": (2, 22), "d": (20, 420), "e": (20, 120), "f": (5, 55), "g": (5, 55)}[row]
+    short, long = {
+        "c": (2, 22),
+        "d": (20, 420),
+        "e": (20, 120),
+        "f": (5, 55),
+        "g": (5, 55),
+        "h": (2, 12),
+        "i": (2, 12),
+    }[row]
     started = time.perf_counter()
     train_short = train(short, short)
     train_short()
