@@ -1,4 +1,4 @@
-"""A fifth of the chains of configs/chains.py by gradient flow on infinitely many walks (gradient_flow.py): 106 runs.
+"""A fifth of the chains of chains.py by gradient flow on infinitely many walks (pieces/gradient_flow.py): 106 runs.
 
     python -m rw_jax.main --config=configs/chains_flow.py
     python scripts/chains.py
@@ -16,7 +16,7 @@ import rw_jax
 def get_config() -> ml_collections.ConfigDict:
     config = rw_jax.read_config(Path(__file__).with_name("chains.py"))
     config.name = "chains_flow"
-    config.training.optimizer = "gradient_flow.py:gradient_flow"
+    config.training.optimizer = "pieces/gradient_flow.py:gradient_flow"
     config.training.learning_rate = 0.1
     config.training.steps = 800
     config.record.every = 800

@@ -3,7 +3,7 @@
     python -m rw_jax.main --config=configs/finite.py
     python scripts/finite.py
 
-Time: about fifteen minutes on 2 cores. Expect the share of seeds that attend to the token of the exact run to grow with
+Time: about four minutes on 2 cores. Expect the share of seeds that attend to the token of the exact run to grow with
 the number of walks, and the distance of V from its V to fall as one over the square root.
 """
 
@@ -20,6 +20,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.record.every = 50
     config.record.parameters = ()
     config.grid.p = (0.5, 0.7, 0.9)
-    config.grid.walks = (100, 300, 1000, 10_000, 100_000, 1_000_000, "infinite")
+    config.grid.walks = (100, 300, 1000, 10_000, 100_000, "infinite")
     config.grid.seed = range(40)
     return config

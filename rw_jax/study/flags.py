@@ -112,6 +112,9 @@ def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flag
         path, argv = _take_config_file(argv)
         config_dict = read_config(path)
         required = _open_required(config_dict)
+        for name in _options_of(config_dict):  # parameters of pieces can be axes, too
+            if name not in config_dict.get("grid", {}):
+                config_dict.grid[name] = ml_collections.config_dict.placeholder(object)
         config_dict.lock()
         for word in argv[1:]:  # what is no field is met by ml_collections with a bare AttributeError
             if override := re.match(r"--?config\.([^=]*)", word):
@@ -174,11 +177,16 @@ def _check_is_field(path: str, config_dict: ml_collections.ConfigDict) -> None:
         if name not in options:
             known = ", ".join(options) or "none"
             raise ConfigError(f"{path} is not in the config file, but must be; its {group} are {known}.")
-    describe_field(path, config_dict.get("grid", {}))
+    describe_field(path, _options_of(config_dict))
     for part in group.split(".") if group else ():
         config_dict = config_dict.get(part, {})
     if name not in config_dict:
         raise ConfigError(f"{path} is not in the config file, but must be there to be changed.")
+
+
+def _options_of(config_dict: ml_collections.ConfigDict) -> list[str]:
+    """The parameters of pieces that a config has."""
+    return [name for group in ("task", "model", "training") for name in config_dict.get(group, {}).get("options", {})]
 
 
 def _take_config_file(argv: list[str]) -> tuple[str, list[str]]:

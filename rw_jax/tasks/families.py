@@ -4,6 +4,7 @@ The parameters of a family are those of its function: `num_nodes` is K, `p` is `
 `task.options`. Rows are now, columns are next.
 """
 
+import difflib
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -194,7 +195,9 @@ def transition_of(labels: Mapping[str, Any], num_nodes: int) -> np.ndarray:
     """
     name = labels["family"]
     if name not in FAMILIES:
-        raise ConfigError(f"task.options.family is {name!r}, but must be one of {', '.join((*FAMILIES, 'file'))}.")
+        raise ConfigError(
+            f"task.options.family is {name!r}, but must be one of {', '.join((*FAMILIES, 'file'))}.{_meant(name)}"
+        )
     given = {}
     for parameter in inspect.signature(FAMILIES[name]).parameters.values():
         of_parameter = num_nodes if parameter.name == "num_nodes" else labels.get(parameter.name)
@@ -202,6 +205,11 @@ def transition_of(labels: Mapping[str, Any], num_nodes: int) -> np.ndarray:
             raise ConfigError(f"task.options.{parameter.name} must be given for task.options.family = {name!r}.")
         given[parameter.name] = _as_declared(parameter, of_parameter)
     return FAMILIES[name](**given)
+
+
+def _meant(name: Any) -> str:
+    close = difflib.get_close_matches(str(name), FAMILIES, 1)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _as_declared(parameter: inspect.Parameter, given: Any) -> Any:
@@ -231,7 +239,9 @@ def checked_matrix(made: np.ndarray, num_nodes: int, name: str) -> np.ndarray:
     sums = made.sum(axis=1)
     if np.abs(sums - 1).max() > 1e-9:
         row = int(np.abs(sums - 1).argmax())
-        raise ConfigError(f"{name} sums to {sums[row]:.10g} in row {row}, but every row must sum to 1.")
+        raise ConfigError(
+            f"{name} sums to {sums[row]:.10g} in row {row}, but every row must sum to 1; divide it by its sum."
+        )
     return made
 
 

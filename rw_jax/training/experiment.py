@@ -231,6 +231,9 @@ def _piece(
         for parameter in parameters.values()
         if parameter.name not in labels and parameter.default is inspect.Parameter.empty
     ]
+    if missing and not is_piece(label):
+        path = config.path(axis).rpartition(".")[0]
+        raise ConfigError(f"{path}.options.{missing[0]} must be given for {config.path(axis)} = {label!r}.")
     if missing:
         raise ConfigError(
             f"{short} has the parameter {missing[0]}, but the config has no such option; its signature is "

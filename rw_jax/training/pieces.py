@@ -79,7 +79,7 @@ def pin(config: Config, folders: Sequence[Path], kept: Mapping[str, str] | None 
             return name
         found = next((folder / short for folder in folders if (folder / short).is_file()), None)
         if found is None:
-            where = ", ".join(map(str, folders))
+            where = ", ".join(str(folder.absolute()) for folder in folders)
             raise ConfigError(f"task.options.file is {short!r}, which is in none of the folders {where}.")
         text = _matrix_text(found)
         if digest not in ("", _digest(text)):

@@ -52,7 +52,7 @@ def tiny_mapping(**changes: object) -> dict:
 FIELDS = leaves(base_config().to_dict())
 
 NAMES = {
-    "task.name": ("circle", "majority", "preference"),
+    "task.name": ("circle", "chain", "majority", "preference"),
     "model.form": ("reduced", "full"),
     "model.unit_length": ("none", "keys", "both"),
     "model.init": ("zero", "gaussian"),

@@ -125,7 +125,10 @@ def test_the_reduced_form_is_the_full_one_where_updates_are_linear_and_refuses_w
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"training.optimizer": "momentum"}, "has the parameter momentum, but the config has no such option"),
+        (
+            {"training.optimizer": "momentum"},
+            r"training\.options\.momentum must be given for training\.optimizer = 'momentum'",
+        ),
         ({"training.options.momentum": 0.9}, "no piece of the study has a parameter momentum"),
         ({"training.optimizer": "lion"}, "training.optimizer is 'lion'"),
     ],

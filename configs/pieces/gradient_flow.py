@@ -1,6 +1,6 @@
 """Gradient flow, as an optimizer for the reduced form: dV/dt = -dL/dV, du/dt = -q dL/du, da/dt = -q^2 dL/da.
 
-    config.training.optimizer = "gradient_flow.py:gradient_flow"
+    config.training.optimizer = "pieces/gradient_flow.py:gradient_flow"
 
 A step of Euler's method is so short that no entry of u or a moves by more than `training.learning_rate`, and no entry
 of V + epsilon by more than a fiftieth of itself. So time passes evenly in its logarithm once V grows, and a thousand
