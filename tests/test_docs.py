@@ -17,6 +17,7 @@ from absl import flags
 
 import rw_jax
 from rw_jax import main, show, verify
+from rw_jax.analysis.statistics import rate_interval
 from rw_jax.study.config import AXES
 from rw_jax.tasks.families import FAMILIES
 from rw_jax.training.metrics import METRICS
@@ -301,6 +302,13 @@ def test_what_is_said_of_chains_is_in_the_results():
     assert (~rows["parent_is_stable"]).groupby(rows["family"]).sum()[lambda count: count > 0].to_dict() == {
         "de_bruijn": 1, "dirichlet": 1, "path": 19, "star": 1,
     }  # fmt: skip
+    samples = pd.read_csv(ROOT / "docs" / "results" / "chains_samples.csv")
+    for K, walks in ((8, 300), (8, 1000), (8, 3000), (16, 1000)):
+        of_both = samples[(samples["K"] == K) & (samples["walks"] == walks)]
+        for is_uniform in (True, False):
+            chosen = of_both[(of_both["unevenness"] < 1e-9) == is_uniform]
+            share = rate_interval((chosen["on_parent"] / chosen["seeds"]).to_numpy())
+            assert f"{share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]" in page
     sharp = flow[flow["weight"] > 0.9]
     clear = sharp[sharp["lead"] > 0.01]
     assert f"{len(sharp)} of {len(flow)} chains end on one lag" in page
