@@ -21,6 +21,7 @@ def test_the_starts_are_the_unstable_lags():
     assert not [start for start in every if start.p == 0.8]  # every lag is stable there
 
 
+@pytest.mark.slow
 def test_a_training_from_each_start_tells_when_the_rival_has_overtaken():
     config = rw_jax.base_config()
     config.task.walk_length, config.model.position_width, config.task.test_walks = 6, 13, 20

@@ -170,7 +170,9 @@ def test_the_target_lies_a_horizon_ahead():
     np.testing.assert_array_equal(jnp.argmax(law, axis=0), targets)
 
 
-@pytest.mark.parametrize("cycles", [(2, 4), (3, 3), (1, 2, 3), (6,)])
+@pytest.mark.parametrize(
+    "cycles", [(2, 4), *(pytest.param(cycles, marks=pytest.mark.slow) for cycles in ((3, 3), (1, 2, 3), (6,)))]
+)
 def test_permutations_whose_cycles_divide_the_length_stay_symmetric_to_the_bit(cycles):
     """Theorem 4.1 with several cycles: the token weights stay equal, and the accuracy is cycles / K."""
     fields = {"task.walk_length": 13, "task.test_walks": "all", "training.steps": 200, "model.position_width": 16}
@@ -282,13 +284,13 @@ def test_labels_that_are_wrong_together_are_refused_before_anything_is_written(t
     assert not (tmp_path / "run").exists()
 
 
-def test_infinitely_many_walks_of_a_chain_are_all_walks_there_are():
+@pytest.mark.parametrize("name", ["birth-death", pytest.param("reflecting", marks=pytest.mark.slow)])
+def test_infinitely_many_walks_of_a_chain_are_all_walks_there_are(name):
     fields = {"task.num_nodes": 3, "precision": "float64"}
-    for name in ("reflecting", "birth-death"):
-        study = chain_study(fields, family="matrix", matrix=PUBLISHED[name], horizon=2)
-        every, infinitely = (rw_jax.train(study, walks=walks) for walks in ("all", "infinite"))
-        for leaf_name, leaf in every.params().items():
-            np.testing.assert_allclose(infinitely.params()[leaf_name], leaf, rtol=1e-9, atol=1e-10)
+    study = chain_study(fields, family="matrix", matrix=PUBLISHED[name], horizon=2)
+    every, infinitely = (rw_jax.train(study, walks=walks) for walks in ("all", "infinite"))
+    for leaf_name, leaf in every.params().items():
+        np.testing.assert_allclose(infinitely.params()[leaf_name], leaf, rtol=1e-9, atol=1e-10)
 
 
 def test_a_given_chain_is_what_its_labels_say():
@@ -311,7 +313,9 @@ def test_two_states_are_learned_over_both_of_their_probabilities(tmp_path):
         assert np.isfinite(run.metrics["train_loss"].sel(p=p, q=q)).all()
 
 
-@pytest.mark.parametrize("name", ["reflecting", "birth-death", "lazy"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("reflecting", "birth-death")), "lazy"]
+)
 def test_published_chains_are_trained(name):
     transition = np.array(PUBLISHED[name])
     fields = {"task.num_nodes": len(transition), "task.walk_length": 12, "model.position_width": 41}

@@ -68,8 +68,8 @@ def test_on_the_circle_they_are_the_correlations_of_tokens(num_nodes, p):
     [
         (8, labels_of("near_cycle", noise=0.0, spread=0.3, graph_seed=3)),
         (5, labels_of("dirichlet", concentration=0.3, graph_seed=1)),
-        (6, labels_of("path")),
-        (6, labels_of("barbell")),
+        pytest.param(6, labels_of("path"), marks=pytest.mark.slow),
+        pytest.param(6, labels_of("barbell"), marks=pytest.mark.slow),
     ],
     ids=lambda each: str(each)[:24],
 )

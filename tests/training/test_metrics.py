@@ -79,6 +79,7 @@ def by_hand(output_BxK, attention_BxN, tokens_B, targets_B, weights_B, value_KxK
         "empty_attention": mean_attention[N - 1],
         "predicts_optimally": float(sums["optimal_accuracy"] - sums["expected_accuracy"] <= 1e-3 * total),
         "parent_is_highest": float(list(mean_attention).index(max(mean_attention)) == N - 2),
+        "highest_lag": N - 1 - int(np.argmax(mean_attention)),
         "log_other_attention": np.log(sum(mean_attention[: N - 2]) + mean_attention[N - 1]),
         "attention_spread": max(spreads),
         "value_direction_error": distance(TRANSITION_KxK.T),
@@ -203,7 +204,14 @@ def some_seen(**changes):
         ),
         (
             "mean_attention_N",
-            {"parent_attention", "empty_attention", "parent_is_highest", "log_other_attention", "attention_spread"},
+            {
+                "parent_attention",
+                "empty_attention",
+                "parent_is_highest",
+                "highest_lag",
+                "log_other_attention",
+                "attention_spread",
+            },
         ),
         ("value_HxK", {"value_direction_error", "value_sqrt_direction_error", "value_uniform_direction_error"}),
         ("parent", {"parent_attention", "parent_is_highest", "log_other_attention"}),

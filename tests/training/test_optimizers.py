@@ -73,6 +73,11 @@ OF_OPTAX = {
 """Each optimizer with its parameters, and Optax's own, made by hand."""
 
 
+def some(names, *quick: str) -> list:
+    """The names, of which all but a few are slow tests."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 def study(name: str, **fields):
     """A tiny study from a Gaussian start with one of the optimizers."""
     options = {f"training.options.{option}": value for option, value in OF_OPTAX[name][0].items()}
@@ -84,7 +89,7 @@ def test_every_optimizer_is_compared():
     assert set(OF_OPTAX) == set(OPTIMIZERS)
 
 
-@pytest.mark.parametrize("name", OF_OPTAX)
+@pytest.mark.parametrize("name", some(OF_OPTAX, "weight_decay", "adam", "muon"))
 def test_the_full_form_moves_by_the_updates_of_optax_entry_by_entry(name, float64):
     run = rw_jax.train(study(name), form="full", learning_rate=0.3)
     tokens, targets = run.walks("train")
@@ -100,7 +105,7 @@ def test_the_full_form_moves_by_the_updates_of_optax_entry_by_entry(name, float6
         np.testing.assert_allclose(leaf, params[leaf_name], rtol=1e-9, atol=1e-12, err_msg=leaf_name)
 
 
-@pytest.mark.parametrize("name", [name for name in OF_OPTAX if name != "gd"])
+@pytest.mark.parametrize("name", some(list(OF_OPTAX)[1:], "nesterov", "weight_decay", "adam", "muon"))
 def test_the_reduced_form_is_the_full_one_where_updates_are_linear_and_refuses_where_not(name, float64):
     is_linear = name in ("momentum", "nesterov", "weight_decay")
     if not is_linear:
@@ -139,7 +144,7 @@ def test_an_optimizer_takes_its_own_parameters(fields, words):
     assert_sentence(str(refused.value))
 
 
-@pytest.mark.parametrize("name", ["nesterov", "weight_decay"])
+@pytest.mark.parametrize("name", some(["nesterov", "weight_decay"], "nesterov"))
 def test_a_training_in_two_parts_is_one(name, tmp_path):
     """From the state of the optimizer at the last recorded step on, to the bit."""
     options = {f"training.options.{option}": value for option, value in OF_OPTAX[name][0].items()}
