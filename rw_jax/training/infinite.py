@@ -15,8 +15,8 @@ relative error of at most 2 |Gamma(1 + 2 pi i / h)| in 1/X, which falls as exp(-
 is bounded from V, u and a at every step.
 
 Once attention is all but one-hot (`Rule.one_hot`), X is that position's part alone, and its expectations are sums over
-one state: such a step takes 16 us in place of 0.4 to 0.9 ms at K = 6 and N = 97. Of runs that are trained together all go
-through as many nodes as the one that needs most.
+one state: such a step takes 16 us in place of 0.4 to 0.9 ms at K = 6 and N = 97. Of runs that are trained together all
+go through as many nodes as the one that needs most.
 
 A chain that is the same from every node (`Task.offsets`), from a start that is, too, stays so: V is circulant and u is
 equal over the states, so that one target stands for all, and Z is a constant.
