@@ -8,7 +8,6 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.measures import attended_lag, direction
@@ -26,6 +25,7 @@ from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import Estimate, rate_interval
 from rw_jax.reports.claim import Claim, Evidence, Report, Within
 from rw_jax.reports.evidence import accuracy_gap, evidence, on_parent, row, transition_matrix
+from rw_jax.reports.lags import show_lags
 from rw_jax.reports.study import Study
 from rw_jax.tasks.chain import stationary_law
 from rw_jax.tasks.families import near_cycle
@@ -324,10 +324,7 @@ def noise_map(num_nodes: int, walk_length: int) -> Picture:
     found = table.pivot(index="noise", columns="p", values="predicted")
     figure = Figure(figsize=(4.8, 3.3), layout="constrained")
     panel = figure.subplots()
-    image = show_map(panel, found.to_numpy(), [f"{p:g}" for p in found.columns], [f"{n:g}" for n in found.index])
-    image.set(cmap=ListedColormap(COLOURS[:5]), norm=BoundaryNorm([0.5, 1.5, 2.5, 3.5, 4.5, 1000], 5))
-    for (y, x), lag in np.ndenumerate(found.to_numpy()):
-        panel.text(x, y, str(lag), ha="center", va="center", fontsize=7, color="white")
+    show_lags(panel, found)
     panel.set(xlabel="p, probability of a clockwise step", ylabel="probability of a jump anywhere")
     figure.suptitle(f"Mixing noise heals: the lag with the largest c_k, K = {num_nodes}, N = {walk_length}", fontsize=9)
     return figure, table

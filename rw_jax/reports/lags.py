@@ -89,7 +89,7 @@ def lag_map(run: Run) -> Picture:
     for of_way, by in zip(panels, ways, strict=True):
         chosen = rows[rows["by"] == by]
         for panel, (name, title) in zip(of_way, _PANELS.items(), strict=True):
-            _show_lags(panel, chosen.pivot(index=across, columns="p", values=name))
+            show_lags(panel, chosen.pivot(index=across, columns="p", values=name))
             _mark_border(panel, chosen.pivot(index=across, columns="p", values="predicted").to_numpy() > 1)
             panel.set(title=f"{by}: {title}", xlabel="p" if by == ways[-1] else "")
         of_way[0].set_ylabel(name_of_axis)
@@ -102,7 +102,8 @@ def lag_map(run: Run) -> Picture:
     return figure, rows
 
 
-def _show_lags(panel: Axes, found: pd.DataFrame) -> None:
+def show_lags(panel: Axes, found: pd.DataFrame) -> None:
+    """A map of lags, a colour and a number in each cell; the index is drawn upwards, the columns across."""
     xs, ys = ([label(each) for each in labels] for labels in (found.columns.tolist(), found.index.tolist()))
     image = show_map(panel, found.to_numpy(), xs, ys)
     image.set(cmap=ListedColormap(_COLOURS), norm=BoundaryNorm([0.5, 1.5, 2.5, 3.5, 4.5, 1000], len(_COLOURS)))

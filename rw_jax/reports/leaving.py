@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-import rw_jax
 from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, Picture, legend_below, styled
 from rw_jax.models.positions import squared_norm
 from rw_jax.study.config import Config
+from rw_jax.sweeps.one import train
 from rw_jax.theory import lags
 
 
@@ -68,7 +68,7 @@ def times(base: Config, chosen: list[Start]) -> pd.DataFrame:
         joint_KxK = np.linalg.matrix_power(lags.circle_matrix(K, p), lag).T / K
         params = {"value": 1000 * np.sqrt(joint_KxK), "state_scores": np.zeros(K), "position_scores": scores}
         steps = max(int(2 * predicted), 10)
-        run = rw_jax.train(_recorded(base, steps), init=params, num_nodes=K, p=p, steps=steps)
+        run = train(_recorded(base, steps), init=params, num_nodes=K, p=p, steps=steps)
         recorded = [run.params(step=step)["position_scores"] for step in run.steps]
         overtaken = [each[N - 1 - lag] - each[N - 1 - rival] < np.log(9) for each in recorded]
         observed = float(run.steps[int(np.argmax(overtaken))]) if any(overtaken) else np.nan

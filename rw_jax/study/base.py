@@ -12,9 +12,7 @@ def base_config() -> ml_collections.ConfigDict:
     config.name = "base"  # the run directory is runs/<name> unless --workdir is given
 
     config.task = ml_collections.ConfigDict()
-    config.task.name = (
-        "circle"  # "chain": any Markov chain; "majority", "preference": section 6; or "file.py:attribute"
-    )
+    config.task.name = "circle"  # "chain": any Markov chain; "majority", "preference": section 6; "file.py:attribute"
     config.task.num_nodes = config_dict.FieldReference(6, field_type=int)  # K; None: what the task has
     config.task.walk_length = config_dict.FieldReference(
         97, field_type=int

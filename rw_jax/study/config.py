@@ -7,13 +7,12 @@ a run to be checked is checked by `training.checks`.
 
 import collections
 import dataclasses
-import difflib
 import itertools
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from rw_jax.study import fields, labels
-from rw_jax.study.errors import ConfigError
+from rw_jax.study.errors import ConfigError, meant
 from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, VALUE, Scalar, field, shown
 
 ALL = "all"
@@ -284,12 +283,6 @@ def describe_fields() -> str:
         axis = f"; axis {declared.axis}" if declared.axis else ""
         lines.append(f"  {path}: {declared.what}; {declared.right.words}{axis}")
     return "\n".join(lines)
-
-
-def meant(name: Any, names: Any) -> str:
-    """A question whether a name that is close was meant."""
-    close = difflib.get_close_matches(str(name), list(names), 1)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _a_group(path: str, names: Any) -> str:

@@ -13,8 +13,8 @@ import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from rw_jax.study.config import Config, describe_field, meant, parse
-from rw_jax.study.errors import ConfigError
+from rw_jax.study.config import Config, describe_field, parse
+from rw_jax.study.errors import ConfigError, meant
 from rw_jax.study.fields import shown
 from rw_jax.study.paths import local_path
 

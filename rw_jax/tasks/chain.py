@@ -150,11 +150,9 @@ def stationary_law(transition_KxK: np.ndarray) -> np.ndarray:
     if np.allclose(transition.sum(axis=0), 1, rtol=0, atol=3e-14):
         return np.full(K, 1 / K)
     (states,) = closed
-    inside = transition[np.ix_(states, states)]
-    law = _eliminated(inside)
-    of_all = np.zeros(K)
-    of_all[states] = law
-    return of_all
+    law_K = np.zeros(K)
+    law_K[states] = _eliminated(transition[np.ix_(states, states)])
+    return law_K
 
 
 def _eliminated(irreducible_SxS: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ The parameters of a family are those of its function: `num_nodes` is K, `p` is `
 `task.options`. Rows are now, columns are next.
 """
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from rw_jax.study.errors import ConfigError
+from rw_jax.study.errors import ConfigError, meant
 
 
 def cycle(num_nodes: int, p: float) -> np.ndarray:
@@ -195,8 +194,9 @@ def transition_of(labels: Mapping[str, Any], num_nodes: int) -> np.ndarray:
     """
     name = labels["family"]
     if name not in FAMILIES:
+        known = (*FAMILIES, "file")
         raise ConfigError(
-            f"task.options.family is {name!r}, but must be one of {', '.join((*FAMILIES, 'file'))}.{_meant(name)}"
+            f"task.options.family is {name!r}, but must be one of {', '.join(known)}.{meant(name, known)}"
         )
     given = {}
     for parameter in inspect.signature(FAMILIES[name]).parameters.values():
@@ -205,11 +205,6 @@ def transition_of(labels: Mapping[str, Any], num_nodes: int) -> np.ndarray:
             raise ConfigError(f"task.options.{parameter.name} must be given for task.options.family = {name!r}.")
         given[parameter.name] = _as_declared(parameter, of_parameter)
     return FAMILIES[name](**given)
-
-
-def _meant(name: Any) -> str:
-    close = difflib.get_close_matches(str(name), FAMILIES, 1)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _as_declared(parameter: inspect.Parameter, given: Any) -> Any:

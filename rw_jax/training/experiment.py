@@ -245,6 +245,14 @@ def _piece(
     return made
 
 
+def parameters_of(axis: str, label: str, own: Own) -> set[str]:
+    """The parameters of the function that makes the piece of a label, if it is one of the user's or an optimizer."""
+    if not is_piece(label) and axis != "optimizer":
+        return set()
+    found = pieces.load(label, own.texts) if is_piece(label) else OPTIMIZERS[label]
+    return set(inspect.signature(found).parameters) if callable(found) else set()
+
+
 def _name(config: Config, axis: str, own: Own) -> str:
     return "one of your own" if getattr(own, axis) is not None else repr(without_digest(str(config.value(axis))))
 

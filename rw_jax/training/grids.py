@@ -1,20 +1,17 @@
 """The grid of a study, its sizes filled in by its tasks and its pieces checked."""
 
 import dataclasses
-import inspect
 import operator
 
 import numpy as np
 
 from rw_jax.study.config import VALUE_AXES, Config, axis_groups, group_labels
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import is_piece
 from rw_jax.study.grid import Grid
 from rw_jax.training import pieces
 from rw_jax.training.checks import check_labels, check_shapes
-from rw_jax.training.experiment import NOTHING_OWN, Own, make_experiment, make_task
+from rw_jax.training.experiment import NOTHING_OWN, Own, make_experiment, make_task, parameters_of
 from rw_jax.training.metrics import METRICS
-from rw_jax.training.optimizers import OPTIMIZERS
 
 
 def value_axes(config: Config, own: Own = NOTHING_OWN) -> tuple[str, ...]:
@@ -115,9 +112,7 @@ def _check_options(config: Config, own: Own) -> None:
     known: set[str] = set()
     for axis in pieces.PIECE_AXES:
         for name in dict(config.grid).get(axis, (config.value(axis),)):
-            if is_piece(str(name)) or axis == "optimizer":
-                found = pieces.load(str(name), own.texts) if is_piece(str(name)) else OPTIMIZERS[str(name)]
-                known |= set(inspect.signature(found).parameters) if callable(found) else set()
+            known |= parameters_of(axis, str(name), own)
     known |= set(value_axes(config, own))
     for name, path in config.options.items():
         if name not in known:
