@@ -261,12 +261,12 @@ def torch_training(row: str) -> Callable[[int], list[float]]:
 
     from rw_jax.models.positions import sine_positions
     from rw_jax.training.experiment import make_experiment
-    from rw_jax.training.run import sample_walks
     from rw_jax.training.values import run_values
+    from rw_jax.training.walks import draw_training_walks
 
     config, careful = base_config(), row == "b"
     experiment = make_experiment(config)
-    walks, _ = sample_walks(experiment, run_values(config, experiment.task))
+    walks = draw_training_walks(experiment, run_values(config, experiment.task))
     assert walks is not None
     tokens, targets = (torch.from_numpy(np.array(x, np.int64)) for x in (walks.tokens_LxB.T, walks.targets_B))
     K, M, N = config.task.num_nodes, config.model.position_width, config.task.walk_length

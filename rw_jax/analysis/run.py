@@ -31,8 +31,8 @@ from rw_jax.tasks import Law, Walks
 from rw_jax.training.experiment import make_experiment
 from rw_jax.training.grids import value_axes
 from rw_jax.training.precision import compiler_options, numbers_of
-from rw_jax.training.run import sample_walks
-from rw_jax.training.values import run_keys, run_values
+from rw_jax.training.values import num_stages, of_stage, run_keys, run_values
+from rw_jax.training.walks import draw_test_walks, draw_training_walks
 
 Params = dict[str, np.ndarray]
 
@@ -58,7 +58,7 @@ class _Compiled(NamedTuple):
     """What is called for one run of a structure after another, compiled once."""
 
     forward: Callable[[Any, jax.Array], Output]
-    sample: dict[str, Callable[[Any], Walks]]
+    sample: Callable[[str, int, Any], Walks]
     full: Callable[[Any, Any], Any] | None
     values: Callable[[Config], Any]
 
@@ -184,29 +184,33 @@ class Run:
             return params["key_query"]
         compiled = self._compiled(cell)
         if compiled.full is None:
-            raise RunError(f"model.form is {cell.config.model.form!r}, which has no matrix W.")
+            raise RunError(
+                f"model.form is {cell.config.model.form!r}, which has no matrix W, with training.optimizer = "
+                f"{cell.config.training.optimizer!r}."
+            )
         with numbers_of(cell.config.precision):
             full = compiled.full(jax.tree.map(jnp.asarray, params), compiled.values(cell.config))
             return np.array(full["key_query"])
 
-    def walks(self, split: str, **labels: Scalar) -> tuple[np.ndarray, np.ndarray]:
+    def walks(self, split: str, *, stage: Scalar = 0, **labels: Scalar) -> tuple[np.ndarray, np.ndarray]:
         """The walks of one run, drawn again from its seed: (tokens int[B, N-1], targets int[B]).
 
         Args:
-          split: "train" or "test".
+          split: "train" or "test"; K in the place of a token of a training walk that is missing.
+          stage: of a run of several stages, that whose training walks are meant, from 0.
           **labels: the cell; errors as `params`.
         """
-        walks = self._walks(split, labels)
+        walks = self._walks(split, labels, stage)
         return np.array(np.asarray(walks.tokens_LxB).T, order="C"), np.array(walks.targets_B)
 
-    def walk_weights(self, split: str, **labels: Scalar) -> np.ndarray:
+    def walk_weights(self, split: str, *, stage: Scalar = 0, **labels: Scalar) -> np.ndarray:
         """The weight of each of `walks` in every mean over them, float[B]: 1, or its probability in the population.
 
         Args and errors as `walks`.
         """
-        return np.array(self._walks(split, labels).weights_B)
+        return np.array(self._walks(split, labels, stage).weights_B)
 
-    def _walks(self, split: str, labels: dict[str, Scalar]) -> Walks:
+    def _walks(self, split: str, labels: dict[str, Scalar], stage: Scalar) -> Walks:
         if not isinstance(split, str) or split not in ("train", "test"):
             raise RunError(f"split is {shown(split)}, but must be 'train' or 'test'.")
         cell = self.cell(**labels)
@@ -214,7 +218,10 @@ class Run:
             raise RunError("task.walks is 'infinite', so that no training walks were drawn; split may be 'test'.")
         compiled = self._compiled(cell)
         with numbers_of(cell.config.precision):
-            return compiled.sample[split](compiled.values(cell.config))
+            values = compiled.values(cell.config)
+            if isinstance(stage, bool) or not isinstance(stage, int) or not 0 <= stage < num_stages(values):
+                raise RunError(f"stage is {shown(stage)}, but must be from 0 to {num_stages(values) - 1}.")
+            return compiled.sample(split, stage, values)
 
     def averaged_tokens(
         self, tokens: np.ndarray | None = None, *, step: int | None = None, **labels: Scalar
@@ -288,7 +295,8 @@ class Run:
         if task.law is None:
             return None
         with numbers_of("float64"):
-            return task.law(run_values(cell.config, task))
+            values = run_values(cell.config, task)
+            return task.law(of_stage(values, num_stages(values) - 1))
 
     def groups(self, over: str = "seed", **labels: Scalar) -> "list[Group]":
         """The finished runs that have these labels, in groups that differ in `over` alone, in the order of the grid.
@@ -388,13 +396,14 @@ class Run:
             def full(params, values):
                 return model.to_full(params, run_keys(study_seed, values["seed"]).init, values)
 
+            def sample(split, stage, values):
+                if split == "test":
+                    return draw_test_walks(experiment, values)
+                return draw_training_walks(experiment, values, stage)
+
             self._programs[structure] = _Compiled(
                 jax.jit(model.apply, compiler_options=options),
-                # Only the walks that are asked for are drawn.
-                {
-                    split: jax.jit(lambda values, i=i: sample_walks(experiment, values)[i], compiler_options=options)
-                    for i, split in enumerate(("train", "test"))
-                },
+                jax.jit(sample, static_argnums=(0, 1), compiler_options=options),
                 None if model.to_full is None else jax.jit(full, compiler_options=options),
                 lambda config: run_values(config, experiment.task),
             )

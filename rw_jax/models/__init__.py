@@ -33,6 +33,18 @@ class Output(NamedTuple):
         return jnp.concatenate([self.token_attention_LxB, self.empty_attention_B[None]])
 
 
+class Lift(NamedTuple):
+    """How an optimizer that is not linear is applied to a reduced form: on other parameters, which stand for W.
+
+    Attributes:
+      up: the gradients by the reduced parameters -> those that the optimizer is given.
+      down: its updates -> the updates of the reduced parameters.
+    """
+
+    up: Callable[[Params], Params]
+    down: Callable[[Params], Params]
+
+
 class Model(NamedTuple):
     """A model and where it starts, as functions of one run.
 
@@ -43,6 +55,8 @@ class Model(NamedTuple):
       value_is_output: whether f = V X S, so that V can be compared with Pi^T.
       precondition: of a reduced form, the linear map that makes of the gradients by its parameters those by which
         gradient descent on the paper's own parameters moves it; None if the parameters are the paper's own.
+      lifts: of a reduced form, by what an optimizer commutes with (`training.optimizers`), how it is applied.
+      has_gaps: whether `apply` takes walks with tokens that are missing: K in the place of a state.
       to_full: (params, key, values) -> the paper's own parameters, of a run with these params that was initialised with
         this key; None if there are none.
     """
@@ -53,3 +67,5 @@ class Model(NamedTuple):
     value_is_output: bool = False
     precondition: Callable[[Params], Params] | None = None
     to_full: Callable[[Params, jax.Array, Mapping[str, ArrayLike]], Params] | None = None
+    lifts: Mapping[str, Lift] = {}
+    has_gaps: bool = False

@@ -13,7 +13,14 @@ from rw_jax.models.values import make_values
 
 
 def full_transformer(
-    num_nodes: int, walk_length: int, position_width: int, unit_length: str, feed_forward_width: int, init: str
+    num_nodes: int,
+    walk_length: int,
+    position_width: int,
+    unit_length: str,
+    feed_forward_width: int,
+    init: str,
+    init_place: str = "both",
+    has_gaps: bool = False,
 ) -> Model:
     """The model with every entry of V and W.
 
@@ -24,19 +31,24 @@ def full_transformer(
       unit_length: one of UNIT_LENGTH.
       feed_forward_width: units of the feed-forward layer; 0 for none.
       init: "zero", or "gaussian", with the standard deviation values["init_scale"].
+      init_place: what is Gaussian: "value" (V, and the readout), "scores" (W), or "both".
+      has_gaps: whether tokens can be missing.
     """
+    zeros = nn.initializers.zeros
 
-    def module(initializer: nn.initializers.Initializer) -> FullTransformer:
-        values_of_tokens = make_values(feed_forward_width, initializer, jnp.matmul)
-        return FullTransformer(num_nodes, walk_length, position_width, unit_length, values_of_tokens, initializer)
+    def module(of_values: nn.initializers.Initializer, of_scores: nn.initializers.Initializer) -> FullTransformer:
+        values_of_tokens = make_values(feed_forward_width, of_values, jnp.matmul)
+        sizes = (num_nodes, walk_length, position_width)
+        return FullTransformer(*sizes, unit_length, values_of_tokens, of_scores, has_gaps)
 
     def init_params(key, values):
-        initializer = nn.initializers.normal(values["init_scale"]) if init == "gaussian" else nn.initializers.zeros
+        gaussian = nn.initializers.normal(values["init_scale"]) if init == "gaussian" else zeros
+        initializers = (zeros if init_place == other else gaussian for other in ("scores", "value"))
         tokens_LxB = jax.ShapeDtypeStruct((walk_length - 1, 1), jnp.int32)
-        return module(initializer).lazy_init(key, tokens_LxB)["params"]
+        return module(*initializers).lazy_init(key, tokens_LxB)["params"]
 
     def apply(params: Params, tokens_LxB: jax.Array) -> Any:
-        return module(nn.initializers.zeros).apply({"params": params}, tokens_LxB)
+        return module(zeros, zeros).apply({"params": params}, tokens_LxB)
 
     return Model(
         init=init_params,
@@ -44,6 +56,7 @@ def full_transformer(
         value=lambda params: params["value"],
         value_is_output=feed_forward_width == 0,
         to_full=lambda params, key, values: params,
+        has_gaps=has_gaps,
     )
 
 
@@ -57,6 +70,7 @@ class FullTransformer(nn.Module):
     Attributes:
       values: what is made of the averaged token: ValueMatrix or FeedForward.
       initializer: where W starts.
+      has_gaps: whether tokens can be missing, with K in the place of a state: they weigh nothing.
     """
 
     num_nodes: int
@@ -65,6 +79,7 @@ class FullTransformer(nn.Module):
     unit_length: str
     values: nn.Module
     initializer: nn.initializers.Initializer
+    has_gaps: bool
 
     def setup(self):
         nn.share_scope(self, self.values)  # all parameters by their names alone
@@ -81,6 +96,8 @@ class FullTransformer(nn.Module):
         position_scores_N = positions_NxM @ weighted_query_D[K:]
         token_scale, empty_scale = key_scales(self.unit_length, self.position_width)
         token_scores_LxB = token_scale * (weighted_query_D[:K][tokens_LxB] + position_scores_N[:-1, None])
+        if self.has_gaps:
+            token_scores_LxB = jnp.where(tokens_LxB < K, token_scores_LxB, -jnp.inf)
         empty_scores_1xB = jnp.broadcast_to(empty_scale * position_scores_N[-1], (1, tokens_LxB.shape[1]))
         attention_NxB = jax.nn.softmax(jnp.concatenate([token_scores_LxB, empty_scores_1xB]), axis=0)
 

@@ -150,7 +150,7 @@ def _softmax(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax
     scores_LxB = look_up(scores.state_K, tokens_LxB) + scores.position_L[:, None]
     # The largest token score is subtracted, not the largest of all: tokens with equal scores weigh exp(0) = 1 each,
     # and their sums are exact. The empty slot comes in by a common factor.
-    largest_B = jnp.max(scores_LxB, axis=0)
+    largest_B = jnp.maximum(jnp.max(scores_LxB, axis=0), jnp.finfo(scores_LxB.dtype).min)  # all tokens may be missing
     weights_LxB = jnp.exp(scores_LxB - largest_B)
     factor_B, empty_B = _with_empty_slot(jnp.sum(weights_LxB, axis=0), scores.empty - largest_B)
     return weights_LxB * factor_B, empty_B

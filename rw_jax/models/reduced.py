@@ -21,8 +21,9 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from rw_jax.models import Model, Output, Params
+from rw_jax.models import Lift, Model, Output, Params
 from rw_jax.models.full import full_transformer
 from rw_jax.models.mix import TokenScores, mix, token_attention
 from rw_jax.models.positions import key_scales, sine_positions, squared_norm
@@ -31,15 +32,23 @@ from rw_jax.models.values import make_values
 
 
 def reduced_transformer(
-    num_nodes: int, walk_length: int, position_width: int, unit_length: str, feed_forward_width: int, init: str
+    num_nodes: int,
+    walk_length: int,
+    position_width: int,
+    unit_length: str,
+    feed_forward_width: int,
+    init: str,
+    init_place: str = "both",
+    has_gaps: bool = False,
 ) -> Model:
     """The model on its reduced parameters; it starts from the projection of where the full one starts.
 
     Args: as of full_transformer.
     """
-    full = full_transformer(num_nodes, walk_length, position_width, unit_length, feed_forward_width, init)
+    sizes = (num_nodes, walk_length, position_width)
+    full = full_transformer(*sizes, unit_length, feed_forward_width, init, init_place, has_gaps)
     values_of_tokens = make_values(feed_forward_width, nn.initializers.zeros, apply_matrix)
-    module = ReducedTransformer(num_nodes, walk_length, position_width, unit_length, values_of_tokens)
+    module = ReducedTransformer(*sizes, unit_length, values_of_tokens, has_gaps)
 
     def apply(params: Params, tokens_LxB: jax.Array) -> Any:
         return module.apply({"params": params}, tokens_LxB)
@@ -51,6 +60,8 @@ def reduced_transformer(
         value_is_output=full.value_is_output,
         precondition=precondition(squared_norm(position_width)),
         to_full=lambda params, key, values: rebuild(params, full.init(key, values)),
+        lifts={"rotations": by_rotations(squared_norm(position_width)), "scales": by_entries(*sizes)},
+        has_gaps=has_gaps,
     )
 
 
@@ -72,6 +83,63 @@ def precondition(squared_norm: float) -> Callable[[Params], Params]:
     return lambda gradients: gradients | {name: factor * gradients[name] for name, factor in factors.items()}
 
 
+def by_rotations(squared_norm: float) -> Lift:
+    """How optimizers that commute with rotations of W are applied: those that look at its singular values alone.
+
+    The gradient dL/dw x~_N^T has rank one, and dL/dw lies in the span of the tokens and of the orthogonal positions. In
+    a basis in which these and x~_N are axes, W is one column, with q^(1/2) dL/du and q dL/da for its gradient, and
+    moves u by q^(1/2) and a by q times its updates.
+
+    Args:
+      squared_norm: q, as of `precondition`.
+    """
+    factors = {"state_scores": squared_norm**0.5, "position_scores": squared_norm}
+
+    def up(gradients: Params) -> Params:
+        values = {name: leaf for name, leaf in gradients.items() if name not in factors}
+        column_D = jnp.concatenate([factor * gradients[name] for name, factor in factors.items()])
+        return {**values, "key_query": column_D[:, None]}
+
+    def down(updates: Params) -> Params:
+        values, column_Dx1 = _split(updates)
+        K = values["value"].shape[1]
+        states_K, positions_N = column_Dx1[:K, 0], column_Dx1[K:, 0]
+        moved = {"state_scores": states_K, "position_scores": positions_N}
+        return values | {name: factors[name] * leaf for name, leaf in moved.items()}
+
+    return Lift(up, down)
+
+
+def by_entries(num_nodes: int, walk_length: int, position_width: int) -> Lift:
+    """How optimizers are applied that look at each entry of W by itself, whatever its scale: sign, Adam with eps = 0.
+
+    Their update of the entry dL/dw_i x~_Nj is that of dL/dw_i times the sign of x~_Nj. So w = W x~_N moves by its own
+    update times |x~_N|_1, and a by P times that of its part at positions: for these w itself is needed, of the width of
+    an embedding.
+
+    Args: as of reduced_transformer.
+    """
+    positions_NxM = sine_positions(walk_length, position_width)
+    norm = float(np.sum(np.abs(positions_NxM[-1])))
+
+    def up(gradients: Params) -> Params:
+        values = {name: leaf for name, leaf in gradients.items() if name not in ("state_scores", "position_scores")}
+        of_positions_N = gradients["position_scores"]
+        of_positions_M = of_positions_N @ jnp.asarray(positions_NxM, of_positions_N.dtype)
+        return {**values, "key_query": jnp.concatenate([gradients["state_scores"], of_positions_M])}
+
+    def down(updates: Params) -> Params:
+        values, moved_D = _split(updates)
+        moved_D = norm * moved_D
+        return {
+            **values,
+            "state_scores": moved_D[:num_nodes],
+            "position_scores": jnp.asarray(positions_NxM, moved_D.dtype) @ moved_D[num_nodes:],
+        }
+
+    return Lift(up, down)
+
+
 class ReducedTransformer(nn.Module):
     """FullTransformer on its reduced parameters.
 
@@ -80,6 +148,7 @@ class ReducedTransformer(nn.Module):
 
     Attributes:
       values: what is made of the averaged token: ValueMatrix or FeedForward, with `apply_matrix` as product.
+      has_gaps: as of FullTransformer.
     """
 
     num_nodes: int
@@ -87,6 +156,7 @@ class ReducedTransformer(nn.Module):
     position_width: int
     unit_length: str
     values: nn.Module
+    has_gaps: bool
 
     def setup(self):
         nn.share_scope(self, self.values)  # all parameters by their names alone
@@ -100,13 +170,15 @@ class ReducedTransformer(nn.Module):
         position_scores_N = self.param("position_scores", nn.initializers.zeros, (N,))
 
         token_scale, empty_scale = key_scales(self.unit_length, self.position_width)
+        of_states_K = token_scale * state_scores_K
         scores = TokenScores(
-            state_K=token_scale * state_scores_K,
+            # A token that is missing is one more state, which weighs nothing.
+            state_K=jnp.append(of_states_K, -jnp.inf) if self.has_gaps else of_states_K,
             position_L=token_scale * position_scores_N[:-1],
             empty=empty_scale * position_scores_N[-1],
         )
         mixture = mix(scores, tokens_LxB)
-        output_KxB = self.values(mixture.averaged_KxB)
+        output_KxB = self.values(mixture.averaged_KxB[:K])
         # The gradient of the output is mix's own; the attention is for looking at.
         attention_LxB = token_attention(*jax.lax.stop_gradient((scores, mixture)), tokens_LxB)
         return Output(output_KxB, attention_LxB, mixture.empty_B)

@@ -31,6 +31,7 @@ def base_config() -> ml_collections.ConfigDict:
     config.model.feed_forward_width = 0  # m, units of the feed-forward layer; 0 for none
     config.model.init = "zero"  # or "gaussian"
     config.model.init_scale = 0.01  # standard deviation of a Gaussian start
+    config.model.init_place = "both"  # or "value", "scores": where a start is Gaussian, and not zero
     config.model.options = ml_collections.ConfigDict()
 
     config.training = ml_collections.ConfigDict()
@@ -39,6 +40,16 @@ def base_config() -> ml_collections.ConfigDict:
     config.training.optimizer = "gd"  # gradient descent; others: docs/extending.md; or "file.py:attribute"
     config.training.learning_rate = 1.0  # eta
     config.training.steps = 50
+    config.training.batch = 0  # training walks of a step, drawn for each step anew; 0: all of them
+    config.training.target = "last"  # or "all": every state but the first is predicted from those before it
+    config.training.stages = ""  # "20: p=0.9; 100: p=1": p = 0.9 from step 20 on, 1 from step 100 on
+    # What is wrong with the training walks: shares of wrong targets and of missing tokens, the states of the shortest
+    # walk (0: all have walk_length), and the share of walks with another p.
+    config.training.label_noise = 0.0
+    config.training.dropped_tokens = 0.0
+    config.training.shortest_walk = 0
+    config.training.mixed_share = 0.0
+    config.training.mixed_p = 0.5
     config.training.options = ml_collections.ConfigDict()
 
     config.record = ml_collections.ConfigDict()

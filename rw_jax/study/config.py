@@ -13,7 +13,8 @@ from typing import Any
 
 from rw_jax.study import fields, labels
 from rw_jax.study.errors import ConfigError, meant
-from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, VALUE, Scalar, field, shown
+from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, VALUE, Scalar, field, on_or_off, shown
+from rw_jax.study.stages import STAGES, same_program
 
 ALL = "all"
 """In place of a number of walks: every walk there is, weighted by its probability. In place of steps: every one that is
@@ -67,6 +68,12 @@ class ModelConfig:
     feed_forward_width: int = field("units of the feed-forward layer; 0 for none", fields.integer(0), role=STRUCTURE)
     init: str = field("start", fields.choice("zero", "gaussian"), role=STRUCTURE, symbol="start")
     init_scale: float = field("standard deviation of a Gaussian start", fields.number(0, 1e30), role=VALUE)
+    init_place: str = field(
+        "where a start is Gaussian, and not zero: in V, in W, or in both",
+        fields.choice("both", "value", "scores"),
+        role=STRUCTURE,
+        neutral="both",
+    )
     options: Options = ()
 
 
@@ -89,6 +96,53 @@ class TrainingConfig:
     )
     learning_rate: float = field("learning rate", fields.number(0, 1e30), role=VALUE, symbol="η")
     steps: int = field("gradient steps", fields.integer(0), role=STRUCTURE, symbol="steps")
+    batch: int = field(
+        "training walks of a step, drawn for each step anew; 0: all of them at every step",
+        fields.integer(0),
+        role=STRUCTURE,
+        neutral=0,
+    )
+    target: str = field(
+        "what is predicted in training: the last state, or all but the first, each from those before it",
+        fields.choice("last", "all"),
+        role=STRUCTURE,
+        neutral="last",
+    )
+    stages: str = field(
+        "values that change in training, from which step on",
+        STAGES,
+        role=VALUE,
+        neutral="",
+        same_program=same_program,
+    )
+    label_noise: float = field(
+        "share of the training walks whose target is replaced by any state",
+        fields.number(0, 1),
+        role=VALUE,
+        neutral=0.0,
+        same_program=on_or_off,
+    )
+    dropped_tokens: float = field(
+        "share of the tokens of the training walks that are missing",
+        fields.number(0, 0.99),
+        role=VALUE,
+        neutral=0.0,
+        same_program=on_or_off,
+    )
+    shortest_walk: int = field(
+        "states of the shortest training walk, where lengths up to walk_length are equally likely; 0: walk_length",
+        fields.integer(0),
+        role=STRUCTURE,
+        neutral=0,
+    )
+    mixed_share: float = field(
+        "share of the training walks that have mixed_p in the place of p",
+        fields.number(0, 1),
+        role=VALUE,
+        neutral=0.0,
+        same_program=on_or_off,
+    )
+    mixed_p: float = field("p of that share", fields.number(0, 1), role=VALUE, neutral=0.5)
     options: Options = ()
 
 
@@ -197,6 +251,11 @@ VALUE_AXES = tuple(axis for axis, path in AXES.items() if DECLARATIONS[path].rol
 """The axes that share one compiled program."""
 
 
+SAME_PROGRAM = {
+    declared.axis: declared.same_program for declared in DECLARATIONS.values() if declared.same_program is not None
+}
+"""Of value axes of which some labels change the program: (label) -> the label that stands for all with the same."""
+
 SYMBOLS = {declared.axis: declared.symbol for declared in DECLARATIONS.values() if declared.symbol is not None}
 """What titles and tables call a field; those with a symbol are told in every title."""
 
@@ -304,6 +363,10 @@ def _group_from(cls: Any, mapping: Any, prefix: str) -> Any:
     values = {}
     for each in dataclasses.fields(cls):
         path = prefix + each.name
+        declared = DECLARATIONS.get(path)
+        if each.name not in mapping and declared is not None and declared.neutral is not NO_NEUTRAL:
+            values[each.name] = declared.neutral  # a field that came later than what is read
+            continue
         if each.name not in mapping:
             raise ConfigError(f"{path} is missing, but every field must be given.")
         given = mapping[each.name]

@@ -127,6 +127,11 @@ def integer_or_infinite(least: int, *words: str) -> Right:
     return Right(f"{other.words}, or 'infinite'", read)
 
 
+def on_or_off(label: float) -> float:
+    """The label that stands for all with the same program, where 0 leaves a part of the program out."""
+    return float(label != 0)
+
+
 def word() -> Right:
     """A word that can name a folder."""
 
@@ -170,6 +175,8 @@ class Declaration(NamedTuple):
       symbol: what titles and tables call it; None for its own name.
       neutral: the value that says nothing. A run is known by the fields that are not at theirs, so that a field added
         with a neutral value leaves all earlier runs what they are.
+      same_program: of a value that changes the program by some of its values: (label) -> the label that stands for all
+        with the same program.
     """
 
     what: str
@@ -178,6 +185,7 @@ class Declaration(NamedTuple):
     axis: str | None
     symbol: str | None
     neutral: Any
+    same_program: Callable[[Any], Any] | None = None
 
 
 _DECLARATION = "rw_jax"
@@ -191,9 +199,11 @@ def field(
     axis: str | None = None,
     symbol: str | None = None,
     neutral: Any = NO_NEUTRAL,
+    same_program: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Declares a field of a config's dataclass. Args: as of Declaration; `axis` is the field's name if not given."""
-    return dataclasses.field(metadata={_DECLARATION: Declaration(what, right, role, axis, symbol, neutral)})
+    declared = Declaration(what, right, role, axis, symbol, neutral, same_program)
+    return dataclasses.field(metadata={_DECLARATION: declared})
 
 
 def declarations(group: Any, prefix: str = "") -> dict[str, Declaration]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rw_jax.study.config import AXES, VALUE_AXES, Config, axis_groups, group_labels, neutral
+from rw_jax.study.config import AXES, SAME_PROGRAM, VALUE_AXES, Config, axis_groups, group_labels, neutral
 from rw_jax.study.fields import NO_NEUTRAL, Scalar
 
 
@@ -62,7 +62,8 @@ class Structure:
     """The cells that one compiled program runs.
 
     Attributes:
-      config: their common config without a grid; its values are those of the study, not of any cell.
+      config: their common config without a grid; its values are those of the study, not of any cell, or stand for all
+        that have the same program.
       cells: their numbers, in the order of the grid.
     """
 
@@ -119,13 +120,13 @@ class Grid:
         single = dataclasses.replace(self.config, grid=(), zipped=())
         by_dimension: list[Mapping[tuple[tuple[str, Scalar], ...], Sequence[int]]] = []
         for dimension in self.dimensions:
-            if set(dimension.axes) <= set(self.value_axes):  # there may be a million labels
+            if set(dimension.axes) <= set(self.value_axes) - set(SAME_PROGRAM):  # there may be a million labels
                 by_dimension.append({(): range(len(dimension.labels))})
                 continue
             together: dict[tuple[tuple[str, Scalar], ...], list[int]] = {}
             for i, labels in enumerate(dimension.labels):
                 pairs = zip(dimension.axes, labels, strict=True)
-                together.setdefault(tuple(pair for pair in pairs if pair[0] not in self.value_axes), []).append(i)
+                together.setdefault(tuple(self._of_program(dict(pairs)).items()), []).append(i)
             by_dimension.append(together)
         structures = []
         for parts in itertools.product(*(together.items() for together in by_dimension)):
@@ -139,8 +140,12 @@ class Grid:
 
     def structure_of(self, cell: Cell) -> Config:
         """The config of the structure of a cell."""
-        labels = {axis: label for axis, label in cell.labels.items() if axis not in self.value_axes}
-        return dataclasses.replace(self.config.replace(**labels), grid=(), zipped=())
+        return dataclasses.replace(self.config.replace(**self._of_program(cell.labels)), grid=(), zipped=())
+
+    def _of_program(self, labels: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """Of some labels those that change the program."""
+        structure = {axis: label for axis, label in labels.items() if axis not in self.value_axes}
+        return structure | {axis: SAME_PROGRAM[axis](label) for axis, label in labels.items() if axis in SAME_PROGRAM}
 
     def columns(self, cells: Sequence[Cell]) -> dict[str, Any]:
         """What tells these cells from all others: by axis one value, or a list with one for each cell.

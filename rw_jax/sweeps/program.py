@@ -17,7 +17,8 @@ from rw_jax.training import run
 from rw_jax.training.experiment import Experiment, tried
 from rw_jax.training.precision import compiler_options, numbers_of
 from rw_jax.training.run import Progress, Record, Schedule, State
-from rw_jax.training.values import run_values
+from rw_jax.training.values import num_stages, run_values
+from rw_jax.training.walks import draw_test_walks, draw_training_walks
 
 Training = Callable[[Mapping[str, Any], Progress, jax.Array, Schedule], Progress]
 """(values, progress, num_batches, schedule) -> progress, of the cells of a chunk; see make_training."""
@@ -153,11 +154,17 @@ def shape_of_cell(experiment: Experiment) -> Progress:
         return tried("The training of a run", lambda: run.progress_shape(experiment, values, *sizes))
 
 
-def shape_of_walks(experiment: Experiment) -> tuple[Walks, Walks]:
-    """The shapes of the walks of one cell."""
+def shape_of_walks(experiment: Experiment) -> list[Walks | None]:
+    """The shapes of the walks of one cell: the test walks, and the training walks of each stage."""
     with numbers_of(experiment.config.precision):
         values = run_values(experiment.config, experiment.task)
-        return jax.eval_shape(lambda: run.sample_walks(experiment, values))
+        stages = range(num_stages(values))
+        return jax.eval_shape(
+            lambda: [
+                draw_test_walks(experiment, values),
+                *(draw_training_walks(experiment, values, stage) for stage in stages),
+            ]
+        )
 
 
 def make_schedule(structure: Config, first: int, last: int) -> Schedule:

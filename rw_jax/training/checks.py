@@ -10,15 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from rw_jax.models import Output, Params
-from rw_jax.study.config import ALL, VALUE_AXES
+from rw_jax.study.config import ALL, AXES, DECLARATIONS, VALUE_AXES
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import shown
 from rw_jax.study.grid import Grid, Structure
+from rw_jax.study.labels import OPTION
+from rw_jax.study.stages import labels_of_stages, stages_of
 from rw_jax.tasks import Law, Task, Walks
 from rw_jax.training.experiment import Experiment, tried
-from rw_jax.training.optimizers import Optimizer
+from rw_jax.training.optimizers import transformation
 from rw_jax.training.precision import numbers_of
-from rw_jax.training.values import run_values
+from rw_jax.training.values import of_stage, run_values
 
 
 def check_labels(grid: Grid, structure: Structure, task: Task) -> None:
@@ -53,7 +55,28 @@ _MOST_COMBINATIONS = 10_000
 
 
 def _check_host_values(task: Task, labels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Has the task check the labels of a run; gives the shapes of the arrays that it makes of them."""
+    """Has the task check the labels of a run in each stage; gives the shapes of the arrays that it makes of them."""
+    _check_stages(task, labels)
+    *_, shapes = (_check_stage(task, of_stage) for of_stage in labels_of_stages(labels))
+    return shapes
+
+
+def _check_stages(task: Task, labels: Mapping[str, Any]) -> None:
+    """Refuses stages that change what cannot change in training."""
+    can_change = ("p", "learning_rate", "epsilon", *(name for name in task.value_options if name in labels))
+    for stage in stages_of(labels["stages"]):
+        where = f"training.stages is {labels['stages']!r}, whose stage from step {stage.first} on has"
+        for name, value in stage.changes.items():
+            if name not in can_change:
+                raise ConfigError(f"{where} {name}, but must have one of {', '.join(can_change)}.")
+            right = DECLARATIONS[AXES[name]].right if name in AXES else OPTION
+            try:
+                right.read(value)
+            except ValueError:
+                raise ConfigError(f"{where} {name} = {value!r}, but must have {right.words}.") from None
+
+
+def _check_stage(task: Task, labels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     tried("task.check", task.check, labels)
     made = tried("task.host_values", task.host_values, labels)
     if not isinstance(made, Mapping) or set(made) & set(VALUE_AXES):
@@ -106,16 +129,16 @@ def check_shapes(experiment: Experiment) -> None:
                 raise ConfigError(f"model.value gives {_told(value)}, but must give a matrix V.")
         of_one = jax.ShapeDtypeStruct((K,), output.output_KxB.dtype)
         _expect("loss", {"loss": _shape("loss", experiment.loss, of_one, of_one, values)}, {"loss": ()})
-        _check_optimizer(experiment.optimizer, params, values)
+        _check_optimizer(experiment, params, values)
 
 
-def _check_optimizer(optimizer: Optimizer, params: Params, values: Mapping[str, Any]) -> None:
+def _check_optimizer(experiment: Experiment, params: Params, values: Mapping[str, Any]) -> None:
     """Traces an optimizer on gradients that are like the parameters."""
 
     def init_and_update(params, values):
-        transformation = optimizer.transformation(values)
-        state = transformation.init(params)
-        return (state, *transformation.update(params, state, params))
+        each = transformation(experiment.optimizer, experiment.model, of_stage(values, 0))
+        state = each.init(params)
+        return (state, *each.update(params, state, params))
 
     state, updates, next_state = _shape("optimizer", init_and_update, params, values)
     for given, right, what in ((updates, params, "updates"), (next_state, state, "a next state")):

@@ -12,7 +12,7 @@ import numpy as np
 from rw_jax.models import Model, Params
 from rw_jax.models.full import full_transformer
 from rw_jax.models.reduced import project, rebuild, reduced_transformer
-from rw_jax.study.config import VALUE_AXES, Config
+from rw_jax.study.config import ALL, VALUE_AXES, Config
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import is_piece, shown, without_digest
 from rw_jax.tasks import Task
@@ -98,12 +98,16 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
     optimizer = own.optimizer or _piece(config, "optimizer", OPTIMIZERS, own, _is_optimizer, "values", varying)
     if not isinstance(optimizer, Optimizer):
         optimizer = Optimizer(optimizer)
-    if model.precondition is not None and not optimizer.is_linear:
+    if model.precondition is not None and not (optimizer.is_linear or optimizer.commutes_with in model.lifts):
         form = "a reduced form" if own.model is not None else f"model.form = {without_digest(config.model.form)!r}"
         raise ConfigError(
             f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one whose updates are linear in the "
-            f"gradients for {form}; give --config.model.form=full to train every entry of W with it."
+            f"gradients for {form}, or one that sees nothing of W but its singular values, or nothing of the scale of "
+            "its entries, as adam with training.options.eps=0; give --config.model.form=full to train every entry of W "
+            "with it."
         )
+    if optimizer.commutes_with == "scales":
+        model = model._replace(to_full=model.to_full if model.precondition is None else None)
     starts_at_zero = config.model.init == "zero" and own.init is None
     if model.precondition is not None and optimizer.decays and not starts_at_zero:
         raise ConfigError(
@@ -112,6 +116,7 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
         )
     if config.task.walks == math.inf:
         _check_infinite(config, task, own)
+    _check_walks(config, task, model)
     return Experiment(config, task, model, loss, optimizer, is_symmetric=starts_at_zero)
 
 
@@ -122,6 +127,12 @@ def _check_infinite(config: Config, task: Task, own: Own) -> None:
         "model.form": "reduced",
         "model.unit_length": "none",
         "model.feed_forward_width": 0,
+        "training.batch": 0,
+        "training.target": "last",
+        "training.label_noise": 0.0,
+        "training.dropped_tokens": 0.0,
+        "training.shortest_walk": 0,
+        "training.mixed_share": 0.0,
     }
     given = {path: config.value(path.rpartition(".")[2]) for path in wanted}
     given |= {
@@ -129,9 +140,44 @@ def _check_infinite(config: Config, task: Task, own: Own) -> None:
     }
     for path, right in wanted.items():
         if given[path] != right:
-            raise ConfigError(f"{path} is {given[path]!r}, but must be {right!r} for task.walks = 'infinite'.")
+            told = "above 0" if isinstance(right, float) else repr(given[path])
+            raise ConfigError(f"{path} is {told}, but must be {right!r} for task.walks = 'infinite'.")
     if task.law is None:
         raise ConfigError("task.walks is 'infinite', but must be a number for a task that gives no law of a chain.")
+
+
+def has_gaps(config: Config) -> bool:
+    """Whether tokens of the training walks can be missing: in their place is K, which is no state."""
+    training = config.training
+    return training.dropped_tokens > 0 or training.shortest_walk > 0 or training.target == "all"
+
+
+def _check_walks(config: Config, task: Task, model: Model) -> None:
+    """Refuses what cannot be done to the training walks."""
+    training = config.training
+    if has_gaps(config) and not model.has_gaps:
+        field, right = next(
+            (field, right)
+            for field, right in (("dropped_tokens", 0.0), ("shortest_walk", 0), ("target", "last"))
+            if config.value(field) != right
+        )
+        raise ConfigError(
+            f"training.{field} is not {right!r}, but must be for a model that does not take walks with tokens missing."
+        )
+    if training.shortest_walk > 0 and training.target == "all":
+        raise ConfigError(
+            f"training.shortest_walk is {training.shortest_walk}, but must be 0 for training.target = 'all', which "
+            "takes the walks of all lengths already."
+        )
+    if training.shortest_walk == 1 or training.shortest_walk > task.walk_length:
+        raise ConfigError(
+            f"training.shortest_walk is {training.shortest_walk}, but must be from 2 to task.walk_length = "
+            f"{task.walk_length}, or 0."
+        )
+    if training.mixed_share > 0 and config.task.walks == ALL:
+        raise ConfigError(
+            "training.mixed_share is above 0, but must be 0.0 for task.walks = 'all'; give a number of walks."
+        )
 
 
 def make_task(config: Config, own: Own = NOTHING_OWN) -> Task:
@@ -173,8 +219,16 @@ def _model(config: Config, task: Task, own: Own) -> Model:
             f"model.position_width is {width}, but must be at least task.walk_length = {task.walk_length}."
         )
     form = _FORMS[config.model.form]
-    sizes = (task.num_nodes, task.walk_length, width)
-    return form(*sizes, config.model.unit_length, config.model.feed_forward_width, config.model.init)
+    return form(
+        task.num_nodes,
+        task.walk_length,
+        width,
+        config.model.unit_length,
+        config.model.feed_forward_width,
+        config.model.init,
+        config.model.init_place,
+        has_gaps(config),
+    )
 
 
 def _is_task(made: Any) -> bool:

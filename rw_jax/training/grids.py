@@ -57,7 +57,7 @@ _TAKEN = {
     # A Run uses these words itself.
     *(metric.name for metric in METRICS),
     *("step", "finished", "diverged_at", "diverged", "seeds"),  # in its metrics and its table
-    *("config", "model", "split", "tokens", "over", "self"),  # parameters of functions that take labels
+    *("config", "model", "split", "stage", "tokens", "over", "self"),  # parameters of functions that take labels
 }
 
 

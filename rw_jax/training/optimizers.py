@@ -1,17 +1,19 @@
 """Optimizers: what makes an update of the gradients (Optax), on every entry of the paper's own parameters V and W.
 
 Those whose updates are linear in the gradients and the parameters commute with the reduction (`models.reduced`), and
-train the reduced form in the place of the full one. Those that look at each entry of W by itself, or at W as a
-matrix, do not.
+train the reduced form in the place of the full one. Of the others some do what the gradient of W, of rank one, lets
+them do: those that commute with rotations of W, and those that look at each entry by itself whatever its scale.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 import optax.contrib
 
-from rw_jax.models import Model
+from rw_jax.models import Lift, Model
 from rw_jax.tasks import Values
 
 
@@ -22,12 +24,15 @@ class Optimizer(NamedTuple):
       transformation: (values) -> the Optax transformation, for one run.
       is_linear: whether its updates are linear in the gradients, so that they commute with a fixed linear map of them
         and a reduced form can be trained in the place of the full one.
+      commutes_with: of one that is not linear, what of W it does not see: "rotations", of its rows or its columns;
+        "scales", of each entry; "" if it sees both, or may do so. It looks at gradients alone, not at parameters.
       decays: whether it shrinks the parameters themselves: then W is where it started, plus a matrix of rank one, only
         from a start of zero.
     """
 
     transformation: Callable[[Values], optax.GradientTransformation]
     is_linear: bool = False
+    commutes_with: str = ""
     decays: bool = False
 
 
@@ -59,8 +64,30 @@ def weight_decay(weight_decay: float) -> Optimizer:
 
 
 def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
-    """Adam on every entry of V and W, with Optax's defaults."""
-    return Optimizer(lambda values: optax.adam(_rate(values), b1, b2, eps))
+    """Adam on every entry of V and W, with Optax's defaults.
+
+    With eps = 0 it does not see the scale of an entry. An entry whose gradient has always been 0 stays, then, where it
+    is.
+    """
+    if eps > 0:
+        return Optimizer(lambda values: optax.adam(_rate(values), b1, b2, eps))
+    return Optimizer(
+        lambda values: optax.chain(
+            _or_zero(optax.scale_by_adam(b1, b2, eps)), optax.scale_by_learning_rate(_rate(values))
+        ),
+        commutes_with="scales",
+    )
+
+
+def _or_zero(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The transformation with 0 / 0 = 0."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        scaled, state = inner.update(updates, state, params)
+        zeroed = jax.tree.map(lambda new, old: jnp.where(jnp.isnan(new) & (old == 0), 0, new), scaled, updates)
+        return zeroed, state
+
+    return optax.GradientTransformation(inner.init, update)
 
 
 def adamw(weight_decay: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
@@ -68,13 +95,15 @@ def adamw(weight_decay: float, b1: float = 0.9, b2: float = 0.999, eps: float = 
     return Optimizer(lambda values: optax.adamw(_rate(values), b1, b2, eps, weight_decay=weight_decay))
 
 
-SIGN = Optimizer(lambda values: optax.sign_sgd(_rate(values)))
+SIGN = Optimizer(lambda values: optax.sign_sgd(_rate(values)), commutes_with="scales")
 """A step of the learning rate along the sign of each entry of the gradients."""
 
 
 def muon(beta: float = 0.95, ns_steps: int = 5) -> Optimizer:
     """Momentum, orthogonalised by steps of Newton and Schulz, on the matrices V and W."""
-    return Optimizer(lambda values: optax.contrib.muon(_rate(values), beta=beta, ns_steps=ns_steps))
+    return Optimizer(
+        lambda values: optax.contrib.muon(_rate(values), beta=beta, ns_steps=ns_steps), commutes_with="rotations"
+    )
 
 
 def _rate(values: Values) -> Any:
@@ -95,9 +124,28 @@ OPTIMIZERS: Mapping[str, Optimizer | Callable[..., Optimizer]] = {
 
 
 def transformation(optimizer: Optimizer, model: Model, values: Values) -> optax.GradientTransformation:
-    """The optimizer on the parameters of the model, for one run: of a reduced form, on preconditioned gradients."""
+    """The optimizer on the parameters of the model, for one run.
+
+    Of a reduced form it is applied to preconditioned gradients if it is linear, and as one of the model's lifts if not.
+    """
     of_full = optimizer.transformation(values)
     if model.precondition is None:
         return of_full
+    if not optimizer.is_linear:
+        return _lifted(of_full, model.lifts[optimizer.commutes_with])
     precondition: Any = model.precondition
     return optax.chain(optax.stateless(lambda gradients, _: precondition(gradients)), of_full)
+
+
+def _lifted(of_full: optax.GradientTransformation, lift: Lift) -> optax.GradientTransformation:
+    def init(params):
+        return of_full.init(lift.up(params))  # it looks at shapes alone
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        del params  # where the lifted ones are is not known, and it does not look
+        gradients = lift.up(updates)
+        moved, state = of_full.update(gradients, state, jax.tree.map(jnp.zeros_like, gradients))
+        down: Any = lift.down
+        return down(moved), state
+
+    return optax.GradientTransformation(init, update)

@@ -14,14 +14,14 @@ import optax
 from jax.typing import ArrayLike
 
 from rw_jax.models import Output, Params
-from rw_jax.study.config import ALL
 from rw_jax.tasks import Values, Walks
 from rw_jax.training import infinite, metrics
-from rw_jax.training.experiment import Experiment
+from rw_jax.training.experiment import Experiment, has_gaps
 from rw_jax.training.metrics import Seen
 from rw_jax.training.objectives import Objective, as_model_takes, on_walks
 from rw_jax.training.optimizers import transformation
-from rw_jax.training.values import RunKeys, run_keys
+from rw_jax.training.values import RunKeys, num_stages, of_stage, run_keys, stage_at
+from rw_jax.training.walks import at_stage, batch_of, draw_test_walks, draw_training_walks
 
 
 class Schedule(NamedTuple):
@@ -82,67 +82,79 @@ class Prepared(NamedTuple):
     Attributes:
       objective: what it descends on.
       see: (params) -> what metrics are measured from.
-      optimizer: the Optax transformation of its parameters.
+      optimizer: (step) -> the Optax transformation of its parameters; its state does not hang on the step.
       keys: its keys.
     """
 
     objective: Objective
     see: Callable[[Params], Seen]
-    optimizer: optax.GradientTransformation
+    optimizer: Callable[[ArrayLike], optax.GradientTransformation]
     keys: RunKeys
-
-
-def sample_walks(experiment: Experiment, values: Values) -> tuple[Walks | None, Walks]:
-    """The training walks and the test walks of a run: so many samples, or the population where the config says all.
-
-    Of infinitely many training walks there are none to be drawn.
-    """
-    config, task = experiment.config, experiment.task
-    keys = run_keys(config.study_seed, values["seed"])
-
-    def draw(key: jax.Array, number: Any) -> Walks:
-        if number == ALL and task.population is not None:
-            return task.population(values)
-        return task.sample(key, number, values)
-
-    train_walks = None if config.task.walks == math.inf else draw(keys.train, config.task.walks)
-    return train_walks, draw(keys.test, config.task.test_walks)
 
 
 def prepare(experiment: Experiment, values: Values) -> Prepared:
     """Draws the walks of a run and ties its pieces together."""
     task, model = experiment.task, experiment.model
-    train_walks, test_walks = sample_walks(experiment, values)
-    test_walks = as_model_takes(test_walks, task.num_nodes)
-    law_KxB = None if task.next_state_law is None else task.next_state_law(test_walks.tokens_LxB, values)
+    of_last_stage = of_stage(values, num_stages(values) - 1)
+    tested = as_model_takes(draw_test_walks(experiment, values), task.num_nodes)
+    law_KxB = None if task.next_state_law is None else task.next_state_law(tested.tokens_LxB, of_last_stage)
     transition_KxK = None
     if task.law is not None and model.value_is_output:
-        transition_KxK = task.law(values).target_KxK
+        transition_KxK = task.law(of_last_stage).target_KxK
+    is_infinite = True if experiment.config.task.walks == math.inf else None
 
     def see(params: Params) -> Seen:
         # The barrier has the output and the attention computed once, not once in every metric that uses them.
-        output: Output = jax.lax.optimization_barrier(model.apply(params, test_walks.tokens_LxB))
-        if train_walks is None:
-            mean_attention_N = infinite.mean_attention(params, task, values, experiment.is_symmetric)
+        output: Output = jax.lax.optimization_barrier(model.apply(params, tested.tokens_LxB))
+        if is_infinite:
+            mean_attention_N = infinite.mean_attention(params, task, of_last_stage, experiment.is_symmetric)
         else:
-            mean_attention_N = metrics.mean_attention(output, test_walks.weights_B)
+            mean_attention_N = metrics.mean_attention(output, tested.weights_B)
         value_HxK = None if model.value is None else model.value(params)
-        is_infinite = True if train_walks is None else None
-        return Seen(output, test_walks, task.parent, law_KxB, mean_attention_N, value_HxK, transition_KxK, is_infinite)
+        return Seen(output, tested, task.parent, law_KxB, mean_attention_N, value_HxK, transition_KxK, is_infinite)
 
-    if train_walks is None:
-        objective = infinite.on_infinite_walks(task, values, experiment.is_symmetric)
-    else:
-        train_walks = as_model_takes(train_walks, task.num_nodes)
-        objective = on_walks(model, experiment.loss, train_walks, values, task.num_nodes)
-    optimizer = transformation(experiment.optimizer, model, values)
-    return Prepared(objective, see, optimizer, run_keys(experiment.config.study_seed, values["seed"]))
+    def optimizer(step: ArrayLike) -> optax.GradientTransformation:
+        return transformation(experiment.optimizer, model, _values_at(values, step))
+
+    keys = run_keys(experiment.config.study_seed, values["seed"])
+    return Prepared(_objective(experiment, values), see, optimizer, keys)
+
+
+def _objective(experiment: Experiment, values: Values) -> Objective:
+    """What a run descends on: on all walks of its one stage, or on what a step takes of those of its stage."""
+    task, batch = experiment.task, experiment.config.training.batch
+    stages = range(num_stages(values))
+
+    def on(walks: Walks | None, values: Values) -> Objective:
+        if walks is None:
+            return infinite.on_infinite_walks(task, values, experiment.is_symmetric)
+        return on_walks(experiment.model, experiment.loss, walks, values, task.num_nodes)
+
+    drawn = [draw_training_walks(experiment, values, stage) for stage in stages]
+    num_tokens = task.num_nodes + has_gaps(experiment.config)
+    every = [None if walks is None else as_model_takes(walks, num_tokens) for walks in drawn]
+    if len(stages) == 1 and not batch:
+        return on(every[0], values)
+
+    def objective(params: Params, step: jax.Array, key: jax.Array) -> Any:
+        walks, values_now = every[0], _values_at(values, step)
+        if len(stages) > 1 and walks is not None:
+            walks = at_stage([of_one for of_one in every if of_one is not None], stage_at(values, step))
+        if batch and walks is not None:
+            walks = batch_of(walks, key, batch)
+        return on(walks, values_now)(params, step, key)
+
+    return objective
+
+
+def _values_at(values: Values, step: ArrayLike) -> Values:
+    return values if num_stages(values) == 1 else of_stage(values, stage_at(values, step))
 
 
 def init(experiment: Experiment, values: Values) -> State:
     """The state of a run at step 0."""
     params = experiment.model.init(run_keys(experiment.config.study_seed, values["seed"]).init, values)
-    opt_state = transformation(experiment.optimizer, experiment.model, values).init(params)
+    opt_state = transformation(experiment.optimizer, experiment.model, _values_at(values, 0)).init(params)
     return State(jnp.zeros((), jnp.int32), params, opt_state)
 
 
@@ -176,7 +188,7 @@ def _kept(seen: Seen) -> dict[str, jax.Array]:
 def train_step(run: Prepared, state: State) -> tuple[State, Any]:
     """One step of the optimizer: (the next state, what the objective has measured at the state that was given)."""
     measured, gradients = run.objective(state.params, state.step, jax.random.fold_in(run.keys.steps, state.step))
-    updates, opt_state = run.optimizer.update(gradients, state.opt_state, state.params)
+    updates, opt_state = run.optimizer(state.step).update(gradients, state.opt_state, state.params)
     return State(state.step + 1, jax.tree.map(jnp.add, state.params, updates), opt_state), measured
 
 

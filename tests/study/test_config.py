@@ -15,6 +15,7 @@ from rw_jax.store import layout
 from rw_jax.study.config import (
     AXES,
     DECLARATIONS,
+    SAME_PROGRAM,
     VALUE_AXES,
     axis_groups,
     checked,
@@ -197,8 +198,11 @@ def test_replace_changes_several_fields_of_one_group_and_of_others_at_once():
 
 def test_every_value_axis_is_an_axis_and_every_other_axis_is_structure():
     assert set(VALUE_AXES) < set(AXES)
-    assert {type(from_config_dict(base_config()).value(axis)) for axis in VALUE_AXES} == {int, float}
-    assert set(VALUE_AXES) == {"p", "seed", "learning_rate", "epsilon", "init_scale"}
+    base = from_config_dict(base_config())
+    assert {type(base.value(axis)) for axis in VALUE_AXES if axis != "stages"} == {int, float}
+    faults = {"label_noise", "dropped_tokens", "mixed_share", "mixed_p"}
+    assert set(VALUE_AXES) == {"p", "seed", "learning_rate", "epsilon", "init_scale", "stages", *faults}
+    assert set(SAME_PROGRAM) == {"stages", *faults - {"mixed_p"}}
 
 
 def test_differences_name_each_field_and_axis_with_both_values():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rw_jax.study.config import VALUE_AXES
+from rw_jax.study.config import SAME_PROGRAM, VALUE_AXES
 from rw_jax.study.grid import Grid, kept_steps, recorded_steps
 from tests.studies import tiny_study
 
@@ -56,19 +56,30 @@ def test_each_combination_of_structure_axes_is_one_structure_and_value_axes_make
         "learning_rate": (0.1, 1.0),
         "epsilon": (0.1, 0.2),
         "init_scale": (0.0, 1.0),
+        "mixed_p": (0.2, 0.3),
     }
-    assert set(values) == set(VALUE_AXES)
+    assert set(values) == set(VALUE_AXES) - set(SAME_PROGRAM)
     study = tiny_study(form=("full", "reduced"), steps=(2, 3, 4), **values)
     grid = Grid(study)
-    assert grid.num_cells == 2 * 3 * 2**5
+    assert grid.num_cells == 2 * 3 * 2**6
     assert [(s.config.model.form, s.config.training.steps) for s in grid.structures] == list(
         itertools.product(("full", "reduced"), (2, 3, 4))
     )
     for structure in grid.structures:
-        assert len(structure.cells) == 2**5
+        assert len(structure.cells) == 2**6
         for cell in map(grid.cell, structure.cells):
             shared = {axis: structure.config.value(axis) for axis in VALUE_AXES}
             assert cell.config.replace(**shared) == structure.config == grid.structure_of(cell)
+
+
+def test_a_value_that_is_off_or_on_and_a_number_of_stages_are_a_structure_each_and_their_amounts_are_none():
+    stages = ("", "2: p=0.5", "3: p=0.7 epsilon=0.2", "1: p=0.5; 2: p=0.6")
+    grid = Grid(tiny_study(label_noise=(0.0, 0.1, 0.4), stages=stages, seed=(0, 1)))
+    assert [len(structure.cells) for structure in grid.structures] == [2, 4, 2, 4, 8, 4]
+    noises = [structure.config.training.label_noise for structure in grid.structures]
+    assert noises == [0, 0, 0, 1, 1, 1]
+    for structure in grid.structures:
+        assert all(grid.structure_of(grid.cell(number)) == structure.config for number in structure.cells)
 
 
 def test_the_structure_of_a_cell_does_not_depend_on_the_values_of_the_grid_around_it():

@@ -75,7 +75,10 @@ OF_OPTAX = {
 
 def some(names, *quick: str) -> list:
     """The names, of which all but a few are slow tests."""
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    return [
+        name if name in quick else pytest.param(*([name] if isinstance(name, str) else name), marks=pytest.mark.slow)
+        for name in names
+    ]
 
 
 def study(name: str, **fields):
@@ -105,14 +108,15 @@ def test_the_full_form_moves_by_the_updates_of_optax_entry_by_entry(name, float6
         np.testing.assert_allclose(leaf, params[leaf_name], rtol=1e-9, atol=1e-12, err_msg=leaf_name)
 
 
-@pytest.mark.parametrize("name", some(list(OF_OPTAX)[1:], "nesterov", "weight_decay", "adam", "muon"))
-def test_the_reduced_form_is_the_full_one_where_updates_are_linear_and_refuses_where_not(name, float64):
-    is_linear = name in ("momentum", "nesterov", "weight_decay")
-    if not is_linear:
-        with pytest.raises(rw_jax.ConfigError, match="must be one whose updates are linear") as refused:
-            rw_jax.train(study(name))
-        assert_sentence(str(refused.value))
-        return
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_the_reduced_form_refuses_what_sees_the_scale_of_each_entry(name):
+    with pytest.raises(rw_jax.ConfigError, match="must be one whose updates are linear") as refused:
+        rw_jax.train(study(name))
+    assert_sentence(str(refused.value))
+
+
+@pytest.mark.parametrize("name", some(["momentum", "nesterov", "weight_decay"], "nesterov", "weight_decay"))
+def test_the_reduced_form_is_the_full_one_where_updates_are_linear(name, float64):
     if name == "weight_decay":
         with pytest.raises(rw_jax.ConfigError, match="must be one that does not shrink W") as refused:
             rw_jax.train(study(name))
@@ -125,6 +129,26 @@ def test_the_reduced_form_is_the_full_one_where_updates_are_linear_and_refuses_w
     projected = project(full.params(), 6)
     for leaf_name, leaf in reduced.params().items():
         np.testing.assert_allclose(leaf, projected[leaf_name], rtol=1e-9, atol=1e-11, err_msg=leaf_name)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("adam", "zero"), ("muon", "gaussian"), *some([("sign", "gaussian"), ("adam", "gaussian"), ("muon", "zero")])],
+)
+def test_the_reduced_form_is_the_full_one_where_an_optimizer_sees_no_scale_or_no_rotation_of_w(name, start, float64):
+    fields = {"model.init": start, "training.learning_rate": 0.01, "training.steps": 8}
+    if name == "adam":
+        fields |= {"training.options.eps": 0.0}
+    reduced, full = (rw_jax.train(study(name, **fields), form=form) for form in ("reduced", "full"))
+    projected = project(full.params(), 6)
+    assert np.ptp(projected["position_scores"]) > 0.01  # a zero start has a gradient of 0 for W at first
+    for leaf_name, leaf in reduced.params().items():
+        np.testing.assert_allclose(leaf, projected[leaf_name], rtol=1e-9, atol=1e-11, err_msg=leaf_name)
+    if name == "muon":
+        np.testing.assert_allclose(reduced.key_query_matrix(), full.key_query_matrix(), rtol=1e-9, atol=1e-11)
+    else:
+        with pytest.raises(rw_jax.RunError, match="which has no matrix W"):
+            reduced.key_query_matrix()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from rw_jax.training.objectives import mean_loss, on_walks
 from rw_jax.training.optimizers import transformation
 from rw_jax.training.run import Prepared, State
 from rw_jax.training.values import run_keys, run_values
+from rw_jax.training.walks import draw_test_walks, draw_training_walks
 from tests import oracle
 from tests.studies import assert_sentence
 
@@ -45,7 +46,13 @@ def values_of(config, **changes):
 def start_of(config):
     """Compiled (values) -> (params at step 0, training walks, test walks)."""
     experiment = make_experiment(config)
-    return jax.jit(lambda values: (run.init(experiment, values).params, *run.sample_walks(experiment, values)))
+    return jax.jit(
+        lambda values: (
+            run.init(experiment, values).params,
+            draw_training_walks(experiment, values),
+            draw_test_walks(experiment, values),
+        )
+    )
 
 
 def prepared(config, walks, values) -> Prepared:
@@ -53,7 +60,7 @@ def prepared(config, walks, values) -> Prepared:
     experiment = make_experiment(config)
     objective = on_walks(experiment.model, experiment.loss, walks, values, config.task.num_nodes)
     optimizer = transformation(experiment.optimizer, experiment.model, values)
-    return Prepared(objective, lambda params: None, optimizer, run_keys(0, 0))
+    return Prepared(objective, lambda params: None, lambda step: optimizer, run_keys(0, 0))
 
 
 @functools.cache
@@ -63,7 +70,7 @@ def stepper(config):
 
     def step(params, walks, epsilon, learning_rate):
         each = prepared(config, walks, {"epsilon": epsilon, "learning_rate": learning_rate})
-        state, measured = run.train_step(each, State(jnp.int32(0), params, each.optimizer.init(params)))
+        state, measured = run.train_step(each, State(jnp.int32(0), params, each.optimizer(0).init(params)))
         return state.params, measured["train_loss"], model.apply(params, walks.tokens_LxB).attention_NxB
 
     return jax.jit(step)
@@ -174,19 +181,20 @@ def test_gaussian_init_has_its_scale_and_is_the_same_for_both_forms(float64):
 def test_every_use_of_randomness_has_a_key_of_its_own():
     keys = [jax.random.key_data(key).tobytes() for seed in (0, 1) for key in run_keys(7, seed)]
     keys += [jax.random.key_data(key).tobytes() for key in run_keys(8, 0)]
-    assert len(set(keys)) == 12
+    assert len(set(keys)) == 18
 
 
 def test_keys_of_walks_and_start_are_the_split_of_the_runs_key_and_that_of_steps_none_that_folding_it_gives():
     run_key = jax.random.fold_in(jax.random.key(7, impl="threefry2x32"), 3)
-    *three, steps = run_keys(7, 3)
+    *three, steps, stages, faults = run_keys(7, 3)
     for key, expected in zip(three, jax.random.split(run_key, 3), strict=True):
         np.testing.assert_array_equal(jax.random.key_data(key), jax.random.key_data(expected))
     # Folding in a small number gives the keys of the walks again, so that no step may do it.
     for i in range(3):
         folded = jax.random.key_data(jax.random.fold_in(run_key, i))
         np.testing.assert_array_equal(folded, jax.random.key_data(three[i]))
-        assert (folded != jax.random.key_data(steps)).any()
+        for key in (steps, stages, faults):
+            assert (folded != jax.random.key_data(key)).any()
 
 
 NUM_KEPT = 3
@@ -313,7 +321,7 @@ def train_long(config, params, walks, learning_rate):
     def step(state, _):
         return run.train_step(each, state)[0], state.params
 
-    state = State(jnp.int32(0), params, each.optimizer.init(params))
+    state = State(jnp.int32(0), params, each.optimizer(0).init(params))
     return jax.lax.scan(step, state, length=LONG)[1]
 
 
@@ -519,9 +527,9 @@ def test_the_program_of_a_step_gets_its_key_and_number():
         return {"train_loss": step.astype(float)}, {name: 0 * leaf for name, leaf in params.items()} | {"value": noise}
 
     keys = run_keys(7, 3)
-    each = Prepared(noisy, lambda params: None, optax.sgd(1.0), keys)
+    each = Prepared(noisy, lambda params: None, lambda step: optax.sgd(1.0), keys)
     params = {"value": jnp.zeros((2, 2))}
-    state = State(jnp.int32(0), params, each.optimizer.init(params))
+    state = State(jnp.int32(0), params, each.optimizer(0).init(params))
     moves = []
     for step in range(3):
         before = state.params["value"]
