@@ -38,9 +38,9 @@ def rival_of(start: Start) -> tuple[int, float]:
 
 
 def starts(nodes: tuple[int, ...], probabilities: tuple[float, ...], gaps: tuple[float, ...], most: int) -> list[Start]:
-    """Every start on an unstable lag up to `most`."""
+    """Every start on a lag up to `most` that attention leaves in less than a million steps or so."""
     every = (Start(K, p, lag, gap) for K in nodes for p in probabilities for lag in range(2, most + 1) for gap in gaps)
-    return [start for start in every if rival_of(start)[1] > 1 + 1e-3]
+    return [start for start in every if rival_of(start)[1] > 1 + 1e-2]
 
 
 def times(base: Config, chosen: list[Start]) -> pd.DataFrame:
