@@ -266,7 +266,7 @@ def torch_training(row: str) -> Callable[[int], list[float]]:
 
     config, careful = base_config(), row == "b"
     experiment = make_experiment(config)
-    walks = draw_training_walks(experiment, run_values(config, experiment.task))
+    walks = draw_training_walks(experiment, run_values(config, experiment))
     assert walks is not None
     tokens, targets = (torch.from_numpy(np.array(x, np.int64)) for x in (walks.tokens_LxB.T, walks.targets_B))
     K, M, N = config.task.num_nodes, config.model.position_width, config.task.walk_length

@@ -8,6 +8,7 @@ from absl import flags
 
 from rw_jax import main
 from rw_jax.study.config import Config
+from rw_jax.sweeps.starts import read_start
 from rw_jax.training.experiment import NOTHING_OWN
 from rw_jax.training.grids import make_grid
 from rw_jax.training.pieces import pin
@@ -30,7 +31,7 @@ def test_a_config_is_accepted_and_named_after_its_file(path):
     config, workdir = load(path)
     assert config.name == path.stem
     assert workdir == Path("runs").absolute() / path.stem
-    pinned = pin(config, [path.parent])
+    pinned = pin(config, [path.parent], read_start)
     assert make_grid(pinned.config, NOTHING_OWN._replace(texts=pinned.texts)).num_cells >= 1
 
 

@@ -295,7 +295,7 @@ class Run:
         if task.law is None:
             return None
         with numbers_of("float64"):
-            values = run_values(cell.config, task)
+            values = run_values(cell.config, self._experiment(cell))
             return task.law(of_stage(values, num_stages(values) - 1))
 
     def groups(self, over: str = "seed", **labels: Scalar) -> "list[Group]":
@@ -405,7 +405,7 @@ class Run:
                 jax.jit(model.apply, compiler_options=options),
                 jax.jit(sample, static_argnums=(0, 1), compiler_options=options),
                 None if model.to_full is None else jax.jit(full, compiler_options=options),
-                lambda config: run_values(config, experiment.task),
+                lambda config: run_values(config, experiment),
             )
         return self._programs[structure]
 

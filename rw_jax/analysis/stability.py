@@ -24,7 +24,7 @@ def step_multipliers(config: Config, num_steps: int) -> np.ndarray:
     """
     with numbers_of(config.precision):
         experiment = make_experiment(config)
-        values = run_values(config, experiment.task)
+        values = run_values(config, experiment)
         run, state = prepare(experiment, values), init(experiment, values)
         start, unravel = ravel_pytree(state.params)
 

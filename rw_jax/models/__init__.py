@@ -1,10 +1,11 @@
 """What learns: a model as functions of its parameters. Knows nothing of tasks, losses or optimizers."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 Params = dict[str, jax.Array]
@@ -33,6 +34,11 @@ class Output(NamedTuple):
         return jnp.concatenate([self.token_attention_LxB, self.empty_attention_B[None]])
 
 
+def _no_values(labels: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    del labels
+    return {}
+
+
 class Lift(NamedTuple):
     """How an optimizer that is not linear is applied to a reduced form: on other parameters, which stand for W.
 
@@ -55,6 +61,7 @@ class Model(NamedTuple):
       value_is_output: whether f = V X S, so that V can be compared with Pi^T.
       precondition: of a reduced form, the linear map that makes of the gradients by its parameters those by which
         gradient descent on the paper's own parameters moves it; None if the parameters are the paper's own.
+      host_values: (labels) -> arrays by name, made in NumPy for one run, which its values then hold, as of a Task.
       lifts: of a reduced form, by what an optimizer commutes with (`training.optimizers`), how it is applied.
       has_gaps: whether `apply` takes walks with tokens that are missing: K in the place of a state.
       to_full: (params, key, values) -> the paper's own parameters, of a run with these params that was initialised with
@@ -67,5 +74,6 @@ class Model(NamedTuple):
     value_is_output: bool = False
     precondition: Callable[[Params], Params] | None = None
     to_full: Callable[[Params, jax.Array, Mapping[str, ArrayLike]], Params] | None = None
+    host_values: Callable[[Mapping[str, Any]], dict[str, np.ndarray]] = _no_values
     lifts: Mapping[str, Lift] = {}
     has_gaps: bool = False

@@ -29,7 +29,7 @@ def base_config() -> ml_collections.ConfigDict:
     config.model.position_width = 1000  # M
     config.model.unit_length = "none"  # or "keys", "both": what is scaled to unit length inside the softmax
     config.model.feed_forward_width = 0  # m, units of the feed-forward layer; 0 for none
-    config.model.init = "zero"  # or "gaussian"
+    config.model.init = "zero"  # or "gaussian"; or another run's parameters: "runs/first?p=0.5&step=50"
     config.model.init_scale = 0.01  # standard deviation of a Gaussian start
     config.model.init_place = "both"  # or "value", "scores": where a start is Gaussian, and not zero
     config.model.options = ml_collections.ConfigDict()

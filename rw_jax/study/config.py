@@ -66,7 +66,7 @@ class ModelConfig:
         "what is scaled to unit length inside the softmax", fields.choice("none", "keys", "both"), role=STRUCTURE
     )
     feed_forward_width: int = field("units of the feed-forward layer; 0 for none", fields.integer(0), role=STRUCTURE)
-    init: str = field("start", fields.choice("zero", "gaussian"), role=STRUCTURE, symbol="start")
+    init: str = field("start", fields.choice_or_start("zero", "gaussian"), role=STRUCTURE, symbol="start")
     init_scale: float = field("standard deviation of a Gaussian start", fields.number(0, 1e30), role=VALUE)
     init_place: str = field(
         "where a start is Gaussian, and not zero: in V, in W, or in both",

@@ -102,8 +102,27 @@ def is_piece(name: str) -> bool:
 
 
 def without_digest(name: str) -> str:
-    """The name of a piece as the user writes it, without the digest of its text."""
-    return name.partition("@")[0]
+    """A name that is pinned as the user writes it, without the digest of its text."""
+    return _DIGEST.sub("", name)
+
+
+_DIGEST = re.compile(r"@[0-9a-f]{12}$")
+
+
+def choice_or_start(*names: str) -> Right:
+    """One of several names, or a run directory and labels, "runs/first?p=0.5&step=50"."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not (value in names or is_start(value)):
+            raise ValueError
+        return value
+
+    return Right(f"one of {', '.join(names)}, or a run as 'runs/first?p=0.5&step=50'", read, is_text=True)
+
+
+def is_start(name: str) -> bool:
+    """Whether a name is that of runs to start from."""
+    return not name.startswith("?") and "?" in name
 
 
 def integer_or(least: int, *words: str) -> Right:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import Right, Scalar, is_piece, shown, without_digest
+from rw_jax.study.fields import Right, Scalar, shown, without_digest
 
 _LARGEST_AXIS = 10_000_000
 
@@ -218,6 +218,6 @@ def same_label(label: Scalar, asked: Any) -> bool:
             return math.isclose(label, asked, rel_tol=1e-9)
         except OverflowError:  # an integer beyond the range of float
             return False
-    if isinstance(label, str) and is_piece(label):
+    if isinstance(label, str):
         return asked in (label, without_digest(label))
     return label == asked

@@ -19,6 +19,7 @@ from rw_jax.study.fields import Scalar, shown
 from rw_jax.study.flags import from_config_dict
 from rw_jax.sweeps import devices
 from rw_jax.sweeps.program import compile_program, run_chunk, shape_of_cell
+from rw_jax.sweeps.starts import read_start
 from rw_jax.tasks import Task
 from rw_jax.training.experiment import Own, make_experiment
 from rw_jax.training.grids import make_grid
@@ -81,7 +82,7 @@ def train(
         )
     labels = {axis: of_axis[0] for axis, of_axis in config.grid if axis not in labels and len(of_axis) == 1} | labels
     config = checked(dataclasses.replace(config, grid=(), zipped=()).replace(**labels))
-    pinned = pin(config, [Path()])
+    pinned = pin(config, [Path()], read_start)
     pieces: dict[str, Any] = {name: None if isinstance(piece, str) else piece for name, piece in given.items()}
     own = Own(texts=pinned.texts, **pieces)
     placement = devices.set_up(config.execution)  # before a piece is executed that uses a device

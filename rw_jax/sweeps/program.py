@@ -134,7 +134,7 @@ def _compiled(
     with numbers_of(experiment.config.precision):
         values, progress = jax.tree.map(
             lambda leaf: stack(leaf, placement.runs, rows),
-            (run_values(experiment.config, experiment.task), shape),
+            (run_values(experiment.config, experiment), shape),
         )
         num_batches = stack(np.empty((), np.int32), placement.runs, placement.mesh.size)
         schedule = jax.tree.map(lambda leaf: stack(leaf, placement.everywhere), make_schedule(experiment.config, 0, 1))
@@ -150,14 +150,14 @@ def shape_of_cell(experiment: Experiment) -> Progress:
     config = experiment.config
     sizes = len(recorded_steps(config)), len(kept_steps(config))
     with numbers_of(config.precision):
-        values = run_values(config, experiment.task)
+        values = run_values(config, experiment)
         return tried("The training of a run", lambda: run.progress_shape(experiment, values, *sizes))
 
 
 def shape_of_walks(experiment: Experiment) -> list[Walks | None]:
     """The shapes of the walks of one cell: the test walks, and the training walks of each stage."""
     with numbers_of(experiment.config.precision):
-        values = run_values(experiment.config, experiment.task)
+        values = run_values(experiment.config, experiment)
         stages = range(num_stages(values))
         return jax.eval_shape(
             lambda: [
@@ -190,10 +190,10 @@ def run_chunk(
       keep: called after every `checkpoint_steps` steps, but not after the last, with how many recorded steps are done
         and the progress, as arrays of all devices that it must not keep itself.
     """
-    task, structure = program.experiment.task, program.experiment.config
+    structure = program.experiment.config
     placement, dealt = program.placement, program.placement.deal(len(cells))
     with numbers_of(structure.precision):
-        values = [run_values(cell.config, task) for cell in cells]
+        values = [run_values(cell.config, program.experiment) for cell in cells]
         values = jax.tree.map(lambda *leaves: np.stack(leaves), *values)
         # Rows of padding repeat the first cell.
         values = jax.tree.map(lambda stack: _global(stack[np.maximum(dealt.cells, 0)], placement.runs), values)

@@ -25,7 +25,7 @@ from rw_jax.store.layout import (
 from rw_jax.store.provenance import changes
 from rw_jax.study.config import AXES, Config, differences
 from rw_jax.study.errors import ConfigError, RunError
-from rw_jax.study.fields import is_piece, shown, without_digest
+from rw_jax.study.fields import shown, without_digest
 from rw_jax.study.grid import Cell, Grid, Structure, kept_steps, recorded_steps
 from rw_jax.sweeps import lock
 from rw_jax.sweeps.program import Program, from_tree
@@ -94,7 +94,7 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Kept:
         return Kept(None)  # nothing has been trained yet
     different = {} if kept is None else differences(kept, config)
     for field, pair in different.items():
-        names = [without_digest(name) for name in pair if isinstance(name, str) and is_piece(name)]
+        names = [without_digest(name) for name in pair if isinstance(name, str) and name != without_digest(name)]
         if len(names) == 2 and names[0] == names[1]:
             raise ConfigError(
                 f"workdir is {path}, whose runs were trained with another text of {field} = {names[0]!r}, but must be "

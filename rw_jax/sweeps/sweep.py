@@ -25,6 +25,7 @@ from rw_jax.study.paths import local_path
 from rw_jax.sweeps import devices, interruption, progress_bar, resume
 from rw_jax.sweeps.devices import Placement
 from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk, shape_of_cell
+from rw_jax.sweeps.starts import read_start
 from rw_jax.sweeps.work import Work, work_of
 from rw_jax.training.experiment import Own, make_experiment
 from rw_jax.training.grids import make_grid
@@ -152,7 +153,7 @@ def _study(
         kept = read_pieces(run_dir)
     except RunError as error:
         raise ConfigError(f"workdir is {run_dir.path}, which cannot be used: {error}") from error
-    pinned = pin(config, places, kept)
+    pinned = pin(config, places, read_start, kept)
     own = Own(texts=pinned.texts)
     return make_grid(pinned.config, own), own, placement
 

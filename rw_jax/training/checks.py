@@ -98,7 +98,7 @@ def check_shapes(experiment: Experiment) -> None:
     K, L = task.num_nodes, task.walk_length - 1
     with numbers_of(config.precision):
         key = jax.eval_shape(lambda: jax.random.key(0))
-        arrays = tried("task.host_values", run_values, config, task)
+        arrays = tried("task.host_values", run_values, config, experiment)
         values = {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in arrays.items()}
         walks = _shape("task.sample", lambda key, values: task.sample(key, 2, values), key, values)
         _expect_walks("task.sample", walks, L, 2)

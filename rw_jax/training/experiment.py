@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from rw_jax.models import Model, Params
 from rw_jax.models.full import full_transformer
 from rw_jax.models.reduced import project, rebuild, reduced_transformer
 from rw_jax.study.config import ALL, VALUE_AXES, Config
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import is_piece, shown, without_digest
-from rw_jax.tasks import Task
+from rw_jax.study.fields import is_piece, is_start, shown, without_digest
+from rw_jax.tasks import Task, Values
 from rw_jax.tasks.chain import chain
 from rw_jax.tasks.circle import circle
 from rw_jax.tasks.questions import majority, preference
-from rw_jax.training import losses, pieces
+from rw_jax.training import losses, pieces, starts
 from rw_jax.training.losses import Loss
 from rw_jax.training.metrics import METRICS, Metric
 from rw_jax.training.optimizers import OPTIMIZERS, Optimizer
@@ -92,7 +93,8 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
       ConfigError: if they cannot be made, or do not go together.
     """
     task = make_task(config, own)
-    model = _starting_from(_model(config, task, own), own.init, task)
+    model, stored = _model(config, task, own), start_of(config, own)
+    model = _starting_from(model, own.init, task) if stored is None else _going_on(model, stored, task)
     varying = (*VALUE_AXES, *task.value_options)
     loss = own.loss or _piece(config, "loss", _LOSSES, own, callable, "output_K", varying)
     optimizer = own.optimizer or _piece(config, "optimizer", OPTIMIZERS, own, _is_optimizer, "values", varying)
@@ -225,7 +227,7 @@ def _model(config: Config, task: Task, own: Own) -> Model:
         width,
         config.model.unit_length,
         config.model.feed_forward_width,
-        config.model.init,
+        "zero" if is_start(config.model.init) else config.model.init,
         config.model.init_place,
         has_gaps(config),
     )
@@ -316,16 +318,23 @@ def _starting_from(model: Model, params: Params | None, task: Task) -> Model:
     if params is None:
         return model
     try:
-        given_params = {name: np.asarray(leaf) for name, leaf in params.items()}
+        given = {name: np.asarray(leaf) for name, leaf in params.items()}
     except ValueError as error:
         raise ConfigError(f"init is {shown(params)}, but must have an array under each name ({error}).") from error
+    return _with_start(model, lambda values: given, set(given), task)
+
+
+def _with_start(
+    model: Model, start_of: Callable[[Values], Mapping[str, ArrayLike]], names: Collection[str], task: Task
+) -> Model:
+    """The model with another start: (values) -> parameters with these names, of its own form or the full one."""
 
     def init(key, values):
         shapes = jax.eval_shape(model.init, key, values)
-        start = given_params
-        if model.precondition is not None and "key_query" in start:
+        start: Any = start_of(values)
+        if model.precondition is not None and "key_query" in names:
             start = project({name: jnp.asarray(leaf) for name, leaf in start.items()}, task.walk_length)
-        given = {name: leaf.shape for name, leaf in start.items()}
+        given = {name: jnp.shape(leaf) for name, leaf in start.items()}
         right = {name: leaf.shape for name, leaf in shapes.items()}
         if given != right:
             raise ConfigError(f"init has the parameters {given}, but must have {right}.")
@@ -335,10 +344,31 @@ def _starting_from(model: Model, params: Params | None, task: Task) -> Model:
         return model._replace(init=init)
 
     def to_full(params, key, values):
-        return rebuild(params, {name: jnp.asarray(leaf) for name, leaf in given_params.items()})
+        return rebuild(params, {name: jnp.asarray(leaf) for name, leaf in start_of(values).items()})
 
     # W is rebuilt from where training started, which reduced parameters do not tell.
-    return model._replace(init=init, to_full=to_full if "key_query" in given_params else None)
+    return model._replace(init=init, to_full=to_full if "key_query" in names else None)
+
+
+def start_of(config: Config, own: Own) -> starts.Stored | None:
+    """The parameters of other runs that a study starts from, if it does."""
+    if not is_start(config.model.init) or own.init is not None:
+        return None
+    digest = config.model.init.rpartition("@")[2]
+    if digest not in own.texts:
+        raise ConfigError(f"model.init is {config.model.init!r}, whose parameters are not kept with the run.")
+    return starts.from_text(own.texts[digest])
+
+
+def _going_on(model: Model, stored: starts.Stored, task: Task) -> Model:
+    """The model that starts from the parameters of other runs, each run from those with its labels."""
+    names = set(stored.runs[0][1])
+
+    def start(values: Values) -> Mapping[str, ArrayLike]:
+        return {name: values[f"{starts.PREFIX}{name}"] for name in names}
+
+    going_on = _with_start(model, start, names, task)
+    return going_on._replace(host_values=lambda labels: starts.start_of(stored, labels))
 
 
 def tried(name: str, function: Callable[..., Any], *operands: Any) -> Any:

@@ -10,8 +10,9 @@ from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Grid
 from rw_jax.training import pieces
 from rw_jax.training.checks import check_labels, check_shapes
-from rw_jax.training.experiment import NOTHING_OWN, Own, make_experiment, make_task, parameters_of
+from rw_jax.training.experiment import NOTHING_OWN, Own, make_experiment, make_task, parameters_of, start_of
 from rw_jax.training.metrics import METRICS
+from rw_jax.training.starts import check_start
 
 
 def value_axes(config: Config, own: Own = NOTHING_OWN) -> tuple[str, ...]:
@@ -77,6 +78,10 @@ def make_grid(config: Config, own: Own = NOTHING_OWN) -> Grid:
         experiment = make_experiment(structure.config, own)
         check_shapes(experiment)
         check_labels(grid, structure, experiment.task)
+        stored = start_of(structure.config, own)
+        if stored is not None:
+            for number in structure.cells:
+                check_start(stored, structure.config.model.init, grid.cell(number).config.values())
     return grid
 
 

@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,8 @@ from absl import logging
 
 from rw_jax.study.config import Config
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import is_piece, without_digest
+from rw_jax.study.fields import is_piece, is_start, without_digest
+from rw_jax.training.starts import Asked, asked
 
 PIECE_AXES = ("task", "form", "loss", "optimizer")
 """The axes whose labels can be names of pieces."""
@@ -39,12 +40,15 @@ class Pinned(NamedTuple):
     texts: Mapping[str, str]
 
 
-def pin(config: Config, folders: Sequence[Path], kept: Mapping[str, str] | None = None) -> Pinned:
+def pin(
+    config: Config, folders: Sequence[Path], read_start: Callable[[Asked], str], kept: Mapping[str, str] | None = None
+) -> Pinned:
     """Pins the pieces of a study to the texts that they have now; one that is pinned stays as it is.
 
     Args:
       config: the study.
       folders: where files are looked for, in order.
+      read_start: reads the parameters that a start from another run asks for, as a text.
       kept: texts of pieces that were pinned before, by digest.
 
     Raises:
@@ -52,42 +56,45 @@ def pin(config: Config, folders: Sequence[Path], kept: Mapping[str, str] | None 
     """
     texts: dict[str, str] = {}
 
-    def pinned(name: Any) -> Any:
-        if not isinstance(name, str) or not is_piece(name):
-            return name
-        short, _, digest = name.partition("@")
+    def pinned_text(name: str, text_of: Callable[[str], str]) -> str:
+        short = without_digest(name)
+        digest = name[len(short) + 1 :]
         if kept and digest in kept:
             texts[digest] = kept[digest]
             return name
+        text = text_of(short)
+        if digest and digest != _digest(text):
+            raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
+        texts[_digest(text)] = text
+        return f"{short}@{_digest(text)}"
+
+    def text_of_piece(short: str) -> str:
         path = _path_of(short, folders)
         text = _text_of(path)
         for module in _imported_from_beside(path, text):
             logging.warning(
                 "%s imports %s, which is not kept: begin a new run directory once it changes.", path.name, module
             )
-        if digest and digest != _digest(text):
-            raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
-        texts[_digest(text)] = text
-        return f"{short}@{_digest(text)}"
+        return text
 
-    def pinned_matrix(name: Any) -> Any:
-        if not isinstance(name, str):
-            return name  # the task says what is wrong with it
-        short, _, digest = name.partition("@")
-        if kept and digest in kept:
-            texts[digest] = kept[digest]
-            return name
+    def pinned(name: Any) -> Any:
+        return pinned_text(name, text_of_piece) if isinstance(name, str) and is_piece(name) else name
+
+    def text_of_matrix(short: str) -> str:
         found = next((folder / short for folder in folders if (folder / short).is_file()), None)
         if found is None:
             where = ", ".join(str(folder.absolute()) for folder in folders)
             raise ConfigError(f"task.options.file is {short!r}, which is in none of the folders {where}.")
-        text = _matrix_text(found)
-        if digest not in ("", _digest(text)):
-            raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
-        texts[_digest(text)] = text
-        return f"{short}@{_digest(text)}"
+        return _matrix_text(found)
 
-    pins = dict.fromkeys(PIECE_AXES, pinned)
+    def pinned_matrix(name: Any) -> Any:
+        # Of what is no name the task says what is wrong with it.
+        return pinned_text(name, text_of_matrix) if isinstance(name, str) else name
+
+    def pinned_start(name: str) -> str:
+        return pinned_text(name, lambda short: read_start(asked(short))) if is_start(name) else name
+
+    pins: dict[str, Callable[[Any], Any]] = {**dict.fromkeys(PIECE_AXES, pinned), "init": pinned_start}
     if "file" in config.options and "file" in _labels(config, "family") and "chain" in _labels(config, "task"):
         pins["file"] = pinned_matrix
     changes = {axis: pin_one(config.value(axis)) for axis, pin_one in pins.items()}

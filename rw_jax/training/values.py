@@ -10,7 +10,8 @@ from jax.typing import ArrayLike
 
 from rw_jax.study.config import VALUE_AXES, Config
 from rw_jax.study.stages import labels_of_stages, stages_of
-from rw_jax.tasks import Task, Values
+from rw_jax.tasks import Values
+from rw_jax.training.experiment import Experiment
 from rw_jax.training.precision import GENERATOR
 
 
@@ -39,14 +40,15 @@ def run_keys(study_seed: int, seed: ArrayLike) -> RunKeys:
     return RunKeys(*jax.random.split(run_key, len(RunKeys._fields)))
 
 
-def run_values(config: Config, task: Task) -> dict[str, np.ndarray]:
+def run_values(config: Config, experiment: Experiment) -> dict[str, np.ndarray]:
     """The values of the run that a config without its grid describes, in the precision JAX is set to.
 
-    They are the value fields of the config, the task's parameters that are numbers, and what it makes of the labels.
+    They are the value fields of the config, the task's parameters that are numbers, and what it and the model make of
+    the labels.
     Of a run of several stages these are the values of the first; those of S later ones are stacked, float[S, ...],
     under "later " and their names, and `stages`, int32[S], has the steps at which they begin.
     """
-    first, *later = (_of_labels(labels, task) for labels in labels_of_stages(config.values()))
+    first, *later = (_of_labels(labels, experiment) for labels in labels_of_stages(config.values()))
     if not later:
         return first
     begins = np.array([stage.first for stage in stages_of(config.training.stages)], np.int32)
@@ -56,12 +58,14 @@ def run_values(config: Config, task: Task) -> dict[str, np.ndarray]:
 _LATER = "later "
 
 
-def _of_labels(labels: Mapping[str, Any], task: Task) -> dict[str, np.ndarray]:
+def _of_labels(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, np.ndarray]:
     """The values of one stage."""
+    task, model = experiment.task, experiment.model
     named = {axis: labels[axis] for axis in VALUE_AXES if axis != "stages"}
     named |= {name: labels[name] for name in task.value_options if isinstance(labels.get(name), int | float)}
     values = {name: _as_array(value) for name, value in named.items()}
-    return values | {name: _as_array(value) for name, value in task.host_values(labels).items()}
+    made = task.host_values(labels) | model.host_values(labels)
+    return values | {name: _as_array(value) for name, value in made.items()}
 
 
 def num_stages(values: Values) -> int:

@@ -17,7 +17,7 @@ def test_multipliers_are_the_largest_eigenvalues_of_finite_differences_of_a_step
         num_nodes=4, walk_length=5, position_width=40, walks=30, p=1.0, learning_rate=1.0, precision="float64"
     )
     experiment = make_experiment(config)
-    values = run_values(config, experiment.task)
+    values = run_values(config, experiment)
     start = jax.jit(lambda values: init(experiment, values))(values)
     flat, unravel = jax.flatten_util.ravel_pytree(start.params)
 

@@ -16,6 +16,7 @@ import rw_jax
 from rw_jax import Law, Model, Output, Task, Walks
 from rw_jax.store import chunks
 from rw_jax.sweeps import program
+from rw_jax.sweeps.starts import read_start
 from rw_jax.training import grids, pieces
 from rw_jax.training.experiment import Own
 from rw_jax.training.pieces import pin
@@ -346,14 +347,14 @@ def test_a_function_that_makes_a_piece_cannot_take_what_differs_from_run_to_run(
 
 
 def test_a_parameter_that_is_a_tuple_is_found_again(folder, tmp_path):
-    text = PIECES.replace("[-lag]", "[-stages[0]]").replace("parent=lag", "parent=stages[0]").replace("lag)", "stages)")
+    text = PIECES.replace("[-lag]", "[-parts[0]]").replace("parent=lag", "parent=parts[0]").replace("lag)", "parts)")
     (folder / "tuples.py").write_text(text)
-    fields = {"task.name": "tuples.py:back", "task.options.stages": (1, 2, 3), "execution.cells_per_chunk": 4}
+    fields = {"task.name": "tuples.py:back", "task.options.parts": (1, 2, 3), "execution.cells_per_chunk": 4}
     run = rw_jax.sweep(study(fields, seed=(0, 1, 2)), tmp_path / "run", [folder])
     assert run.metrics["finished"].all()
     assert rw_jax.sweep(study(fields, seed=(0, 1, 2)), tmp_path / "run", [folder]).metrics.identical(run.metrics)
     with pytest.raises(rw_jax.ConfigError, match="each label must be a number or a word"):
-        study(fields, stages=((1, 2), (2, 3)))
+        study(fields, parts=((1, 2), (2, 3)))
     with pytest.raises(rw_jax.ConfigError, match="radius is nan"):
         study({"task.name": "tuples.py:back", "task.options.radius": float("nan")})
 
@@ -507,7 +508,7 @@ def test_sizes_that_a_parameter_decides_are_paired_with_it(folder, tmp_path):
     assert run.config.zipped == (("size", "num_nodes"),)
     assert [run.value_matrix(size=size, seed=0).shape for size in (4, 5)] == [(4, 4), (5, 5)]
     assert run.config.task.walk_length == 6
-    both = pieces.pin(study({**fields, "task.options.length": 6}, size=(4, 5), length=(6, 7)), [folder])
+    both = pieces.pin(study({**fields, "task.options.length": 6}, size=(4, 5), length=(6, 7)), [folder], read_start)
     filled = grids.filled(both.config, Own(texts=both.texts))
     assert filled.zipped == (("size", "num_nodes"), ("length", "walk_length"))
     assert dict(filled.grid)["walk_length"] == (6, 7)
@@ -535,13 +536,13 @@ def test_labels_that_only_values_differ_in_are_looked_at_by_one_program(folder, 
     monkeypatch.setattr(jax, "jit", lambda function, *rest, **more: compiled.append(1) or jit(function, *rest, **more))
     for size in (2, 3, 4):
         run.attention(size=size)
-    assert len(compiled) == 4  # the forward pass, two draws of walks, and W: of one structure
+    assert len(compiled) == 3  # the forward pass, draws of walks, and W: of one structure
 
 
 def test_a_module_beside_a_piece_that_it_imports_is_named_as_it_is_not_kept(folder, tmp_path, caplog):
     (folder / "helper.py").write_text("SCALE = 1.0\n")
     (folder / "mine.py").write_text("import math\nfrom helper import SCALE\n\n" + PIECES)
     config = study({"training.loss": "mine.py:distance"})
-    pin(config, [folder])
+    pin(config, [folder], read_start)
     assert "mine.py imports helper, which is not kept" in caplog.text
     assert "math" not in caplog.text

@@ -89,7 +89,7 @@ def test_a_run_of_the_grid_is_the_plain_single_run_of_training(six):
     run = jax.jit(
         lambda values: training_run.train(experiment, values, training_run.begin(experiment, values, room), schedule)
     )
-    progress = run(run_values(study, experiment.task))
+    progress = run(run_values(study, experiment))
     assert progress.state.step == 5
     for ours, theirs in zip(jax.tree.leaves(progress), six[0.7, 1], strict=True):
         # The same numbers to rounding; only one compiled program gives them to the bit.

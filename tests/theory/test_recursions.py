@@ -17,7 +17,7 @@ from tests.studies import tiny_study
 def test_training_with_attention_on_the_parent_is_the_recursion(float64):
     config = tiny_study(fields={"task.walks": "all", "task.test_walks": "all", "task.p": 0.7, "precision": "float64"})
     experiment = make_experiment(config)
-    values = run_values(config, experiment.task)
+    values = run_values(config, experiment)
     run, state = prepare(experiment, values), init(experiment, values)
     parent_only = jnp.zeros(6).at[4].set(2000.0)  # its weight is 1 to the last bit
     state = state._replace(params={**state.params, "position_scores": parent_only})

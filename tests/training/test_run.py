@@ -38,7 +38,7 @@ SMALL = BASE.replace(
 
 def values_of(config, **changes):
     """The values of a run, some of them others."""
-    values = run_values(config, make_experiment(config).task)
+    values = run_values(config, make_experiment(config))
     return values | {name: values[name].dtype.type(value) for name, value in changes.items()}
 
 
@@ -205,7 +205,7 @@ STEPS = 12
 def trainer(config):
     """Compiled (values, state, schedule) -> (state, record)."""
     experiment = make_experiment(config)
-    shape = run.progress_shape(experiment, run_values(config, experiment.task), STEPS + 1, NUM_KEPT)
+    shape = run.progress_shape(experiment, run_values(config, experiment), STEPS + 1, NUM_KEPT)
     room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape.record)
 
     def train(values, state, schedule):
@@ -495,7 +495,7 @@ def adam_on_the_full_form(values):
 def test_any_optimizer_takes_the_updates_that_optax_gives_it_by_hand(float64):
     config = SMALL.replace(form="full", precision="float64", p=0.6, learning_rate=0.01)
     experiment = make_experiment(config, Own(optimizer=adam_on_the_full_form))
-    values = run_values(config, experiment.task)
+    values = run_values(config, experiment)
     schedule = make_schedule(config.replace(steps=6), 0, 7)
     shape = run.progress_shape(experiment, values, 7, 7)
     room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape.record)

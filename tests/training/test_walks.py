@@ -38,7 +38,7 @@ def drawn(split, config):
     """The walks of a run that is not trained."""
     experiment = make_experiment(config)
     draw = draw_training_walks if split == "train" else draw_test_walks
-    walks = jax.jit(lambda values: draw(experiment, values))(run_values(config, experiment.task))
+    walks = jax.jit(lambda values: draw(experiment, values))(run_values(config, experiment))
     return np.asarray(walks.tokens_LxB).T, np.asarray(walks.targets_B)
 
 
