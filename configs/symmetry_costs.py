@@ -1,4 +1,4 @@
-"""What the remedies for p = 0 and 1 cost at 0 < p < 1, on the paper's 1,000 walks: 2,080 runs.
+"""What the remedies for p = 0 and 1 cost at 0 < p < 1, on the paper's 1,000 walks: 2,160 runs.
 
     python -m rw_jax.main --config=configs/symmetry_costs.py
     python scripts/symmetry.py
@@ -18,7 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = rw_jax.read_config(Path(__file__).with_name("symmetry.py"))
     config.name = "symmetry_costs"
     config.task.test_walks = 1000
-    config.training.steps, config.record.every = 200, 50
+    config.training.steps, config.record.every = 400, 50
     rows = [fields_of(remedy, p, walks=1000) for remedy in REMEDIES for p in (0.5, 0.7, 0.9, 0.99)]
     for axis in rows[0]:
         config.grid[axis] = tuple(row[axis] for row in rows)

@@ -5,8 +5,8 @@
 Trains configs/infinite.py, over p and K, by gradient descent and by gradient flow; with --study=lengths
 configs/lengths.py, over p and N; with --study=settled configs/settled.py, for 100,000 steps. What is finished is not
 run again. Writes WORKDIR/lags.png, .svg and .csv: the lag with the largest correlation, and those that attention goes
-to after two steps, when it is first sharp, and after the last; and thresholds.png, the p from which each lag is stable.
-Prints how often the prediction is right, and on what lags attention ends.
+to after two steps, when it is first sharp, and after the last; and, for several K, thresholds.png, the p from which
+each lag is stable. Prints how often the prediction is right, and on what lags attention ends.
 """
 
 import sys
@@ -41,7 +41,8 @@ def main(argv: list[str]) -> None:
         config = from_config_dict(read_config(configs / f"{_STUDY.value}.py"))
         figure, rows = lag_map(sweep(config, workdir, [configs]))
         plots.save(figure, rows, workdir / "lags")
-        plots.save(*thresholds(sorted(rows["K"].unique()), most=7), workdir / "thresholds")
+        if rows["K"].nunique() > 1:
+            plots.save(*thresholds(sorted(rows["K"].unique()), most=7), workdir / "thresholds")
         for line in told(rows):
             print(line)
         print(f"The picture is {workdir / 'lags'}.png, with .svg and .csv beside it.")

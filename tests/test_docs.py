@@ -18,6 +18,7 @@ from absl import flags
 import rw_jax
 from rw_jax import main, show, verify
 from rw_jax.analysis.statistics import rate_interval
+from rw_jax.reports.symmetry import REMEDIES
 from rw_jax.study.config import AXES
 from rw_jax.tasks.families import FAMILIES
 from rw_jax.training.metrics import METRICS
@@ -315,6 +316,66 @@ def test_what_is_said_of_chains_is_in_the_results():
     assert sharp["end_is_stable"].all()
     right = int((clear["predicted"] == clear["at_end"]).sum())
     assert f"in {len(sharp)} of {len(sharp)} the lag is stable, and in {right} of {len(clear)}" in page
+
+
+def test_what_is_said_of_the_symmetry_is_in_the_results():
+    page, readme = " ".join(PAGES["docs/symmetry.md"].split()), " ".join(README.split())
+    every = pd.read_csv(ROOT / "docs" / "results" / "symmetry.csv")
+    seeds = every[every["p"] == 1].groupby("remedy", sort=False)[["stays", "optimal"]].sum()
+    assert set(seeds.index) == {remedy.name for remedy in REMEDIES}
+    assert "26 changes" in page
+    assert "Of 26 changes" in readme
+    assert len(seeds) == 27
+    for count, (leaving, learning) in zip(
+        re.findall(r"\| (\d+) of (\d+) \|", PAGES["docs/symmetry.md"]),
+        [(0, 350), (0, 250), (100, 100), (50, 50), (50, 50), (200, 200), (200, 200), (100, 100)],
+        strict=False,
+    ):
+        assert tuple(map(int, count)) == (leaving, learning)
+    stay = seeds[seeds["stays"] == 50]
+    assert len(stay) == 13  # with none, 7 of the first row and 5 of the second
+    assert (stay["optimal"] == 0).all()
+    others = seeds[seeds["stays"] == 0]
+    assert others.index[others["optimal"] == 0].tolist() == ["sign", "all positions"]
+    assert (others["optimal"].drop(["sign", "all positions"]) == 50).all()
+    learned = every[every["optimal"]]
+    on_one = learned["of_residue"] > 0.99
+    assert f"more than 99% in {on_one.sum():,} of {len(learned):,} runs that learn" in page
+    assert set(learned["remedy"][~on_one]) == {"Adam 1e-7"}
+    at_one = learned[learned["p"] == 1]
+    parents = (at_one["residue"] == 1).groupby(at_one["remedy"]).mean()
+    assert parents[["N = 98", "mixed lengths"]].tolist() == [1, 1]
+    assert f"in {100 * parents['50 steps at p = 0.9']:.0f}% of the seeds after 50 steps at p = 0.9" in page
+    right = (at_one["other_p"] <= 1e-3).groupby(at_one["remedy"]).mean()
+    assert f"{100 * right['50 steps at p = 0.9']:.0f}% after a curriculum from p = 0.9" in page
+
+
+def test_what_is_said_of_growth_curricula_and_costs_is_in_the_results():
+    page = " ".join(PAGES["docs/symmetry.md"].split())
+    growth, escape, curriculum, costs = (
+        pd.read_csv(ROOT / "docs" / "results" / f"{name}.csv")
+        for name in ("growth", "escape", "curriculum", "symmetry_costs")
+    )
+    slow = growth[(growth["η"] == 0.03) & (growth["t"] >= 7)]
+    assert (slow["estimate"] - 1).abs().max() < 0.0025
+    fast = growth[growth["η"] == 1]
+    assert (fast["estimate"] - 1).abs().max() < 0.34
+    assert 13.5 < fast["predicted"].min() < fast["predicted"].max() < 20.5
+    for rate, most, (low, high) in ((0.03, 0.002, (2.35, 3.15)), (1.0, 0.09, (0.75, 0.95))):
+        chosen = escape[escape["η"] == rate]
+        assert (chosen["estimate"] - 1).abs().max() < most
+        assert chosen["measured"].between(low, high).all()
+    assert (curriculum["estimate"] == 1).all()
+    assert (curriculum["on_parent"][curriculum["steps"] == 1] == 0).all()
+    assert (curriculum["on_parent"][(curriculum["first_p"] == 0.9) & (curriculum["steps"] >= 3)] == 1).all()
+    optimal = (20 * costs.groupby("remedy")["optimal"].sum()).round().astype(int)
+    assert (optimal[["mixed lengths", "N = 98", "50 steps at p = 0.9"]] == 80).all()
+    assert optimal["Muon"] == 79
+    none = round(20 * costs.drop_duplicates("p")["optimal_of_none"].sum())
+    assert f"80 of 80, against {none} of 80 without" in page
+    adam = costs[costs["remedy"] == "Adam 1e-7"].set_index("p")["optimal"]
+    assert adam.to_dict() == {0.5: 1, 0.7: 1, 0.9: 1, 0.99: 0}
+    assert (optimal[["Adam 0.001", "sign", "hinge loss", "all positions", "start 0.01"]] == 0).all()
 
 
 def test_the_table_of_metrics_is_the_table_of_the_code():

@@ -299,8 +299,10 @@ def where(rows: pd.DataFrame, labels: Sequence[str]) -> str:
 
 
 def _listed(values: set[Any], tested: set[Any]) -> str:
-    """Labels in words, three or more that follow one another among those tested as a range."""
+    """Labels in words, three or more numbers that follow one another among those tested as a range."""
     ordered = sorted(tested)
+    if any(isinstance(value, str) for value in ordered):
+        return ", ".join(value for value in ordered if value in values)
     words, place = [], 0
     while place < len(ordered):
         end = place

@@ -4,11 +4,13 @@ import base64
 import html
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from rw_jax.analysis import plots
 from rw_jax.analysis.numbers import text, with_interval
@@ -53,16 +55,25 @@ def write(
     figures, tables = folder / "figures", folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     pictures = {}
-    for claim, (rows, points), _ in judged:
+    for claim, (rows, points), verdict in judged:
         rows.to_csv(tables / f"{claim.name}.csv", index=False)
         if claim.draw is not None:
-            plots.save(claim.draw(points), points, figures / claim.name)
+            figure = _titled(claim.draw(points), f"{claim.statement.rstrip('.')}: {verdict.word}")
+            plots.save(figure, points, figures / claim.name)
             pictures[claim.name] = figures / f"{claim.name}.png"
     studies = _studies(runs)
     write_atomically(folder / "report.json", _json(judged, studies, is_quick))
     write_atomically(folder / "report.md", _markdown(report, judged, studies, pictures, banner))
     write_atomically(folder / "report.html", _html(report, judged, studies, pictures, banner))
     return Written(folder / "report.html", judged)
+
+
+def _titled(figure: Figure, title: str) -> Figure:
+    """The figure with this title if it has none, so that it says what is seen where it stands alone."""
+    if not figure.get_suptitle() and not any(axes.get_title() for axes in figure.axes):
+        characters = int(14 * figure.get_figwidth())
+        figure.suptitle(textwrap.fill(title, characters), fontsize=8)
+    return figure
 
 
 QUICK = "This report was made with --quick: its grids are so small that no verdict on this page means anything."
