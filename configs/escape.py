@@ -3,7 +3,7 @@
     python -m rw_jax.main --config=configs/escape.py
     python scripts/symmetry.py
 
-Time: half a minute. Expect less than two steps more for a start that is smaller by a factor of ten.
+Time: half a minute. Expect two to three steps more for a start that is ten times smaller, less than one at η = 1.
 """
 
 import ml_collections

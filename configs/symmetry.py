@@ -1,4 +1,4 @@
-"""What breaks the symmetric state of p = 0 and 1: every remedy of rw_jax/reports/symmetry.py beside none: 2,700 runs.
+"""What breaks the symmetric state of p = 0 and 1: every remedy of rw_jax/reports/symmetry.py beside none: 2,800 runs.
 
 At p = 0 or 1 a walk is a function of its first state, so that 120 walks tell as much as 1,000 do.
 

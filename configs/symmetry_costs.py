@@ -1,4 +1,4 @@
-"""What the remedies for p = 0 and 1 cost at 0 < p < 1, on the paper's 1,000 walks: 2,160 runs.
+"""What the remedies for p = 0 and 1 cost at 0 < p < 1, on the paper's 1,000 walks: 2,240 runs.
 
     python -m rw_jax.main --config=configs/symmetry_costs.py
     python scripts/symmetry.py

@@ -28,7 +28,7 @@ from rw_jax.study.grid import Cell, Dimension, Grid, kept_steps, recorded_steps
 from rw_jax.study.labels import same_label
 from rw_jax.study.paths import local_path
 from rw_jax.tasks import Law, Walks
-from rw_jax.training.experiment import make_experiment
+from rw_jax.training.experiment import has_gaps, make_experiment
 from rw_jax.training.grids import value_axes
 from rw_jax.training.precision import compiler_options, numbers_of
 from rw_jax.training.values import num_stages, of_stage, run_keys, run_values
@@ -185,8 +185,8 @@ class Run:
         compiled = self._compiled(cell)
         if compiled.full is None:
             raise RunError(
-                f"model.form is {cell.config.model.form!r}, which has no matrix W, with training.optimizer = "
-                f"{cell.config.training.optimizer!r}."
+                f"model.form is {cell.config.model.form!r}, which has no matrix W here: W is rebuilt only from a start "
+                "that tells it, and for an optimizer that moves it along the query."
             )
         with numbers_of(cell.config.precision):
             full = compiled.full(jax.tree.map(jnp.asarray, params), compiled.values(cell.config))
@@ -236,7 +236,8 @@ class Run:
         """Attention weights of one run, float[B, N]: N - 1 tokens and, last, the empty slot.
 
         Args:
-          tokens: int[B, N-1], states 0..K-1; None for the run's own test walks.
+          tokens: int[B, N-1], states 0..K-1, or K for one that is missing, where training has such; None for the run's
+            own test walks.
           step: a step with recorded parameters.
           **labels: the cell; errors as `params`.
         """
@@ -269,10 +270,9 @@ class Run:
         ):
             kind = f"{'masked ' if np.ma.isMaskedArray(given) else ''}{tokens.dtype}{list(tokens.shape)}"
             raise RunError(f"tokens are {kind}, but must be integers of shape [B, {length}] with B at least 1.")
-        if not 0 <= tokens.min() <= tokens.max() < task.num_nodes:
-            raise RunError(
-                f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{task.num_nodes - 1}."
-            )
+        most = task.num_nodes - 1 + has_gaps(self.cell(**labels).config)
+        if not 0 <= tokens.min() <= tokens.max() <= most:
+            raise RunError(f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{most}.")
         return tokens
 
     def num_nodes(self, **labels: Scalar) -> int:

@@ -28,15 +28,15 @@ def step_multipliers(config: Config, num_steps: int) -> np.ndarray:
         run, state = prepare(experiment, values), init(experiment, values)
         start, unravel = ravel_pytree(state.params)
 
-        def step(flat):
-            after, _ = train_step(run, state._replace(params=unravel(flat)))
-            return ravel_pytree(after.params)[0]
+        def jacobian_and_step(flat, t):
+            def step(flat):
+                after, _ = train_step(run, state._replace(step=t, params=unravel(flat)))
+                return ravel_pytree(after.params)[0]
 
-        def jacobian_and_step(flat, _):
             # Column by column: next to that, the walks under a batch of directions would need gigabytes.
             columns = jax.lax.map(lambda direction: jax.jvp(step, (flat,), (direction,))[1], jnp.eye(flat.size))
             return step(flat), columns.T
 
         # A scan is compiled as one program, whoever calls it.
-        _, jacobians = jax.lax.scan(jacobian_and_step, start, length=num_steps)
+        _, jacobians = jax.lax.scan(jacobian_and_step, start, jnp.arange(num_steps, dtype=state.step.dtype))
     return np.max(np.abs(np.linalg.eigvals(np.asarray(jacobians))), axis=1)

@@ -51,6 +51,17 @@ class Lift(NamedTuple):
     down: Callable[[Params], Params]
 
 
+class Lifts(NamedTuple):
+    """Of a reduced form, how optimizers are applied that commute with rotations of W, or with scales of its entries."""
+
+    rotations: Lift
+    scales: Lift
+
+    def of(self, commutes_with: str) -> Lift | None:
+        """That of an optimizer, by what it commutes with; None for one that commutes with neither."""
+        return getattr(self, commutes_with) if commutes_with in self._fields else None
+
+
 class Model(NamedTuple):
     """A model and where it starts, as functions of one run.
 
@@ -62,7 +73,7 @@ class Model(NamedTuple):
       precondition: of a reduced form, the linear map that makes of the gradients by its parameters those by which
         gradient descent on the paper's own parameters moves it; None if the parameters are the paper's own.
       host_values: (labels) -> arrays by name, made in NumPy for one run, which its values then hold, as of a Task.
-      lifts: of a reduced form, by what an optimizer commutes with (`training.optimizers`), how it is applied.
+      lifts: of a reduced form, how optimizers that are not linear are applied; None if they cannot be.
       has_gaps: whether `apply` takes walks with tokens that are missing: K in the place of a state.
       to_full: (params, key, values) -> the paper's own parameters, of a run with these params that was initialised with
         this key; None if there are none.
@@ -75,5 +86,5 @@ class Model(NamedTuple):
     precondition: Callable[[Params], Params] | None = None
     to_full: Callable[[Params, jax.Array, Mapping[str, ArrayLike]], Params] | None = None
     host_values: Callable[[Mapping[str, Any]], dict[str, np.ndarray]] = _no_values
-    lifts: Mapping[str, Lift] = {}
+    lifts: Lifts | None = None
     has_gaps: bool = False

@@ -79,7 +79,7 @@ class FullTransformer(nn.Module):
     unit_length: str
     values: nn.Module
     initializer: nn.initializers.Initializer
-    has_gaps: bool
+    has_gaps: bool = False
 
     def setup(self):
         nn.share_scope(self, self.values)  # all parameters by their names alone

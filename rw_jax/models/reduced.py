@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rw_jax.models import Lift, Model, Output, Params
+from rw_jax.models import Lift, Lifts, Model, Output, Params
 from rw_jax.models.full import full_transformer
 from rw_jax.models.mix import TokenScores, mix, token_attention
 from rw_jax.models.positions import key_scales, sine_positions, squared_norm
@@ -60,7 +60,7 @@ def reduced_transformer(
         value_is_output=full.value_is_output,
         precondition=precondition(squared_norm(position_width)),
         to_full=lambda params, key, values: rebuild(params, full.init(key, values)),
-        lifts={"rotations": by_rotations(squared_norm(position_width)), "scales": by_entries(*sizes)},
+        lifts=Lifts(by_rotations(squared_norm(position_width)), by_entries(*sizes)),
         has_gaps=has_gaps,
     )
 
@@ -156,7 +156,7 @@ class ReducedTransformer(nn.Module):
     position_width: int
     unit_length: str
     values: nn.Module
-    has_gaps: bool
+    has_gaps: bool = False
 
     def setup(self):
         nn.share_scope(self, self.values)  # all parameters by their names alone

@@ -30,14 +30,20 @@ def stages_of(word: str) -> tuple[Stage, ...]:
             raise ValueError
         if not all(name.isidentifier() and value for name, _, value in pairs):
             raise ValueError
-        stages.append(Stage(int(first), {name: _value(value) for name, _, value in pairs}))
+        stages.append(Stage(int(first), {name: _value(name, value) for name, _, value in sorted(pairs)}))
     firsts = [stage.first for stage in stages]
     if firsts != sorted(set(firsts)) or not all(0 < first <= LARGEST for first in firsts):
         raise ValueError
     return tuple(stages)
 
 
-def _value(word: str) -> float | str:
+NUMBERS = ("p", "learning_rate", "epsilon")
+"""The fields that can change in training; parameters of a task whose labels are values can, too."""
+
+
+def _value(name: str, word: str) -> float | str:
+    if name not in NUMBERS and re.fullmatch(r"-?\d{1,18}", word):
+        return int(word)
     try:
         number = float(word)
     except ValueError:
@@ -47,7 +53,7 @@ def _value(word: str) -> float | str:
 
 def _word(stages: tuple[Stage, ...]) -> str:
     def shown(value: float | str) -> str:
-        return value if isinstance(value, str) else f"{value:.17g}" if float(f"{value:g}") != value else f"{value:g}"
+        return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
     return "; ".join(
         f"{stage.first}: {' '.join(f'{name}={shown(value)}' for name, value in stage.changes.items())}"

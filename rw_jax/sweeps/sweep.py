@@ -14,7 +14,14 @@ from absl import logging
 from rw_jax.analysis.run import Run, load_run
 from rw_jax.analysis.sources import InRunDir
 from rw_jax.store import checkpoint, chunks, metrics_file, processes, products
-from rw_jax.store.layout import DamagedFileError, RunDir, read_environment, read_pieces, write_environment
+from rw_jax.store.layout import (
+    DamagedFileError,
+    RunDir,
+    read_environment,
+    read_pieces,
+    stored_config,
+    write_environment,
+)
 from rw_jax.store.provenance import describe_environment
 from rw_jax.study.config import Config, checked
 from rw_jax.study.errors import ConfigError, RunError
@@ -153,9 +160,17 @@ def _study(
         kept = read_pieces(run_dir)
     except RunError as error:
         raise ConfigError(f"workdir is {run_dir.path}, which cannot be used: {error}") from error
-    pinned = pin(config, places, read_start, kept)
+    pinned = pin(config, places, read_start, kept, _earlier(run_dir))
     own = Own(texts=pinned.texts)
     return make_grid(pinned.config, own), own, placement
+
+
+def _earlier(run_dir: RunDir) -> Config | None:
+    """The study of a run directory, if it has one that can be read; `resume` says what is wrong with another."""
+    try:
+        return stored_config(run_dir)
+    except RunError:
+        return None
 
 
 class _Place(NamedTuple):

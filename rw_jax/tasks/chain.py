@@ -53,6 +53,11 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
     def check(labels: Labels) -> None:
         """Refuses walks that cannot be enumerated, and tells what is special about a chain, once."""
         start_K, transition_KxK, _ = law_of(labels, num_nodes, files or {})
+        if labels["target"] == "all" and labels.get("horizon", 1) != 1:
+            raise ConfigError(
+                f"training.target is 'all', but must be 'last' for task.options.horizon = {labels['horizon']}: what "
+                "follows a token within a walk is the next state."
+            )
         is_certain = bool((transition_KxK.max(axis=1) == 1).all())
         if is_certain and labels["walks"] == math.inf:
             raise ConfigError(

@@ -1,7 +1,7 @@
 """How fast gradient descent leaves the symmetric state of Theorem 4.1 once it is off it, from closed forms.
 
 On K deterministic walks (p = 1) of N = rK + 1 states every token weighs the same in every walk, and V has equal
-columns, if both are so at the start: five numbers tell the whole training, and a small difference between the weights
+columns, if both are so at the start: three numbers tell the whole training, and a small difference between the weights
 of two tokens is multiplied by a factor of its own at each step.
 """
 

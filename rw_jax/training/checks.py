@@ -15,7 +15,7 @@ from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import shown
 from rw_jax.study.grid import Grid, Structure
 from rw_jax.study.labels import OPTION
-from rw_jax.study.stages import labels_of_stages, stages_of
+from rw_jax.study.stages import NUMBERS, Stage, labels_of_stages, stages_of
 from rw_jax.tasks import Law, Task, Walks
 from rw_jax.training.experiment import Experiment, tried
 from rw_jax.training.optimizers import transformation
@@ -31,7 +31,8 @@ def check_labels(grid: Grid, structure: Structure, task: Task) -> None:
     first = grid.cell(structure.cells[0])
     labels = first.config.values()
     made = _check_host_values(task, labels)
-    together = [dimension for dimension in grid.dimensions if set(dimension.axes) & set(task.value_options)]
+    of_task = set(task.value_options) | ({"stages", "p"} if first.labels.get("stages", labels["stages"]) else set())
+    together = [dimension for dimension in grid.dimensions if set(dimension.axes) & of_task]
     if math.prod(len(dimension.labels) for dimension in together) > _MOST_COMBINATIONS:
         together = []
     alone = [[dimension] for dimension in grid.dimensions if dimension not in together and dimension.axes != ("seed",)]
@@ -56,18 +57,34 @@ _MOST_COMBINATIONS = 10_000
 
 def _check_host_values(task: Task, labels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Has the task check the labels of a run in each stage; gives the shapes of the arrays that it makes of them."""
-    _check_stages(task, labels)
-    *earlier, last = labels_of_stages(labels)
-    for each in earlier:
-        _check_stage(task, each | {"test_walks": 1})  # there are none but in the last
-    return _check_stage(task, last)
+    check_stages(task, labels)
+    first, *later = labels_of_stages(labels)
+    if not later:
+        return _check_stage(task, first)
+    # There are no test walks but in the last stage.
+    shapes = _check_stage(task, first | {"test_walks": 1})
+    for stage, each in zip(stages_of(labels["stages"]), later, strict=True):
+        try:
+            _check_stage(task, each if each is later[-1] else each | {"test_walks": 1})
+        except ConfigError as error:
+            raise ConfigError(f"{_where(labels, stage)} values that do not do: {error}") from error
+    return shapes
 
 
-def _check_stages(task: Task, labels: Mapping[str, Any]) -> None:
-    """Refuses stages that change what cannot change in training."""
-    can_change = ("p", "learning_rate", "epsilon", *(name for name in task.value_options if name in labels))
+def _where(labels: Mapping[str, Any], stage: Stage) -> str:
+    return f"training.stages is {labels['stages']!r}, whose stage from step {stage.first} on has"
+
+
+def check_stages(task: Task, labels: Mapping[str, Any]) -> None:
+    """Refuses stages that change what cannot change in training, or begin after it. Raises: ConfigError."""
+    can_change = (*NUMBERS, *(name for name in task.value_options if name in labels))
     for stage in stages_of(labels["stages"]):
-        where = f"training.stages is {labels['stages']!r}, whose stage from step {stage.first} on has"
+        where = _where(labels, stage)
+        if stage.first >= labels["steps"]:
+            raise ConfigError(
+                f"training.stages is {labels['stages']!r}, but each stage must begin before training.steps = "
+                f"{labels['steps']}."
+            )
         for name, value in stage.changes.items():
             if name not in can_change:
                 raise ConfigError(f"{where} {name}, but must have one of {', '.join(can_change)}.")
@@ -80,6 +97,8 @@ def _check_stages(task: Task, labels: Mapping[str, Any]) -> None:
 
 def _check_stage(task: Task, labels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     tried("task.check", task.check, labels)
+    if labels["mixed_share"] > 0:
+        tried("task.check", task.check, {**labels, "p": labels["mixed_p"]})
     made = tried("task.host_values", task.host_values, labels)
     if not isinstance(made, Mapping) or set(made) & set(VALUE_AXES):
         raise ConfigError(

@@ -100,7 +100,8 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
     optimizer = own.optimizer or _piece(config, "optimizer", OPTIMIZERS, own, _is_optimizer, "values", varying)
     if not isinstance(optimizer, Optimizer):
         optimizer = Optimizer(optimizer)
-    if model.precondition is not None and not (optimizer.is_linear or optimizer.commutes_with in model.lifts):
+    is_lifted = model.lifts is not None and model.lifts.of(optimizer.commutes_with) is not None
+    if model.precondition is not None and not (optimizer.is_linear or is_lifted):
         form = "a reduced form" if own.model is not None else f"model.form = {without_digest(config.model.form)!r}"
         raise ConfigError(
             f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one whose updates are linear in the "
@@ -165,6 +166,11 @@ def _check_walks(config: Config, task: Task, model: Model) -> None:
         )
         raise ConfigError(
             f"training.{field} is not {right!r}, but must be for a model that does not take walks with tokens missing."
+        )
+    if training.target == "all" and task.law is None:
+        raise ConfigError(
+            "training.target is 'all', but must be 'last' for a task that gives no law of a chain: its target need not "
+            "be the next state."
         )
     if training.shortest_walk > 0 and training.target == "all":
         raise ConfigError(
@@ -355,8 +361,8 @@ def start_of(config: Config, own: Own) -> starts.Stored | None:
     if not is_start(config.model.init) or own.init is not None:
         return None
     digest = config.model.init.rpartition("@")[2]
-    if digest not in own.texts:
-        raise ConfigError(f"model.init is {config.model.init!r}, whose parameters are not kept with the run.")
+    if digest not in own.texts or pieces.digest_of(own.texts[digest]) != digest:
+        raise ConfigError(f"model.init is {config.model.init!r}, whose parameters are not kept as they were.")
     return starts.from_text(own.texts[digest])
 
 

@@ -9,7 +9,7 @@ from rw_jax.study.config import VALUE_AXES, Config, axis_groups, group_labels
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Grid
 from rw_jax.training import pieces
-from rw_jax.training.checks import check_labels, check_shapes
+from rw_jax.training.checks import check_labels, check_shapes, check_stages
 from rw_jax.training.experiment import NOTHING_OWN, Own, make_experiment, make_task, parameters_of, start_of
 from rw_jax.training.metrics import METRICS
 from rw_jax.training.starts import check_start
@@ -76,6 +76,7 @@ def make_grid(config: Config, own: Own = NOTHING_OWN) -> Grid:
     for structure in grid.structures:
         _check_sizes(structure.config)
         experiment = make_experiment(structure.config, own)
+        check_stages(experiment.task, grid.cell(structure.cells[0]).config.values())
         check_shapes(experiment)
         check_labels(grid, structure, experiment.task)
         stored = start_of(structure.config, own)

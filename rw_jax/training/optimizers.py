@@ -14,6 +14,7 @@ import optax
 import optax.contrib
 
 from rw_jax.models import Lift, Model
+from rw_jax.study.errors import ConfigError
 from rw_jax.tasks import Values
 
 
@@ -66,26 +67,31 @@ def weight_decay(weight_decay: float) -> Optimizer:
 def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
     """Adam on every entry of V and W, with Optax's defaults.
 
-    With eps = 0 it does not see the scale of an entry. An entry whose gradient has always been 0 stays, then, where it
-    is.
+    With eps = 0 it does not see the scale of an entry. An entry stays where it is, then, while its gradients are 0, or
+    so small that their squares are (below 1e-18 in float32).
+
+    Raises:
+      ConfigError: if eps is below 0.
     """
+    if eps < 0:
+        raise ConfigError(f"training.options.eps is {eps}, but must be at least 0.")
     if eps > 0:
         return Optimizer(lambda values: optax.adam(_rate(values), b1, b2, eps))
     return Optimizer(
         lambda values: optax.chain(
-            _or_zero(optax.scale_by_adam(b1, b2, eps)), optax.scale_by_learning_rate(_rate(values))
+            _finite(optax.scale_by_adam(b1, b2, eps)), optax.scale_by_learning_rate(_rate(values))
         ),
         commutes_with="scales",
     )
 
 
-def _or_zero(inner: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The transformation with 0 / 0 = 0."""
+def _finite(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The transformation with 0 in the place of what is divided by 0, where gradients are finite."""
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         scaled, state = inner.update(updates, state, params)
-        zeroed = jax.tree.map(lambda new, old: jnp.where(jnp.isnan(new) & (old == 0), 0, new), scaled, updates)
-        return zeroed, state
+        is_lost = jax.tree.map(lambda new, old: ~jnp.isfinite(new) & jnp.isfinite(old), scaled, updates)
+        return jax.tree.map(lambda lost, new: jnp.where(lost, 0, new), is_lost, scaled), state
 
     return optax.GradientTransformation(inner.init, update)
 
@@ -131,8 +137,9 @@ def transformation(optimizer: Optimizer, model: Model, values: Values) -> optax.
     of_full = optimizer.transformation(values)
     if model.precondition is None:
         return of_full
-    if not optimizer.is_linear:
-        return _lifted(of_full, model.lifts[optimizer.commutes_with])
+    lift = None if optimizer.is_linear or model.lifts is None else model.lifts.of(optimizer.commutes_with)
+    if lift is not None:
+        return _lifted(of_full, lift)
     precondition: Any = model.precondition
     return optax.chain(optax.stateless(lambda gradients, _: precondition(gradients)), of_full)
 

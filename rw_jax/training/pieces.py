@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from rw_jax.study.config import Config
+from rw_jax.study.config import AXES, Config
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import is_piece, is_start, without_digest
-from rw_jax.training.starts import Asked, asked
+from rw_jax.training.starts import Asked, asked, has_all_of
 
 PIECE_AXES = ("task", "form", "loss", "optimizer")
 """The axes whose labels can be names of pieces."""
@@ -41,7 +41,11 @@ class Pinned(NamedTuple):
 
 
 def pin(
-    config: Config, folders: Sequence[Path], read_start: Callable[[Asked], str], kept: Mapping[str, str] | None = None
+    config: Config,
+    folders: Sequence[Path],
+    read_start: Callable[[Asked], str],
+    kept: Mapping[str, str] | None = None,
+    earlier: Config | None = None,
 ) -> Pinned:
     """Pins the pieces of a study to the texts that they have now; one that is pinned stays as it is.
 
@@ -50,6 +54,8 @@ def pin(
       folders: where files are looked for, in order.
       read_start: reads the parameters that a start from another run asks for, as a text.
       kept: texts of pieces that were pinned before, by digest.
+      earlier: the study in which they were pinned: what it starts from is looked for there first, as the runs that it
+        was read from can have become more, or be gone.
 
     Raises:
       ConfigError: if a file or a module is not there, or is not what it was when it was pinned.
@@ -63,10 +69,10 @@ def pin(
             texts[digest] = kept[digest]
             return name
         text = text_of(short)
-        if digest and digest != _digest(text):
+        if digest and digest != digest_of(text):
             raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
-        texts[_digest(text)] = text
-        return f"{short}@{_digest(text)}"
+        texts[digest_of(text)] = text
+        return f"{short}@{digest_of(text)}"
 
     def text_of_piece(short: str) -> str:
         path = _path_of(short, folders)
@@ -91,8 +97,20 @@ def pin(
         # Of what is no name the task says what is wrong with it.
         return pinned_text(name, text_of_matrix) if isinstance(name, str) else name
 
+    of_earlier = {} if earlier is None else {without_digest(name): name for name in _labels(earlier, "init")}
+
     def pinned_start(name: str) -> str:
-        return pinned_text(name, lambda short: read_start(asked(short))) if is_start(name) else name
+        if not is_start(name):
+            return name
+        before = of_earlier.get(name, "").rpartition("@")[2]
+        if kept and before in kept:
+            try:
+                now = read_start(asked(name))
+            except ConfigError:  # the runs are gone, but not what was read of them
+                now = kept[before]
+            if has_all_of(now, kept[before]):
+                return pinned_text(of_earlier[name], str)
+        return pinned_text(name, lambda short: read_start(asked(short)))
 
     pins: dict[str, Callable[[Any], Any]] = {**dict.fromkeys(PIECE_AXES, pinned), "init": pinned_start}
     if "file" in config.options and "file" in _labels(config, "family") and "chain" in _labels(config, "task"):
@@ -105,7 +123,7 @@ def pin(
 
 def _labels(config: Config, axis: str) -> tuple[Any, ...]:
     """The labels that a study has of an axis."""
-    own = (config.value(axis),) if axis == "task" or axis in config.options else ()
+    own = (config.value(axis),) if axis in AXES or axis in config.options else ()
     return dict(config.grid).get(axis, own)
 
 
@@ -138,13 +156,13 @@ def load(name: str, texts: Mapping[str, str]) -> Any:
     attribute, _, digest = rest.partition("@")
     try:
         if where.endswith(".py"):
-            if digest not in texts or _digest(texts[digest]) != digest:
+            if digest not in texts or digest_of(texts[digest]) != digest:
                 raise ConfigError(f"{where} is not kept with the run, as its text was when the run was trained.")
             module = _executed(where, digest, texts[digest])
         else:
             # A module that is loaded already is of the text that its file had then.
             text = _text_of(_path_of(name, ()))
-            if _digest(text) != digest or _loaded.setdefault(where, digest) != digest:
+            if digest_of(text) != digest or _loaded.setdefault(where, digest) != digest:
                 raise ConfigError(f"The module {where} is not what it was when it was pinned; begin a new process.")
             module = importlib.import_module(where)
     except ConfigError:
@@ -174,7 +192,8 @@ _loaded: dict[str, str] = {}
 """The digest of the text of each module when it was first loaded as a piece by this process."""
 
 
-def _digest(text: str) -> str:
+def digest_of(text: str) -> str:
+    """The digest of a text, to which a name is pinned; 12 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

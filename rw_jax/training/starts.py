@@ -6,6 +6,8 @@ The parameters are kept as a text, as those of pieces are, to whose digest the n
 
 import functools
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -42,15 +44,18 @@ def asked(name: str) -> Asked:
     step = labels.pop("step", None)
     if len({axis for axis, _, _ in pairs}) < len(pairs) or not all(axis and label for axis, _, label in pairs):
         raise ConfigError(f"model.init is {name!r}, but must have labels as in 'runs/first?p=0.5&step=50'.")
-    if step is not None and not step.isdigit():
+    if step is not None and not re.fullmatch("[0-9]+", step):
         raise ConfigError(f"model.init is {name!r}, whose step is {step!r}, but must be a number.")
     return Asked(path, labels, None if step is None else int(step))
 
 
 def is_label(label: Any, word: str) -> bool:
     """Whether a label of a run is the one that a word means."""
+    if isinstance(label, str):
+        return same_label(label, word)
     try:
-        return same_label(label, word if isinstance(label, str) else float(word))
+        number = math.inf if word == "infinite" else float(word)
+        return same_label(label, number)
     except ValueError:
         return False
 
@@ -69,6 +74,12 @@ def from_text(text: str) -> Stored:
         (tuple(labels), {name: np.asarray(leaf) for name, leaf in params.items()}) for labels, params in kept["runs"]
     ]
     return Stored(tuple(kept["axes"]), runs)
+
+
+def has_all_of(text: str, other: str) -> bool:
+    """Whether a text has every run of another one, with the same parameters."""
+    one, earlier = json.loads(text), json.loads(other)
+    return one["axes"] == earlier["axes"] and all(run in one["runs"] for run in earlier["runs"])
 
 
 def start_of(stored: Stored, labels: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -56,6 +56,7 @@ def run_values(config: Config, experiment: Experiment) -> dict[str, np.ndarray]:
 
 
 _LATER = "later "
+_MIXED = "mixed "
 
 
 def _of_labels(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, np.ndarray]:
@@ -65,7 +66,16 @@ def _of_labels(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, n
     named |= {name: labels[name] for name in task.value_options if isinstance(labels.get(name), int | float)}
     values = {name: _as_array(value) for name, value in named.items()}
     made = task.host_values(labels) | model.host_values(labels)
+    if labels["mixed_share"] > 0:
+        of_mixed = task.host_values({**labels, "p": labels["mixed_p"]})
+        made |= {f"{_MIXED}{name}": array for name, array in of_mixed.items()}
     return values | {name: _as_array(value) for name, value in made.items()}
+
+
+def with_mixed_p(values: Values) -> Values:
+    """The values of the walks with mixed_p in the place of p."""
+    of_mixed = {name.removeprefix(_MIXED): value for name, value in values.items() if name.startswith(_MIXED)}
+    return {**values, **of_mixed, "p": values["mixed_p"]}
 
 
 def num_stages(values: Values) -> int:

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from rw_jax.study.config import ALL, Config
 from rw_jax.tasks import Values, Walks
 from rw_jax.training.experiment import Experiment
-from rw_jax.training.values import num_stages, of_stage, run_keys
+from rw_jax.training.values import num_stages, of_stage, run_keys, with_mixed_p
 
 
 def draw_test_walks(experiment: Experiment, values: Values) -> Walks:
@@ -31,7 +31,7 @@ def draw_training_walks(experiment: Experiment, values: Values, stage: int = 0) 
     walks = _drawn(experiment, key, number, values)
     share_key, fault_key = jax.random.split(jax.random.fold_in(keys.faults, stage))
     if config.training.mixed_share > 0:
-        others = _drawn(experiment, key, number, {**values, "p": values["mixed_p"]})
+        others = _drawn(experiment, key, number, with_mixed_p(values))
         is_other_B = jax.random.uniform(share_key, walks.targets_B.shape, jnp.float32) < values["mixed_share"]
         walks = jax.tree.map(lambda other, own: jnp.where(is_other_B, other, own), others, walks)
     return with_faults(fault_key, walks, values, config, experiment.task.num_nodes)
@@ -88,9 +88,11 @@ def of_every_position(walks: Walks, num_nodes: int) -> Walks:
 
 
 def batch_of(walks: Walks, key: jax.Array, size: int) -> Walks:
-    """So many of the walks, drawn with replacement. The key is consumed."""
-    drawn_B = jax.random.randint(key, (size,), 0, len(walks.targets_B))
-    return jax.tree.map(lambda leaf: jnp.take(leaf, drawn_B, axis=-1), walks)
+    """So many of the walks, drawn with replacement by their weights. The key is consumed."""
+    probability_B = walks.weights_B / jnp.sum(walks.weights_B)
+    drawn_B = jax.random.choice(key, len(walks.targets_B), (size,), p=probability_B)
+    drawn = jax.tree.map(lambda leaf: jnp.take(leaf, drawn_B, axis=-1), walks)
+    return drawn._replace(weights_B=jnp.ones_like(drawn.weights_B))
 
 
 def at_stage(walks_of_stages: Sequence[Walks], stage: ArrayLike) -> Walks:

@@ -145,8 +145,11 @@ def test_a_curriculum_is_told_by_its_first_p_and_its_steps():
         learns = cell.labels["p"] == 0.9 or cell.labels["stages"] == "10: p=1"
         return {"optimal_accuracy": 1.0, "expected_accuracy": 1.0 if learns else 0.5}.get(name, 0.0)
 
-    run = Run(source_of(from_config_dict(config), metric, lambda cell, step: {}))
-    judged = judge(BY_NAME["curriculum"], [run])
+    def keep(cell, step):
+        return {"mean_attention": np.eye(97)[96 - (7 if cell.labels["stages"] == "2: p=1" else 2)]}
+
+    judged = judge(BY_NAME["curriculum"], [Run(source_of(from_config_dict(config), metric, keep))])
+    assert judged.evidence.rows["on_class_of_parent"].tolist() == [1, 0, 1, 0]
     assert judged.evidence.rows[["first_p", "steps", "estimate"]].to_numpy().tolist() == [
         [0.5, 2, 0], [0.5, 10, 1], [0.9, 2, 1], [0.9, 10, 1]
     ]  # fmt: skip

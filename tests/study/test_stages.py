@@ -12,6 +12,11 @@ def test_a_word_names_the_first_step_of_each_stage_and_what_changes():
     assert stages_of("") == stages_of(" ") == ()
 
 
+def test_numbers_are_those_of_the_field_and_names_have_one_order():
+    assert repr(stages_of("2: horizon=2 p=1 noise=0.5")[0].changes) == "{'horizon': 2, 'noise': 0.5, 'p': 1.0}"
+    assert STAGES.read("2: p=1 epsilon=3") == STAGES.read("2: epsilon=3 p=1") == "2: epsilon=3 p=1"
+
+
 def test_what_a_stage_does_not_name_stays_as_it_was():
     labels = labels_of_stages({"p": 0.5, "epsilon": 0.1, "stages": "2: p=0.7; 4: epsilon=1"})
     assert [(each["p"], each["epsilon"]) for each in labels] == [(0.5, 0.1), (0.7, 0.1), (0.7, 1)]

@@ -47,14 +47,20 @@ def test_the_parameters_are_kept_with_the_run(first, tmp_path):
     source = shutil.copytree(first.run_dir.path, tmp_path / "source")
     config = tiny_study(fields={"model.init": f"{source}?p=0.5"}, seed=(0, 1))
     run = rw_jax.sweep(config, tmp_path / "run")
+    rw_jax.sweep(tiny_study(fields={"model.init": "gaussian"}, p=(0.5, 0.9), seed=(0, 1, 2)), source)
+    assert_same(rw_jax.sweep(config, tmp_path / "run").params(seed=0), run.params(seed=0))  # also where there are more
     shutil.rmtree(source)
+    assert_same(rw_jax.sweep(config, tmp_path / "run").params(seed=0), run.params(seed=0))  # and where they are gone
     again = rw_jax.load_run(tmp_path / "run")
     assert_same(again.params(step=0, seed=1), first.params(p=0.5, seed=1))
     tokens, _ = again.walks("test", seed=1)
     assert again.attention(tokens, seed=1).shape == (24, 6)
-    # By its pinned name a part of it can be trained where the source is gone.
-    more = rw_jax.sweep(run.config, tmp_path / "run")
-    assert_same(more.params(seed=0), run.params(seed=0))
+    # What is kept is what was read.
+    (kept,) = (tmp_path / "run" / "pieces").iterdir()
+    kept.write_text(kept.read_text().replace("0.", "1."))
+    with pytest.raises(rw_jax.ConfigError, match="whose parameters are not kept as they were") as refused:
+        rw_jax.load_run(tmp_path / "run").walks("test", seed=1)
+    assert_sentence(str(refused.value))
 
 
 def test_runs_of_other_parameters_are_another_study(first, tmp_path):
@@ -83,6 +89,7 @@ def test_full_parameters_start_the_reduced_form_and_w_is_rebuilt(tmp_path):
         ("p=0.7", "has no finished run with p = 0.7"),
         ("q=1", "model.init names q, which is no axis of"),
         ("p=0.5&step=3", "cannot be started from: step is 3, but parameters were recorded at"),
+        ("step=²", "whose step is '²', but must be a number"),
         ("step=x", "whose step is 'x', but must be a number"),
         ("p=", "but must have labels as in"),
         ("p=0.5&p=0.9", "but must have labels as in"),

@@ -15,7 +15,7 @@ from rw_jax.training.experiment import make_experiment
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
 from rw_jax.training.values import run_keys, run_values
-from rw_jax.training.walks import draw_test_walks, draw_training_walks, of_every_position
+from rw_jax.training.walks import batch_of, draw_test_walks, draw_training_walks, of_every_position
 from tests.studies import assert_sentence, tiny_study
 
 K, N = 4, 6
@@ -132,6 +132,18 @@ def test_missing_tokens_weigh_nothing(fault, form, float64):
 
 def test_walks_without_a_single_token_have_an_output_of_zero(float64):
     assert np.any(np.all(walks_of(dropped_tokens=0.95)[0] == NONE, axis=1))
+    for form in ("full", "reduced"):
+        config = study(dropped_tokens=0.95).replace(form=form)
+        model = make_experiment(config).model
+        params = model.init(jax.random.key(0), {"init_scale": 0.5})
+        output = jax.jit(model.apply)(params, jnp.full((N - 1, 2), NONE))
+        np.testing.assert_array_equal(output.output_KxB, 0)
+        np.testing.assert_allclose(output.empty_attention_B, 1, rtol=1e-12)
+    # People look at such walks, too.
+    run = rw_jax.train(study(dropped_tokens=0.5, steps=1))
+    tokens, _ = run.walks("train")
+    assert np.all(run.attention(tokens)[:, :-1][tokens == NONE] == 0)
+    np.testing.assert_allclose(run.attention(tokens).sum(axis=1), 1, rtol=1e-12)
     # Also where a score is so large that factors underflow.
     start = {"value": np.eye(K), "state_scores": np.array([0.0, 200, 0, 0]), "position_scores": 300.0 * np.arange(N)}
     run = rw_jax.train(study(steps=2, dropped_tokens=0.95), init=start)
@@ -156,12 +168,35 @@ def test_a_step_takes_a_batch_of_the_walks_by_its_key(float64):
 
     def batch(step):
         key = jax.random.fold_in(run_keys(run.config.study_seed, 3).steps, step)
-        drawn = jax.random.randint(key, (7,), 0, 200)
+        drawn = jax.random.choice(key, 200, (7,), p=jnp.ones(200, jnp.float32) / 200)
         return tokens[drawn], targets[drawn]
 
     expected = training_by_hand(run.params(step=0), batch, 4)
     for name, leaf in run.params().items():
         np.testing.assert_allclose(leaf, expected[name], rtol=1e-9, atol=1e-12)
+
+
+def test_batches_of_the_population_are_drawn_by_its_probabilities():
+    walks = Walks(jnp.arange(8).reshape(2, 4), jnp.arange(4), jnp.array([0.0, 0.1, 0.9, 0.0]))
+    batch = batch_of(walks, jax.random.key(0), 1000)
+    assert set(np.unique(batch.targets_B)) == {1, 2}
+    assert stats.binomtest(int(np.sum(batch.targets_B == 1)), 1000, 0.1).pvalue > 1e-4
+    np.testing.assert_array_equal(batch.tokens_LxB, np.stack([batch.targets_B, 4 + batch.targets_B]))
+    np.testing.assert_array_equal(batch.weights_B, 1)
+
+
+def test_a_share_of_the_walks_of_a_chain_has_another_p():
+    fields = {
+        "task.name": "chain",
+        "task.options.family": "cycle",
+        "training.mixed_share": 0.3,
+        "training.mixed_p": 0.0,
+    }
+    config = tiny_study(fields={**fields, "task.p": 1.0, "task.walks": 200})
+    tokens, _ = drawn("train", config)
+    back = np.all(np.diff(tokens, axis=1) % K == K - 1, axis=1)
+    assert np.all(back | np.all(np.diff(tokens, axis=1) % K == 1, axis=1))
+    assert stats.binomtest(int(back.sum()), 200, 0.3).pvalue > 1e-4
 
 
 def test_stages_are_trainings_in_parts(float64):
@@ -205,6 +240,8 @@ def test_stages_of_a_chain_change_its_matrix():
     ("fields", "words"),
     [
         ({"stages": "2: seed=4"}, "whose stage from step 2 on has seed, but must have one of p, learning_rate"),
+        ({"stages": "2: p=x"}, "whose stage from step 2 on has p = 'x', but must have a number from 0 to 1"),
+        ({"stages": "2: p=1; 9: p=0"}, "but each stage must begin before training.steps = 5"),
         ({"stages": "2: p=4"}, "whose stage from step 2 on has p = 4.0, but must have a number from 0 to 1"),
         ({"stages": "p=1"}, "training.stages is 'p=1', but must be a word for stages"),
         ({"shortest_walk": 1}, "training.shortest_walk is 1, but must be from 2 to task.walk_length = 6, or 0"),
@@ -219,6 +256,15 @@ def test_what_cannot_be_done_to_walks_is_refused_in_a_sentence(fields, words):
     with pytest.raises(rw_jax.ConfigError, match=words) as refused:
         rw_jax.train(study(**fields))
     assert_sentence(str(refused.value))
+
+
+def test_stages_are_checked_with_every_label_of_a_task_before_anything_is_written(tmp_path):
+    fields = {"task.name": "chain", "task.options.family": "two_state", "task.options.q": 0.5, "task.num_nodes": 2}
+    config = tiny_study(fields=fields, q=(0.5, 0.0), stages=("2: p=0.5", "2: p=0"))
+    with pytest.raises(rw_jax.ConfigError, match="whose stage from step 2 on has values that do not do") as refused:
+        rw_jax.sweep(config, tmp_path / "run")
+    assert_sentence(str(refused.value))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
