@@ -98,7 +98,7 @@ def check_stages(task: Task, labels: Mapping[str, Any]) -> None:
 def _check_stage(task: Task, labels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     tried("task.check", task.check, labels)
     if labels["mixed_share"] > 0:
-        tried("task.check", task.check, {**labels, "p": labels["mixed_p"]})
+        tried("task.check", task.check, {**labels, "p": labels["mixed_p"], "test_walks": 1})
     made = tried("task.host_values", task.host_values, labels)
     if not isinstance(made, Mapping) or set(made) & set(VALUE_AXES):
         raise ConfigError(
