@@ -365,7 +365,9 @@ def test_what_is_said_of_growth_curricula_and_costs_is_in_the_results():
         assert (chosen["estimate"] - 1).abs().max() < most
         assert chosen["measured"].between(low, high).all()
     assert (curriculum["estimate"] == 1).all()
-    assert (curriculum["on_parent"][curriculum["steps"] == 1] == 0).all()
+    once = curriculum[curriculum["steps"] == 1]
+    assert (once["on_parent"] == 0).all()
+    assert (once["on_class_of_parent"].min(), once["on_class_of_parent"].max()) == (0.4, 0.95)
     assert (curriculum["on_parent"][(curriculum["first_p"] == 0.9) & (curriculum["steps"] >= 3)] == 1).all()
     optimal = (20 * costs.groupby("remedy")["optimal"].sum()).round().astype(int)
     assert (optimal[["mixed lengths", "N = 98", "3 steps at p = 0.9", "50 steps at p = 0.9"]] == 80).all()
