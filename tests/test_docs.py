@@ -119,6 +119,7 @@ def test_pieces_of_ones_own_work_as_pasted_and_attend_to_the_token_two_back(caps
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_process_with_hidden_states_works_as_pasted_and_its_law_is_that_of_bayes(capsys):
     names = execute("docs/extending.md", 2)
     run = names["run"]
@@ -138,6 +139,7 @@ def test_a_process_with_hidden_states_works_as_pasted_and_its_law_is_that_of_bay
         np.testing.assert_allclose(law[:, walk], np.array(found) / sum(found), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_chains_work_as_pasted(capsys):
     names = execute("docs/chains.md", 0)
     np.testing.assert_array_equal(names["run"].transition_matrix(), [[0.4, 0.6], [0.2, 0.8]])

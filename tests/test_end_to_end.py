@@ -96,6 +96,7 @@ def test_the_environment_is_recorded_with_the_command(smoke):
     assert environment["commit"].removesuffix("+") == (git.stdout.strip() if git.returncode == 0 else None)
 
 
+@pytest.mark.slow
 def test_the_same_command_on_the_finished_run_says_so_and_exits_with_0(smoke):
     done = command("--config=configs/smoke.py", f"--workdir={smoke[1]}")
     assert (done.returncode, done.stderr) == (0, "")

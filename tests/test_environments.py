@@ -88,6 +88,7 @@ def test_what_a_user_sets_for_other_programs_changes_nothing(tmp_path, finished)
     assert rw_jax.load_run(mine).environment["variables"]["JAX_RANDOM_SEED_OFFSET"] == "7"
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough_is_no_error_and_a_full_output_is_one_sentence(tmp_path, finished):
     code, _, errors = run_small(tmp_path, behind="| head -c 0; exit ${PIPESTATUS[0]}")
     assert (code, "Traceback" in errors) == (0, False)

@@ -365,6 +365,7 @@ def test_the_real_command_refuses_in_one_sentence_with_exit_code_2_and_writes_no
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_is_shown_once_and_shown_again_if_its_table_is_gone(
     values_run, values_study, tmp_path, capsys
 ):

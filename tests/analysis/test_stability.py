@@ -34,6 +34,7 @@ def test_multipliers_are_the_largest_eigenvalues_of_finite_differences_of_a_step
     assert step_multipliers(config, 3) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_stage_without_a_rate_multiplies_nothing():
     config = from_config_dict(rw_jax.base_config()).replace(
         num_nodes=4, walk_length=5, position_width=40, walks=30, p=1.0, stages="2: learning_rate=0"

@@ -142,6 +142,7 @@ def test_a_finished_report_is_judged_again_without_training(small_report, monkey
     assert small_report.path.read_text() == before
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_report_is_refused(small_report):
     config = parse(CONFIG).config
     with pytest.raises(ConfigError, match="which has other runs: the directory has"):

@@ -62,6 +62,7 @@ def test_a_link_in_the_place_of_a_chunk_is_refused_and_its_target_is_left_alone(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_links_below_are_replaced_and_not_followed(copied, values_study, tmp_path):
     main.main(command(values_study, copied))
     target = tmp_path / "target"
@@ -225,6 +226,7 @@ def test_any_damage_of_any_file_leaves_the_same_numbers_or_is_named_and_the_comm
     assert told >= len(files) // 6
 
 
+@pytest.mark.slow
 def test_a_figure_that_cannot_be_drawn_is_a_warning_the_rest_is_there_and_the_exit_code_says_so(
     copied, values_study, caplog, monkeypatch
 ):
@@ -386,6 +388,7 @@ def test_a_folder_among_the_pieces_is_no_piece(copied):
     assert load_run(copied).walks("test", p=0.5, seed=0)
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough_does_not_hide_that_a_run_diverged(copied, tmp_path, sweep_once, monkeypatch):
     study = tiny_study(learning_rate=(1e30,), fields={"training.loss": "squared_error"})
     workdir = sweep_once(study, tmp_path / "wild")
@@ -401,6 +404,7 @@ def test_a_reader_that_has_had_enough_does_not_hide_that_a_run_diverged(copied, 
     assert strict.value.code == 3
 
 
+@pytest.mark.slow
 def test_more_steps_as_an_axis_go_on_after_an_interruption(tmp_path, sweep_once, monkeypatch):
     sweep_once(tiny_study(seed=(0, 1), fields={"training.steps": 4}), tmp_path / "run")
     longer = tiny_study(seed=(0, 1), steps=(6, 8))

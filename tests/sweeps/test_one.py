@@ -79,6 +79,7 @@ def test_labels_that_are_not_right_are_refused_in_a_sentence(labels, words):
     assert words in str(refused.value)
 
 
+@pytest.mark.slow
 def test_training_starts_from_the_parameters_that_are_given_full_ones_projected_for_the_reduced_form():
     study = tiny_study(fields={"model.init": "gaussian", "precision": "float64"})
     full = rw_jax.train(study, form="full", seed=5)

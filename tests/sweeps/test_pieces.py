@@ -191,7 +191,7 @@ def test_a_sweep_of_named_pieces_that_is_killed_is_resumed_to_the_same_bits(piec
     assert whole.metrics["finished"].all()
 
 
-@pytest.mark.parametrize("kills", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [pytest.param(kills, marks=pytest.mark.slow) for kills in (1, 2, 3)])
 def test_adam_on_the_full_form_is_resumed_in_the_midst_of_a_training_to_the_same_bits(kills, folder, tmp_path):
     whole = rw_jax.sweep(STUDIES["optimizer"], tmp_path / "whole", [folder])
     with killed_at_save(kills), pytest.raises(KeyboardInterrupt):
@@ -202,6 +202,7 @@ def test_adam_on_the_full_form_is_resumed_in_the_midst_of_a_training_to_the_same
     assert (whole.metrics["train_loss"].isel(step=-1) < whole.metrics["train_loss"].isel(step=0)).all()
 
 
+@pytest.mark.slow
 def test_adam_on_the_full_form_continues_after_its_end_to_the_bits_of_a_training_in_one_go(folder, tmp_path):
     shorter, longer = STUDIES["optimizer"], STUDIES["optimizer"].replace(steps=9)
     rw_jax.sweep(shorter, tmp_path / "run", [folder])
@@ -315,6 +316,7 @@ FAMILIES = textwrap.dedent('''
 ''')
 
 
+@pytest.mark.slow
 def test_two_matrices_as_values_share_one_compiled_program_and_give_walks_of_their_own(folder, tmp_path, monkeypatch):
     (folder / "families.py").write_text(FAMILIES)
     made, make = [], program.make_training

@@ -74,6 +74,7 @@ def test_runs_of_other_parameters_are_another_study(first, tmp_path):
     assert_sentence(str(refused.value))
 
 
+@pytest.mark.slow
 def test_full_parameters_start_the_reduced_form_and_w_is_rebuilt(tmp_path):
     fields = {"model.init": "gaussian", "model.form": "full"}
     full = rw_jax.sweep(tiny_study(fields=fields, seed=(0,)), tmp_path / "full")

@@ -114,7 +114,7 @@ def test_another_chunk_size_gives_the_same_bits(six, records_of):
     assert records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.cells_per_chunk": 5})) == six
 
 
-@pytest.mark.parametrize("form", ["reduced", "full"])
+@pytest.mark.parametrize("form", ["reduced", pytest.param("full", marks=pytest.mark.slow)])
 def test_a_cell_does_not_depend_on_its_neighbours_in_a_vmapped_batch(form, records_of):
     fields = {"execution.cells_per_batch": 3, "model.form": form}
     some = records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields=fields), cells_per_batch=3)
@@ -182,6 +182,7 @@ def test_more_steps_go_on_from_the_last_one_to_the_bits_of_a_training_in_one_go(
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_more_steps_go_on_from_the_progress_of_shorter_runs_in_their_midst(values_study, sweep_once, tmp_path, caplog):
     folder, save = tmp_path / "run", chunks.save
 
@@ -218,6 +219,7 @@ def test_the_shorter_command_still_runs_after_a_longer_one_that_finished_nothing
     assert load_run(folder).config == values_study
 
 
+@pytest.mark.slow
 def test_a_label_of_steps_is_a_run_of_its_own_and_not_the_beginning_of_another(sweep_once):
     workdir = sweep_once(tiny_study(steps=(3, 5)))
     before = contents(workdir)

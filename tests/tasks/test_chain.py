@@ -103,7 +103,7 @@ def test_the_walks_of_the_cycle_are_those_of_the_circle(p):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("walks", [40, "all"])
+@pytest.mark.parametrize("walks", [40, pytest.param("all", marks=pytest.mark.slow)])
 def test_training_on_the_cycle_has_the_bits_of_the_circle(walks):
     p = 1.0 if walks == "all" else 0.7  # the 6 walks without chance: N - 1 is a multiple of K
     fields = {"task.num_nodes": 6, "task.walk_length": 25, "task.test_walks": 40, "model.position_width": 26}
@@ -262,6 +262,7 @@ def test_a_matrix_in_a_file_is_kept_with_the_run(tmp_path, monkeypatch):
         rw_jax.train(of_file("other.csv"))
 
 
+@pytest.mark.slow
 def test_families_and_their_parameters_are_axes_of_one_program(tmp_path):
     axes = {"family": ("cycle", "lazy_cycle", "star"), "laziness": (0.1, 0.5), "p": (0.3, 0.7)}
     study = chain_study(axes=axes, family="cycle", laziness=0.0)

@@ -110,7 +110,11 @@ def gradient_by_hand(params, tokens_BxL, targets_B, epsilon=0.1):
 
 @pytest.mark.parametrize(
     ("form", "fault"),
-    [("full", {"dropped_tokens": 0.6}), ("reduced", {"shortest_walk": 2}), ("reduced", {"target": "all"})],
+    [
+        ("full", {"dropped_tokens": 0.6}),
+        ("reduced", {"target": "all"}),
+        pytest.param("reduced", {"shortest_walk": 2}, marks=pytest.mark.slow),
+    ],
 )
 def test_missing_tokens_weigh_nothing(fault, form, float64):
     run = rw_jax.train(study(steps=1, learning_rate=0.1, **fault), form=form, walks=12)
@@ -218,6 +222,7 @@ def test_stages_are_trainings_in_parts(float64):
     np.testing.assert_array_equal(run.walks("test")[0], drawn("test", first.replace(p=0.9))[0])
 
 
+@pytest.mark.slow
 def test_stages_on_infinitely_many_walks_are_trainings_in_parts(float64):
     both = rw_jax.train(study(steps=4, stages="2: p=0.7"), walks="infinite")
     first = rw_jax.train(study(steps=2), walks="infinite")
@@ -226,6 +231,7 @@ def test_stages_on_infinitely_many_walks_are_trainings_in_parts(float64):
         np.testing.assert_allclose(leaf, second.params()[name], rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_stages_of_a_chain_change_its_matrix():
     config = tiny_study(fields={"task.name": "chain", "task.options.family": "lazy_cycle", "task.options.laziness": 0.0,
                                 "training.stages": "2: laziness=0.5"})  # fmt: skip
