@@ -64,6 +64,7 @@ def execute(page: str, number: int) -> dict:
 def test_every_snippet_is_tested():
     assert {page: len(snippets) for page, snippets in SNIPPETS.items() if snippets} == {
         "README.md": 2, "docs/chains.md": 2, "docs/extending.md": 3, "docs/runs.md": 2,
+        "docs/symmetry.md": 1,
     }  # fmt: skip
 
 
@@ -110,6 +111,18 @@ def test_a_sweep_and_a_run_from_python_work_as_pasted(monkeypatch, tmp_path, cap
     np.testing.assert_allclose(names["one"].metrics["accuracy"].values, same)
     assert (tmp_path / "runs" / "short" / "metrics.nc").is_file()
     assert capsys.readouterr().out
+
+
+def test_the_remedies_work_as_pasted(capsys):
+    (snippet,) = SNIPPETS["docs/symmetry.md"]
+    names: dict = {}
+    exec(snippet, names)
+    assert names["mixed"].metrics["accuracy"][-1].item() == 1
+    assert names["curriculum"].metrics["accuracy"][-1].item() == 1
+    assert names["tokens"].shape == (1000, 96)
+    assert np.all(np.diff(names["tokens"], axis=1) % 6 == 1)
+    assert names["adam"].metrics["accuracy"][-1].item() == 1
+    assert capsys.readouterr().out.startswith("1.0 [")
 
 
 def test_pieces_of_ones_own_work_as_pasted_and_attend_to_the_token_two_back(capsys):

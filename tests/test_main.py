@@ -52,7 +52,7 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "--config.grid=3"], ["grid is a group"]),
     ([SMOKE, "--config.grid.y=3"], ["grid.y", "can be an axis", "learning_rate"]),
     ([SMOKE, "--config.grid.study_seed=1,2"], ["grid.study_seed", "can be an axis"]),
-    ([SMOKE, "--config.task.options.lag=2"], ["task.options.lag", "config file"]),
+    ([SMOKE, "--config.task.options.lag=2"], ["task.options.lag", "no piece of the study"]),
     ([SMOKE, "--config.task.wlaks=7"], ["task.wlaks", "Did you mean walks?"]),
     # values of the wrong type
     ([SMOKE, "--config.seed"], ["--config.seed", "value"]),

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rw_jax.study.config import SYMBOLS, Config, symbol
+from rw_jax.study.config import AXES, SYMBOLS, Config, neutral, symbol
+from rw_jax.study.fields import NO_NEUTRAL, without_digest
 
 
 def text(value: Any, digits: int = 4) -> str:
@@ -34,15 +35,20 @@ def setting(configs: Sequence[Config], axes: Iterable[str] = ()) -> list[str]:
     """
     config = configs[0]
     told: dict[Any, Any] = dict.fromkeys([*SYMBOLS, *axes])
+    for axis in AXES:  # fields that say something, of those that mostly do not
+        if neutral(axis) is not NO_NEUTRAL and axis != "mixed_p" and config.value(axis) != neutral(axis):
+            told[axis] = None
     for axis, matters in (
-        ("init_scale", config.model.init != "zero"),
+        ("init_scale", config.model.init == "gaussian"),
+        ("mixed_p", config.training.mixed_share > 0),
         ("unit_length", config.model.unit_length != "none"),
         ("feed_forward_width", config.model.feed_forward_width > 0),
     ):
         if matters:
             told[axis] = None
     common = {axis: config.value(axis) for axis in told if len({each.value(axis) for each in configs}) == 1}
-    return [f"{symbol(axis)} = {label(value)}" for axis, value in common.items() if axis != "seed"]
+    words = {axis: without_digest(value) if isinstance(value, str) else value for axis, value in common.items()}
+    return [f"{symbol(axis)} = {label(value)}" for axis, value in words.items() if axis != "seed"]
 
 
 def axes(config: Config) -> list[str]:

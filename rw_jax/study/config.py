@@ -351,7 +351,7 @@ def _a_group(path: str, names: Any) -> str:
 def _no_axis(name: str) -> str:
     return (
         f"grid.{name} is not a field that can be an axis; those are {', '.join(AXES)}, and parameters of pieces "
-        f"that the config file has, as in config.task.options.{name}.{meant(name, AXES)}"
+        f"that are given beside it, as in --config.training.options.{name}=VALUE.{meant(name, AXES)}"
     )
 
 

@@ -16,6 +16,7 @@ from ml_collections import config_flags
 from rw_jax.study.config import Config, describe_field, parse
 from rw_jax.study.errors import ConfigError, meant
 from rw_jax.study.fields import shown
+from rw_jax.study.labels import number_or_word
 from rw_jax.study.paths import local_path
 
 
@@ -112,6 +113,7 @@ def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flag
         path, argv = _take_config_file(argv)
         config_dict = read_config(path)
         required = _open_required(config_dict)
+        _add_options(config_dict, argv[1:])
         for name in _options_of(config_dict):  # parameters of pieces can be axes, too
             if name not in config_dict.get("grid", {}):
                 config_dict.grid[name] = ml_collections.config_dict.placeholder(object)
@@ -159,6 +161,16 @@ def _open_required(config_dict: ml_collections.ConfigDict, prefix: str = "") -> 
                 config_dict[name] = ml_collections.config_dict.placeholder(field.get_type())
                 required.append(f"{prefix}{name}")
     return required
+
+
+def _add_options(config_dict: ml_collections.ConfigDict, words: Sequence[str]) -> None:
+    """Adds the parameters of pieces that a command line gives and the config file does not have."""
+    for word in words:
+        given = re.match(r"--?config\.(task|model|training)\.options\.([A-Za-z_]\w*)=(.*)", word, re.DOTALL)
+        if given is not None and given[1] in config_dict:
+            options = config_dict[given[1]].get("options")
+            if options is not None and given[2] not in options:
+                options[given[2]] = number_or_word(given[3])
 
 
 def _check_has_value(path: str, config_dict: ml_collections.ConfigDict) -> None:

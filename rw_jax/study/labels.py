@@ -95,7 +95,7 @@ def _split(text: str) -> list[str]:
     """The parts of a text between its commas, but for those inside brackets."""
     if re.fullmatch(r"\(.*\)|\[.*\]", text, re.DOTALL):
         text = text[1:-1].strip().removesuffix(",")
-    parts = re.findall(r"(?:[^,()]|\([^()]*\)|[()])+|(?<=,)(?=,)", text)
+    parts = re.findall(r"(?:[^,()]|\([^()]*\)|[()])+|(?<=,)(?=,)|^(?=,)", text)
     return [part.strip() for part in parts]
 
 
@@ -103,8 +103,8 @@ def _expand(path: str, word: str) -> Iterable[Any]:
     """The numbers that a word stands for; the word itself if it stands for none."""
     call = re.fullmatch(r"(range|linspace|logspace|geomspace)\((.*)\)", word)
     if call is None:
-        return (_number(word),)
-    arguments = [_number(argument.strip()) for argument in call[2].split(",")]
+        return (number_or_word(word),)
+    arguments = [number_or_word(argument.strip()) for argument in call[2].split(",")]
     if not all(isinstance(argument, int | float) and math.isfinite(argument) for argument in arguments):
         return (word,)
     try:
@@ -117,7 +117,7 @@ def _expand(path: str, word: str) -> Iterable[Any]:
         return (word,)
 
 
-def _number(word: str) -> Any:
+def number_or_word(word: str) -> Any:
     """The number that a word is, 1/3 being one; the word itself if it is none."""
     for kind in (int, float):
         try:

@@ -68,7 +68,8 @@ def _read(given: Any) -> str:
 
 
 STAGES = Right(
-    "a word for stages, such as '20: p=0.9; 100: p=1 learning_rate=0.1', each with its first step, or '' for one alone",
+    "a word for stages, such as '20: p=0.9; 100: p=1 learning_rate=0.1', whose steps increase from 1 on, or '' for one "
+    "stage",
     _read,
     is_text=True,
 )

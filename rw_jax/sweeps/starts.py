@@ -1,7 +1,7 @@
 """The parameters in a run directory that other runs start from."""
 
 from rw_jax.analysis.run import load_run
-from rw_jax.study.errors import ConfigError, RunError
+from rw_jax.study.errors import ConfigError, RunError, meant
 from rw_jax.training.starts import Asked, Stored, is_label, to_text
 
 _MOST_NUMBERS = 10**7
@@ -19,7 +19,7 @@ def read_start(asked: Asked) -> str:
         if unknown:
             raise ConfigError(
                 f"model.init names {unknown[0]}, which is no axis of {asked.path}; those are "
-                f"{', '.join(run.grid.axes) or 'none'}."
+                f"{', '.join(run.grid.axes) or 'none'}.{meant(unknown[0], [*run.grid.axes, 'step'])}"
             )
         axes, runs, numbers = tuple(axis for axis in run.grid.axes if axis not in asked.labels), [], 0
         finished = run.metrics["finished"].values.ravel()

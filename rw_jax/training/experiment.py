@@ -104,10 +104,9 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
     if model.precondition is not None and not (optimizer.is_linear or is_lifted):
         form = "a reduced form" if own.model is not None else f"model.form = {without_digest(config.model.form)!r}"
         raise ConfigError(
-            f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one whose updates are linear in the "
-            f"gradients for {form}, or one that sees nothing of W but its singular values, or nothing of the scale of "
-            "its entries, as adam with training.options.eps=0; give --config.model.form=full to train every entry of W "
-            "with it."
+            f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one that commutes with {form}: one "
+            "whose updates are linear in the gradients, muon, sign, or adam with training.options.eps = 0; give "
+            "--config.model.form=full to train every entry of W with any other."
         )
     if optimizer.commutes_with == "scales":
         model = model._replace(to_full=model.to_full if model.precondition is None else None)
@@ -295,7 +294,10 @@ def _piece(
     ]
     if missing and not is_piece(label):
         path = config.path(axis).rpartition(".")[0]
-        raise ConfigError(f"{path}.options.{missing[0]} must be given for {config.path(axis)} = {label!r}.")
+        raise ConfigError(
+            f"{path}.options.{missing[0]} must be given for {config.path(axis)} = {label!r}, as in "
+            f"--config.{path}.options.{missing[0]}=VALUE."
+        )
     if missing:
         raise ConfigError(
             f"{short} has the parameter {missing[0]}, but the config has no such option; its signature is "

@@ -42,7 +42,8 @@ def asked(name: str) -> Asked:
     pairs = [word.partition("=") for word in query.split("&") if word]
     labels = {axis: label for axis, _, label in pairs}
     step = labels.pop("step", None)
-    if len({axis for axis, _, _ in pairs}) < len(pairs) or not all(axis and label for axis, _, label in pairs):
+    is_told = all(axis and label and "," not in label and " " not in label for axis, _, label in pairs)
+    if len({axis for axis, _, _ in pairs}) < len(pairs) or not is_told:
         raise ConfigError(f"model.init is {name!r}, but must have labels as in 'runs/first?p=0.5&step=50'.")
     if step is not None and not re.fullmatch("[0-9]+", step):
         raise ConfigError(f"model.init is {name!r}, whose step is {step!r}, but must be a number.")
@@ -101,6 +102,7 @@ def check_start(stored: Stored, name: str, labels: Mapping[str, Any]) -> None:
         own = [labels.get(axis) for axis in stored.axes]
         wanted = ", ".join(f"{axis} = {shown(label)}" for axis, label in zip(stored.axes, own, strict=True))
         raise ConfigError(
-            f"model.init is {without_digest(name)!r}, which has {len(found)} finished runs with {wanted}, but must "
-            "have one; name their labels, as in 'runs/first?p=0.5&seed=0'."
+            f"model.init is {without_digest(name)!r}, which had {len(found)} finished runs with {wanted} when it was "
+            "read, but must have one; name their labels, as in 'runs/first?p=0.5&seed=0', or a new run directory for "
+            "runs that came later."
         )

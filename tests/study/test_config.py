@@ -406,6 +406,13 @@ def test_labels_are_given_as_people_write_them_with_the_meaning_of_numpy(axis, g
     assert {type(label) for label in labels} == {int if axis == "seed" else float}
 
 
+def test_the_absence_of_stages_is_a_label_as_well():
+    config = base_config()
+    for given in (",3: p=1", ("", "3:p=1")):
+        config.grid.stages = given
+        assert dict(from_config_dict(config).grid)["stages"] == ("", "3: p=1")
+
+
 def test_numbers_that_are_computed_are_those_that_people_write():
     config = base_config()
     config.grid.p, config.grid.learning_rate = "linspace(0, 1, 11)", np.linspace(0.1, 0.7, 7)

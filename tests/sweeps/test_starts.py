@@ -93,8 +93,10 @@ def test_full_parameters_start_the_reduced_form_and_w_is_rebuilt(tmp_path):
         ("step=²", "whose step is '²', but must be a number"),
         ("step=x", "whose step is 'x', but must be a number"),
         ("p=", "but must have labels as in"),
+        ("p=0.9,seed=0", "but must have labels as in"),
+        ("steps=2", "Did you mean step"),
         ("p=0.5&p=0.9", "but must have labels as in"),
-        ("p=0.9", "which has 0 finished runs with seed = 5, but must have one"),
+        ("p=0.9", "which had 0 finished runs with seed = 5 when it was read, but must have one"),
     ],
 )
 def test_what_is_not_there_is_told_in_a_sentence(first, labels, words):

@@ -11,7 +11,9 @@ import rw_jax
 from rw_jax.models import Model
 from rw_jax.models.full import full_transformer
 from rw_jax.models.reduced import precondition, project
+from rw_jax.study.flags import read_command
 from rw_jax.tasks import Walks
+from rw_jax.training.grids import make_grid
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
 from rw_jax.training.optimizers import GRADIENT_DESCENT, OPTIMIZERS, Optimizer, transformation
@@ -110,7 +112,7 @@ def test_the_full_form_moves_by_the_updates_of_optax_entry_by_entry(name, float6
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
 def test_the_reduced_form_refuses_what_sees_the_scale_of_each_entry(name):
-    with pytest.raises(rw_jax.ConfigError, match="must be one whose updates are linear") as refused:
+    with pytest.raises(rw_jax.ConfigError, match="must be one that commutes with") as refused:
         rw_jax.train(study(name))
     assert_sentence(str(refused.value))
 
@@ -192,3 +194,12 @@ def test_a_training_in_two_parts_is_one(name, tmp_path):
     for leaf_name, leaf in at_once.params(p=0.7).items():
         assert (leaf != at_once.params(p=0.7, step=5)[leaf_name]).any()
         np.testing.assert_array_equal(continued.params(p=0.7)[leaf_name], leaf)
+
+
+def test_parameters_of_optimizers_are_given_and_swept_on_the_command_line():
+    argv = ["", "--config=configs/smoke.py", "--config.training.optimizer=momentum"]
+    argv += ["--config.training.options.momentum=0.9", "--config.grid.momentum=0.5,0.9"]
+    config = read_command(argv, {}).config
+    assert dict(config.training.options) == {"momentum": 0.9}
+    assert dict(config.grid)["momentum"] == (0.5, 0.9)
+    assert len(make_grid(config).structures) == 2
