@@ -408,8 +408,8 @@ def test_labels_are_given_as_people_write_them_with_the_meaning_of_numpy(axis, g
 
 def test_the_absence_of_stages_is_a_label_as_well():
     config = base_config()
-    for given in (",3: p=1", ("", "3:p=1")):
-        config.grid.stages = given
+    for written in (",3: p=1", ("", "3:p=1")):
+        config.grid.stages = written
         assert dict(from_config_dict(config).grid)["stages"] == ("", "3: p=1")
 
 
