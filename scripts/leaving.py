@@ -39,9 +39,9 @@ def main(argv: list[str]) -> None:
         plots.save(*predicted_and_observed(table), folder / "leaving")
         ratios = table["observed"] / table["predicted"]
         print(
-            f"From {len(table)} starts attention left the lag in {int(ratios.notna().sum())}, in {ratios.min():.2f} to"
+            f"From {len(table)} starts attention left the lag in {int(ratios.notna().sum())}, in {ratios.min():.2f} to "
+            f"{ratios.max():.2f} times the predicted steps, {ratios.median():.2f} in the median."
         )
-        print(f"{ratios.max():.2f} times the predicted number of steps, {ratios.median():.2f} in the median.")
         print(f"The picture is {folder / 'leaving'}.png, with .svg and .csv beside it.")
 
 

@@ -260,6 +260,16 @@ def test_what_is_said_of_where_attention_ends_is_in_the_results():
     assert f"{int((descent['at_step_2'] == descent['at_end']).sum())} of 132" in science
 
 
+def test_what_is_said_of_the_time_to_leave_is_in_the_results():
+    rows = pd.read_csv(ROOT / "docs" / "results" / "leaving.csv")
+    ratios = rows["observed"] / rows["predicted"]
+    page = " ".join(PAGES["docs/science.md"].split())
+    assert f"From {len(rows)} one-hot starts on unstable lags" in page
+    assert f"in {ratios.min():.2f} to {ratios.max():.2f} times the predicted steps" in page
+    by_gap = ratios.groupby(rows["gap"]).median()
+    assert by_gap[4.0] < by_gap[3.0]
+
+
 def test_what_is_said_of_longer_walks_is_in_the_results():
     every = pd.read_csv(ROOT / "docs" / "results" / "lengths.csv")
     for by in ("η = 1", "gradient flow"):
