@@ -398,7 +398,7 @@ def test_what_is_said_of_growth_curricula_and_costs_is_in_the_results():
     assert (optimal[["mixed lengths", "N = 98", "3 steps at p = 0.9", "50 steps at p = 0.9"]] == 80).all()
     assert optimal["Muon"] == 79
     none = round(20 * costs.drop_duplicates("p")["optimal_of_none"].sum())
-    assert f"80 of 80, against {none} of 80 without" in page
+    assert f"80 of 80 [0.95, 1], against {none} of 80 without" in page
     adam = costs[costs["remedy"] == "Adam 1e-7"].set_index("p")["optimal"]
     assert adam.to_dict() == {0.5: 1, 0.7: 1, 0.9: 1, 0.99: 0}
     assert (optimal[["Adam 0.001", "sign", "hinge loss", "all positions", "start 0.01"]] == 0).all()

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rw_jax.analysis import plots
 from rw_jax.analysis.numbers import text, with_interval
 from rw_jax.analysis.run import Run
-from rw_jax.reports.claim import Claim, Judged, Report
+from rw_jax.reports.claim import PARTLY, Claim, Judged, Report
 from rw_jax.reports.study import Study
 from rw_jax.store.layout import write_atomically
 from rw_jax.study.config import symbol
@@ -58,7 +58,8 @@ def write(
     for claim, (rows, points), verdict in judged:
         rows.to_csv(tables / f"{claim.name}.csv", index=False)
         if claim.draw is not None:
-            figure = _titled(claim.draw(points), f"{claim.statement.rstrip('.')}: {verdict.word}")
+            word = "holds in some settings only" if verdict.word == PARTLY else verdict.word
+            figure = _titled(claim.draw(points), f"{claim.statement.rstrip('.')}: {word}")
             plots.save(figure, points, figures / claim.name)
             pictures[claim.name] = figures / f"{claim.name}.png"
     studies = _studies(runs)

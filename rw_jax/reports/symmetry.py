@@ -17,6 +17,7 @@ from rw_jax.models.positions import squared_norm
 from rw_jax.reports.claim import Claim, Evidence, Report, Within
 from rw_jax.reports.evidence import accuracy_gap, evidence, on_parent, row
 from rw_jax.reports.study import Study
+from rw_jax.study.fields import without_digest
 from rw_jax.theory.escape import growth_factors
 from rw_jax.training.metrics import OPTIMAL
 
@@ -125,7 +126,7 @@ def _told(group: Group) -> tuple[Remedy, float] | None:
     stages = group.config.training.stages
     p = float(stages.rpartition("=")[2]) if stages else group.config.task.p
     labels = {axis: label for axis, label in group.cells[0].config.values().items() if axis in _PAPER}
-    labels["optimizer"] = str(labels["optimizer"]).partition("@")[0]
+    labels["optimizer"] = without_digest(labels["optimizer"])
     for remedy in REMEDIES:
         wanted = fields_of(remedy, p, 1)
         is_curriculum = group.config.task.p == wanted["p"] and stages == wanted["stages"]
@@ -326,8 +327,8 @@ def escape_times(run: Run) -> dict[float, dict[float, np.ndarray]]:
         logs, steps = np.log(np.maximum(group.metric("attention_spread"), 1e-300)), group.steps
         after = first_step(logs > np.log(_ESCAPED), steps)
         of_seeds = [
-            np.interp(np.log(_ESCAPED), row_T[int(t) - 1 : int(t) + 1], [t - 1, t]) if np.isfinite(t) else np.nan
-            for row_T, t in zip(logs, after, strict=True)
+            np.interp(np.log(_ESCAPED), row_T[int(t) - 1 : int(t) + 1], [t - 1, t]) if 0 < t < np.inf else t
+            for row_T, t in zip(logs, np.where(np.isfinite(after), after, np.nan), strict=True)
         ]
         by_scale = times.setdefault(group.config.training.learning_rate, {})
         by_scale[group.config.model.init_scale] = np.array(of_seeds)
