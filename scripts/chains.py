@@ -17,14 +17,12 @@ from absl import app, flags
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from rw_jax.analysis import plots
-from rw_jax.command_line import explaining, log_plainly
+from rw_jax.command_line import explaining, log_plainly, sweep_configs
 from rw_jax.reports import pages
 from rw_jax.reports.chains import CHAINS, CLAIMS, FLOW, REPORT, SAMPLES, gallery, noise_map
 from rw_jax.reports.claim import judge_all
-from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
-from rw_jax.sweeps.sweep import sweep
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where the report goes; runs/chains, or runs/chains_quick with --quick."
@@ -41,12 +39,9 @@ def main(argv: list[str]) -> None:
     log_plainly()
     with explaining():
         workdir = local_path("--workdir", _WORKDIR.value or ("runs/chains_quick" if _QUICK.value else "runs/chains"))
-        runs = {}
-        for study in (CHAINS, FLOW, SAMPLES):
-            configs = Path(__file__).parents[1] / "configs"
-            config = read_config(configs / f"{study.name}.py")
-            config = from_config_dict(quickened(config) if _QUICK.value else config)
-            runs[study] = sweep(config, workdir / study.name, [configs])
+        quick = quickened if _QUICK.value else None
+        by_name = sweep_configs([study.name for study in (CHAINS, FLOW, SAMPLES)], workdir, quick)
+        runs = {study: by_name[study.name] for study in (CHAINS, FLOW, SAMPLES)}
         written = pages.write(REPORT, judge_all(CLAIMS, runs), runs, workdir, _QUICK.value)
         plots.save(*gallery(runs[CHAINS], SHOWN), workdir / "figures" / "gallery")
         plots.save(*noise_map(24, 97), workdir / "figures" / "noise")

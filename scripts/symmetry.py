@@ -15,14 +15,12 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rw_jax.command_line import explaining, log_plainly
+from rw_jax.command_line import explaining, log_plainly, sweep_configs
 from rw_jax.reports import pages
 from rw_jax.reports.claim import judge_all
 from rw_jax.reports.symmetry import CLAIMS, REPORT
-from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
-from rw_jax.sweeps.sweep import sweep
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Where the report goes; runs/symmetry, or runs/symmetry_quick with --quick."
@@ -38,12 +36,9 @@ def main(argv: list[str]) -> None:
         workdir = local_path(
             "--workdir", _WORKDIR.value or ("runs/symmetry_quick" if _QUICK.value else "runs/symmetry")
         )
-        runs = {}
-        for study in REPORT.studies:
-            configs = Path(__file__).parents[1] / "configs"
-            config = read_config(configs / f"{study.name}.py")
-            config = from_config_dict(quickened(config) if _QUICK.value else config)
-            runs[study] = sweep(config, workdir / study.name, [configs])
+        quick = quickened if _QUICK.value else None
+        by_name = sweep_configs([study.name for study in REPORT.studies], workdir, quick)
+        runs = {study: by_name[study.name] for study in REPORT.studies}
         written = pages.write(REPORT, judge_all(CLAIMS, runs), runs, workdir, _QUICK.value)
         for line in written.verdicts():
             print(line)

@@ -77,7 +77,7 @@ def random_run(config: Config, workdir: Path | None = None) -> Run:
         value[np.array(rates) > 1e9] = np.inf
         attention = rng.uniform(size=(cells, num_kept, length)) ** 4
         attention /= attention.sum(axis=-1, keepdims=True)
-        metrics = {metric.name: rng.uniform(size=(cells, recorded)) ** 4 for metric in METRICS}
+        metrics = {metric.name: rng.uniform(size=(cells, recorded)) ** 4 for metric in METRICS if not metric.dims}
         metrics |= {name: np.round(metrics[name] ** 0.25) for name in ("parent_is_highest", "predicts_optimally")}
         parts.append((structure.cells, metrics))
         stacks = {"params": {"value": value}, "mean_attention": attention}

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import pytest
 
 import rw_jax
 from rw_jax.store import checkpoint, chunks
@@ -77,3 +78,11 @@ def assert_sentence(text: str) -> None:
     assert text.endswith((".", "?"))
     assert "Traceback" not in text
     assert len(text) < 700
+
+
+def some(names, *quick: str) -> list:
+    """The names, of which all but a few are slow tests."""
+    return [
+        name if name in quick else pytest.param(*([name] if isinstance(name, str) else name), marks=pytest.mark.slow)
+        for name in names
+    ]

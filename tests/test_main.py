@@ -71,7 +71,10 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "--config.task.walk_length=2"], ["task.walk_length", "2", "from 3"]),
     ([SMOKE, "--config.task.walks=0"], ["task.walks", "0", "from 1"]),
     ([SMOKE, "--config.task.test_walks=-5"], ["task.test_walks", "-5", "from 1"]),
-    ([SMOKE, "--config.model.position_width=12"], ["model.position_width", "12", "task.walk_length = 13"]),
+    (
+        [SMOKE, "--config.model.positions=one_hot", "--config.model.position_width=12"],
+        ["model.position_width", "12", "task.walk_length = 13"],
+    ),
     ([SMOKE, "--config.model.init_scale=-0.1"], ["model.init_scale", "-0.1", "from 0"]),
     ([SMOKE, "--config.training.learning_rate=-1"], ["training.learning_rate", "-1.0", "from 0"]),
     ([SMOKE, "--config.training.learning_rate=inf"], ["training.learning_rate", "inf", "1e+30"]),
@@ -110,7 +113,10 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "--config.grid.seed=1,,2"], ["grid.seed", "''", "an integer"]),
     ([SMOKE, "--config.grid.seed=True,False"], ["grid.seed", "True", "an integer"]),
     ([SMOKE, "--config.grid.form=full,ful"], ["grid.form", "'ful'", "reduced, full"]),
-    ([SMOKE, "--config.grid.walk_length=13,101"], ["model.position_width", "100", "101"]),
+    (
+        [SMOKE, "--config.model.positions=one_hot", "--config.grid.walk_length=13,101"],
+        ["model.position_width", "100", "101"],
+    ),
     ([SMOKE, "--config.zipped=p,seed"], ["zipped", "'p,seed'", "a tuple of groups"]),
     ([SMOKE, "--config.zipped=(('p', 'seed'),)"], ["zipped", "p, seed", "3, 4", "equally many"]),
     ([SMOKE, "--config.zipped=(('p', 'steps'),)"], ["zipped", "'steps'", "p, seed"]),

@@ -7,7 +7,7 @@ import html
 import math
 import numbers
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -28,9 +28,11 @@ from rw_jax.study.grid import Cell, Dimension, Grid, kept_steps, recorded_steps
 from rw_jax.study.labels import same_label
 from rw_jax.study.paths import local_path
 from rw_jax.tasks import Law, Walks
+from rw_jax.training import metrics
 from rw_jax.training.experiment import has_gaps, make_experiment
 from rw_jax.training.grids import value_axes
 from rw_jax.training.precision import compiler_options, numbers_of
+from rw_jax.training.run import prepare
 from rw_jax.training.values import num_stages, of_stage, run_keys, run_values
 from rw_jax.training.walks import draw_test_walks, draw_training_walks
 
@@ -58,6 +60,8 @@ class _Compiled(NamedTuple):
     """What is called for one run of a structure after another, compiled once."""
 
     forward: Callable[[Any, jax.Array], Output]
+    maps: Callable[[Any, jax.Array], jax.Array] | None
+    evaluate: Callable[[Any, Any], dict[str, jax.Array]]
     sample: Callable[[str, int, Any], Walks]
     full: Callable[[Any, Any], Any] | None
     values: Callable[[Config], Any]
@@ -241,13 +245,101 @@ class Run:
           step: a step with recorded parameters.
           **labels: the cell; errors as `params`.
         """
-        params, cell = self.params(step=step, **labels), self.cell(**labels)
+        attention_NxB = self._output(tokens, step, labels).attention_NxB
+        if attention_NxB is None:
+            raise RunError(f"{self._form(labels)}, which has no attention.")
+        return np.array(np.asarray(attention_NxB).T, order="C")
+
+    def head_attention(
+        self, tokens: np.ndarray | None = None, *, step: int | None = None, **labels: Scalar
+    ) -> np.ndarray:
+        """Attention weights of each head, from where the prediction is made: float[B, layers, heads, N].
+
+        Args and errors as `attention`; RunError of a model of one head in one layer.
+        """
+        of_heads = self._output(tokens, step, labels).head_attention
+        if of_heads is None:
+            raise RunError(f"{self._form(labels)} with one head in one layer; its attention is `attention`.")
+        return np.array(np.moveaxis(np.asarray(of_heads), 3, 0), order="C")
+
+    def mean_head_attention(self, *, step: int | None = None, **labels: Scalar) -> np.ndarray:
+        """Attention weights of each head averaged over the test walks, float[layers, heads, N]. Errors as `params`."""
+        return self._kept(step, labels, "head_attention")
+
+    def attention_maps(
+        self, tokens: np.ndarray | None = None, *, step: int | None = None, **labels: Scalar
+    ) -> np.ndarray:
+        """Attention of every slot (row) to every slot of a decoder, float[B, layers, heads, T, T].
+
+        T is N with an empty slot for the query, N - 1 without. Args and errors as `attention`.
+        """
+        maps = self._compiled(self.cell(**labels)).maps
+        if maps is None:
+            raise RunError(f"{self._form(labels)}, where one slot alone looks at the others; see `attention`.")
+        of_walks = self._forward(maps, tokens, step, labels, None)
+        return np.array(np.moveaxis(np.asarray(of_walks), 4, 0), order="C")
+
+    def predict(
+        self,
+        tokens: np.ndarray | None = None,
+        *,
+        step: int | None = None,
+        params: Params | None = None,
+        **labels: Scalar,
+    ) -> np.ndarray:
+        """The output f(X) of each walk, float[B, K]; its argmax is the prediction.
+
+        Args:
+          tokens: as of `attention`.
+          step: as of `attention`.
+          params: other parameters of the same names and shapes, such as those of `params` with some of them changed.
+          **labels: as of `attention`.
+        """
+        output = self._output(tokens, step, labels, params)
+        return np.array(np.asarray(output.output_KxB).T, order="C")
+
+    def evaluate(
+        self, *, step: int | None = None, params: Params | None = None, **labels: Scalar
+    ) -> dict[str, np.ndarray]:
+        """Every metric of one run on its test walks, by name. Args: as of `predict`."""
+        cell = self.cell(**labels)
+        given = self._params(step, labels, params)
+        with numbers_of(cell.config.precision):
+            compiled = self._compiled(cell)
+            measured = compiled.evaluate(jax.tree.map(jnp.asarray, given), compiled.values(cell.config))
+            return {name: np.array(value) for name, value in measured.items()}
+
+    def _params(self, step: int | None, labels: dict[str, Scalar], params: Params | None) -> Params:
+        """The parameters of a run, or those that were given, if they are like them."""
+        own = self.params(step=step, **labels)
+        if params is None:
+            return own
+        shapes = {name: np.shape(leaf) for name, leaf in params.items()} if isinstance(params, Mapping) else params
+        right = {name: leaf.shape for name, leaf in own.items()}
+        if shapes != right:
+            raise RunError(f"params has {shown(shapes)}, but must have {right}.")
+        return {name: np.asarray(params[name], leaf.dtype) for name, leaf in own.items()}
+
+    def _output(
+        self, tokens: np.ndarray | None, step: int | None, labels: dict[str, Scalar], params: Params | None = None
+    ) -> Output:
+        return self._forward(self._compiled(self.cell(**labels)).forward, tokens, step, labels, params)
+
+    def _forward(
+        self,
+        function: Callable[[Any, jax.Array], Any],
+        tokens: np.ndarray | None,
+        step: int | None,
+        labels: dict[str, Scalar],
+        params: Params | None,
+    ) -> Any:
+        given, cell = self._params(step, labels, params), self.cell(**labels)
         tokens = self._tokens(tokens, labels)
         with numbers_of(cell.config.precision):
-            attention_NxB = self._compiled(cell).forward(params, jnp.asarray(tokens).T).attention_NxB
-            if attention_NxB is None:
-                raise RunError(f"model.form is {cell.config.model.form!r}, which has no attention.")
-            return np.array(np.asarray(attention_NxB).T, order="C")
+            return function(given, jnp.asarray(tokens).T)
+
+    def _form(self, labels: dict[str, Scalar]) -> str:
+        return f"model.form is {self.cell(**labels).config.model.form!r}"
 
     def _tokens(self, tokens: np.ndarray | None, labels: dict[str, Scalar]) -> np.ndarray:
         """Tokens that were given, checked, or those of the test walks."""
@@ -270,7 +362,7 @@ class Run:
         ):
             kind = f"{'masked ' if np.ma.isMaskedArray(given) else ''}{tokens.dtype}{list(tokens.shape)}"
             raise RunError(f"tokens are {kind}, but must be integers of shape [B, {length}] with B at least 1.")
-        most = task.num_nodes - 1 + has_gaps(self.cell(**labels).config)
+        most = task.num_nodes - 1 + has_gaps(self._experiment(self.cell(**labels)))
         if not 0 <= tokens.min() <= tokens.max() <= most:
             raise RunError(f"tokens run from {tokens.min()} to {tokens.max()}, but must lie in 0..{most}.")
         return tokens
@@ -401,8 +493,13 @@ class Run:
                     return draw_test_walks(experiment, values)
                 return draw_training_walks(experiment, values, stage)
 
+            def evaluate(params, values):
+                return metrics.measure(experiment.metrics, prepare(experiment, values).see(params))
+
             self._programs[structure] = _Compiled(
                 jax.jit(model.apply, compiler_options=options),
+                None if model.maps is None else jax.jit(model.maps, compiler_options=options),
+                jax.jit(evaluate, compiler_options=options),
                 jax.jit(sample, static_argnums=(0, 1), compiler_options=options),
                 None if model.to_full is None else jax.jit(full, compiler_options=options),
                 lambda config: run_values(config, experiment),

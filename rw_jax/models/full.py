@@ -7,79 +7,87 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from rw_jax.models import Model, Output, Params
-from rw_jax.models.positions import key_scales, sine_positions
-from rw_jax.models.values import make_values
+from rw_jax.models import Model, Output, Params, output_of_heads
+from rw_jax.models.embeddings import Embeddings
+from rw_jax.models.positions import key_scales
+from rw_jax.models.values import Values, each_head
 
 
 def full_transformer(
-    num_nodes: int,
-    walk_length: int,
-    position_width: int,
+    embeddings: Embeddings,
     unit_length: str,
     feed_forward_width: int,
     init: str,
     init_place: str = "both",
     has_gaps: bool = False,
+    num_heads: int = 1,
 ) -> Model:
     """The model with every entry of V and W.
 
     Args:
-      num_nodes: K.
-      walk_length: N.
-      position_width: M.
-      unit_length: one of UNIT_LENGTH.
+      embeddings: of tokens and positions; they give K, N and D.
+      unit_length: one of UNIT_LENGTH; "none" if slots differ in length.
       feed_forward_width: units of the feed-forward layer; 0 for none.
       init: "zero", or "gaussian", with the standard deviation values["init_scale"].
       init_place: what is Gaussian: "value" (V, and the readout), "scores" (W), or "both".
       has_gaps: whether tokens can be missing.
+      num_heads: H.
     """
     zeros = nn.initializers.zeros
 
     def module(of_values: nn.initializers.Initializer, of_scores: nn.initializers.Initializer) -> FullTransformer:
-        values_of_tokens = make_values(feed_forward_width, of_values, jnp.matmul)
-        sizes = (num_nodes, walk_length, position_width)
-        return FullTransformer(*sizes, unit_length, values_of_tokens, of_scores, has_gaps)
+        values_of_tokens = Values(embeddings.num_nodes, feed_forward_width, of_values, jnp.matmul)
+        return FullTransformer(embeddings, unit_length, values_of_tokens, of_scores, has_gaps, num_heads)
 
     def init_params(key, values):
         gaussian = nn.initializers.normal(values["init_scale"]) if init == "gaussian" else zeros
         initializers = (zeros if init_place == other else gaussian for other in ("scores", "value"))
-        tokens_LxB = jax.ShapeDtypeStruct((walk_length - 1, 1), jnp.int32)
+        tokens_LxB = jax.ShapeDtypeStruct((embeddings.walk_length - 1, 1), jnp.int32)
         return module(*initializers).lazy_init(key, tokens_LxB)["params"]
 
     def apply(params: Params, tokens_LxB: jax.Array) -> Any:
         return module(zeros, zeros).apply({"params": params}, tokens_LxB)
 
+    def of_states(params: Params) -> jax.Array:
+        E = embeddings.tokens_KxE.shape[1]
+        return embeddings.on_tokens(params["value"][..., :E])
+
+    is_one = num_heads == 1
+    is_output = feed_forward_width == 0 and not embeddings.are_added
     return Model(
         init=init_params,
         apply=apply,
-        value=lambda params: params["value"],
-        value_is_output=feed_forward_width == 0,
+        value=of_states if is_one else None,
+        head_values=None if is_one or feed_forward_width else lambda params: of_states(params)[None],
+        value_is_output=is_one and is_output,
         to_full=lambda params, key, values: params,
         has_gaps=has_gaps,
     )
 
 
 class FullTransformer(nn.Module):
-    """values(X softmax(X~^T W x~_N)) (eq. 2.1): one head, key and query merged in W.
+    """values(X softmax(X~^T W x~_N)) (eq. 2.1): key and query merged in W.
 
-    X = [x_1, ..., x_{N-1}, 0] holds one-hot tokens and an empty query slot; X~ stacks X over sine positions.
-    Parameters: those of `values`, and key_query W, float[D, D]. X~ is never materialised: a score is the entry of
-    W x~_N at the token's state plus the product of its position with the rest of W x~_N.
+    X = [x_1, ..., x_{N-1}, 0] holds tokens and an empty query slot; X~ stacks X over positions, or is the sum of the
+    two, and then in the place of X, too.
+    Parameters: those of `values`, and key_query W, float[D, D], of several heads one for each along a first axis. X~ is
+    never materialised: a score is the product of the token's embedding with W x~_N plus that of its position.
 
     Attributes:
-      values: what is made of the averaged token: ValueMatrix or FeedForward.
+      embeddings: of tokens and positions.
+      unit_length: one of UNIT_LENGTH.
+      values: what is made of the averaged token.
       initializer: where W starts.
       has_gaps: whether tokens can be missing, with K in the place of a state: they weigh nothing.
+      num_heads: H.
     """
 
-    num_nodes: int
-    walk_length: int
-    position_width: int
+    embeddings: Embeddings
     unit_length: str
     values: nn.Module
     initializer: nn.initializers.Initializer
     has_gaps: bool = False
+    num_heads: int = 1
 
     def setup(self):
         nn.share_scope(self, self.values)  # all parameters by their names alone
@@ -87,20 +95,33 @@ class FullTransformer(nn.Module):
     @nn.compact
     def __call__(self, tokens_LxB: jax.Array) -> Output:
         """Args: tokens_LxB, states 0..K-1 of B walks, of any integer type."""
-        chex.assert_shape(tokens_LxB, (self.walk_length - 1, None))
-        K, D = self.num_nodes, self.num_nodes + self.position_width
-        key_query_DxD = self.param("key_query", self.initializer, (D, D))
+        embeddings, H = self.embeddings, self.num_heads
+        chex.assert_shape(tokens_LxB, (embeddings.walk_length - 1, None))
+        K, D = embeddings.num_nodes, embeddings.width
+        key_query = self.param("key_query", self.initializer, (D, D) if H == 1 else (H, D, D))
+        heads_NxB = [self._attention(key_query_DxD, tokens_LxB) for key_query_DxD in each_head(key_query, H)]
 
-        positions_NxM = jnp.asarray(sine_positions(self.walk_length, self.position_width), key_query_DxD.dtype)
-        weighted_query_D = key_query_DxD[:, K:] @ positions_NxM[-1]
-        position_scores_N = positions_NxM @ weighted_query_D[K:]
-        token_scale, empty_scale = key_scales(self.unit_length, self.position_width)
-        token_scores_LxB = token_scale * (weighted_query_D[:K][tokens_LxB] + position_scores_N[:-1, None])
+        one_hot_LxKxB = jax.nn.one_hot(tokens_LxB, K, dtype=key_query.dtype, axis=1)
+        averaged_ExB = [self._averaged(attention_NxB, one_hot_LxKxB) for attention_NxB in heads_NxB]
+        output_KxB = self.values({"value": averaged_ExB})
+        return output_of_heads(output_KxB, [(attention_NxB[:-1], attention_NxB[-1]) for attention_NxB in heads_NxB])
+
+    def _attention(self, key_query_DxD: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
+        embeddings = self.embeddings
+        state_scores_K, position_scores_N = embeddings.scores(embeddings.weighted_query(key_query_DxD))
+        token_scale, empty_scale = key_scales(self.unit_length, embeddings.squared_norm)
+        token_scores_LxB = token_scale * (state_scores_K[tokens_LxB] + position_scores_N[:-1, None])
         if self.has_gaps:
-            token_scores_LxB = jnp.where(tokens_LxB < K, token_scores_LxB, -jnp.inf)
+            token_scores_LxB = jnp.where(tokens_LxB < embeddings.num_nodes, token_scores_LxB, -jnp.inf)
         empty_scores_1xB = jnp.broadcast_to(empty_scale * position_scores_N[-1], (1, tokens_LxB.shape[1]))
-        attention_NxB = jax.nn.softmax(jnp.concatenate([token_scores_LxB, empty_scores_1xB]), axis=0)
+        return jax.nn.softmax(jnp.concatenate([token_scores_LxB, empty_scores_1xB]), axis=0)
 
-        one_hot_LxKxB = jax.nn.one_hot(tokens_LxB, K, dtype=key_query_DxD.dtype, axis=1)
+    def _averaged(self, attention_NxB: jax.Array, one_hot_LxKxB: jax.Array) -> jax.Array:
         averaged_KxB = jnp.einsum("lb,lkb->kb", attention_NxB[:-1], one_hot_LxKxB)
-        return Output(self.values(averaged_KxB), attention_NxB[:-1], attention_NxB[-1])
+        embeddings, dtype = self.embeddings, attention_NxB.dtype
+        if embeddings.are_added:
+            slots_FxB = jnp.concatenate([averaged_KxB, attention_NxB])
+            return jnp.asarray(embeddings.features_FxD.T, dtype) @ slots_FxB
+        if embeddings.squared_norm is not None:  # one-hot tokens
+            return averaged_KxB
+        return jnp.asarray(embeddings.tokens_KxE.T, dtype) @ averaged_KxB

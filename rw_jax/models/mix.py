@@ -59,7 +59,7 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array) -> Mixture:
 
 
 def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
-    attention_LxB, empty_B = _softmax(scores, tokens_LxB)
+    attention_LxB, empty_B = softmax(scores, tokens_LxB)
     return sums_by_state(attention_LxB, tokens_LxB, len(scores.state_K)), empty_B
 
 
@@ -80,7 +80,7 @@ def _mix_backward(residuals, gradient):
         return position_factor_L * jnp.sum(excess_LxB, axis=1)
 
     def token_by_token(scores, factor_B, excess_KxB, tokens_LxB):
-        return jnp.sum(_softmax(scores, tokens_LxB)[0] * look_up(excess_KxB, tokens_LxB), axis=1)
+        return jnp.sum(softmax(scores, tokens_LxB)[0] * look_up(excess_KxB, tokens_LxB), axis=1)
 
     operands = (scores, mixture.factor_B, excess_KxB, tokens_LxB)
     scores_gradient = TokenScores(
@@ -102,7 +102,7 @@ def token_attention(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array
         return position_factor_L[:, None] * look_up(state_factor_K[:, None] * mixture.factor_B, tokens_LxB)
 
     def token_by_token(scores, mixture, tokens_LxB):
-        return _softmax(scores, tokens_LxB)[0]
+        return softmax(scores, tokens_LxB)[0]
 
     return _choose(mixture.is_safe, by_factors, token_by_token, (scores, mixture, tokens_LxB))
 
@@ -145,7 +145,7 @@ def _factors(scores: TokenScores) -> tuple[jax.Array, jax.Array, jax.Array]:
     return state_factor_K, position_factor_L, scores.empty - largest_u - largest_a
 
 
-def _softmax(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
+def softmax(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Attention weights of the tokens, float[L, B], token by token, and of the empty slot, float[B]."""
     scores_LxB = look_up(scores.state_K, tokens_LxB) + scores.position_L[:, None]
     # The largest token score is subtracted, not the largest of all: tokens with equal scores weigh exp(0) = 1 each,

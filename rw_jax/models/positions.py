@@ -9,14 +9,8 @@ UNIT_LENGTH = ("none", "keys", "both")
 def sine_positions(walk_length: int, width: int) -> np.ndarray:
     """p_i = (sin(i pi / (M+1)), ..., sin(M i pi / (M+1))) for i = 1..N, float64[N, M] (section 2).
 
-    Rows are vectors of the discrete sine basis: orthogonal, with squared norm (M + 1) / 2 (Lemma E.5),
-    which needs N <= M.
-
-    Raises:
-      ValueError: if width < walk_length.
+    If N <= M, rows are vectors of the discrete sine basis: orthogonal, with squared norm (M + 1) / 2 (Lemma E.5).
     """
-    if width < walk_length:
-        raise ValueError(f"width is {width}, but orthogonal sine positions need at least walk_length = {walk_length}.")
     i = np.arange(1, walk_length + 1)[:, None]
     m = np.arange(1, width + 1)[None, :]
     # i * m is reduced exactly, in integers, so that sin sees small arguments and keeps every digit.
@@ -28,12 +22,16 @@ def squared_norm(width: int) -> float:
     return (width + 1) / 2
 
 
-def key_scales(unit_length: str, position_width: int) -> tuple[float, float]:
+def key_scales(unit_length: str, squared_norm: float | None) -> tuple[float, float]:
     """What the raw scores x~_i^T W x~_N of a token and of the empty slot are multiplied by.
 
     A token x~_i = (x_i, p_i) has squared length 1 + q, the empty slot and query x~_N = (0, p_N) has q.
+
+    Args:
+      unit_length: one of UNIT_LENGTH.
+      squared_norm: q; None, for "none" alone, if slots differ in length.
     """
-    q = squared_norm(position_width)
+    q = squared_norm or 0.0
     match unit_length:
         case "none":
             return 1.0, 1.0

@@ -1,9 +1,9 @@
-"""The exact reduction of the transformer to V, K state scores and N position scores.
+"""The exact reduction of the transformer to V, K state scores and N position scores, of each head.
 
 W is only ever used as w = W x~_N, and x~_N = (0, p_N) is the same for every walk. With u = w[:K] and
 a = P^T w[K:], the score of a token s at position j is u[s] + a_j, and that of the empty slot a_N.
 Gradient descent on (V, W) closes on (V, u, a) (`precondition`), and W(t) - W(0) has
-rank one and is rebuilt from (u, a).
+rank one and is rebuilt from (u, a). So it does for any embeddings that training does not change (`Embeddings`).
 
 At p = 0 and 1 the symmetric state of Theorem 4.1 is an equilibrium, but an unstable one: the first steps multiply a
 difference between the weights of two tokens some 10- to 20-fold each (analysis.stability), so that the order of
@@ -14,7 +14,7 @@ additions decides what is learned. Here, quantities that are equal by symmetry a
   - products with the value matrix run over states in their order (apply_matrix).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chex
@@ -23,64 +23,104 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rw_jax.models import Lift, Lifts, Model, Output, Params
+from rw_jax.models import Lift, Lifts, Model, Output, Params, output_of_heads
+from rw_jax.models.embeddings import Embeddings
 from rw_jax.models.full import full_transformer
-from rw_jax.models.mix import TokenScores, mix, token_attention
-from rw_jax.models.positions import key_scales, sine_positions, squared_norm
-from rw_jax.models.sums import apply_matrix
-from rw_jax.models.values import make_values
+from rw_jax.models.mix import TokenScores, mix, softmax, token_attention
+from rw_jax.models.positions import key_scales
+from rw_jax.models.sums import apply_matrix, sums_by_state
+from rw_jax.models.values import Values, each_head
 
 
 def reduced_transformer(
-    num_nodes: int,
-    walk_length: int,
-    position_width: int,
+    embeddings: Embeddings,
     unit_length: str,
     feed_forward_width: int,
     init: str,
     init_place: str = "both",
     has_gaps: bool = False,
+    num_heads: int = 1,
 ) -> Model:
     """The model on its reduced parameters; it starts from the projection of where the full one starts.
 
     Args: as of full_transformer.
     """
-    sizes = (num_nodes, walk_length, position_width)
-    full = full_transformer(*sizes, unit_length, feed_forward_width, init, init_place, has_gaps)
-    values_of_tokens = make_values(feed_forward_width, nn.initializers.zeros, apply_matrix)
-    module = ReducedTransformer(*sizes, unit_length, values_of_tokens, has_gaps)
+    full = full_transformer(embeddings, unit_length, feed_forward_width, init, init_place, has_gaps, num_heads)
+    values_of_tokens = Values(embeddings.num_nodes, feed_forward_width, nn.initializers.zeros, apply_matrix)
+    module = ReducedTransformer(embeddings, unit_length, values_of_tokens, has_gaps, num_heads)
+    is_one, q = num_heads == 1, embeddings.squared_norm
 
     def apply(params: Params, tokens_LxB: jax.Array) -> Any:
         return module.apply({"params": params}, tokens_LxB)
 
+    def start(key: jax.Array, values: Any) -> Params:
+        if init == "gaussian":
+            return project(full.init(key, values), embeddings)
+        shapes = jax.eval_shape(lambda: project(full.init(key, values), embeddings))
+        return {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}  # W itself may be huge
+
+    def rebuilt(params: Params, start: Params) -> Params:
+        return rebuild(params, start, embeddings)
+
     return Model(
-        init=lambda key, values: project(full.init(key, values), walk_length),
+        init=start,
         apply=apply,
-        value=full.value,
+        value=(lambda params: params["value"]) if is_one else None,
+        head_values=None if is_one or feed_forward_width else lambda params: params["value"][None],
         value_is_output=full.value_is_output,
-        precondition=precondition(squared_norm(position_width)),
-        to_full=lambda params, key, values: rebuild(params, full.init(key, values)),
-        lifts=Lifts(by_rotations(squared_norm(position_width)), by_entries(*sizes)),
+        precondition=precondition(embeddings),
+        project=lambda params: project(params, embeddings),
+        rebuild=rebuilt,
+        to_full=lambda params, key, values: rebuilt(params, full.init(key, values)),
+        lifts=Lifts(by_rotations(q), by_entries(embeddings)) if is_one and q is not None else None,
         has_gaps=has_gaps,
     )
 
 
-def precondition(squared_norm: float) -> Callable[[Params], Params]:
+def precondition(embeddings: Embeddings) -> Callable[[Params], Params]:
     """What makes gradient descent on the reduced parameters (V, u, a) that on (V, W), as a map of the gradients.
 
-    With w = W x~_N we have dL/dW = dL/dw x~_N^T, so a step of size eta on W moves w by eta |x~_N|^2 dL/dw, which is
-    eta q dL/dw. u is a part of w and takes that step; a = P^T w[K:] takes it through P^T P = q I (Lemma E.5) once more:
+    With w = W x~_N we have dL/dW = dL/dw x~_N^T, so a step of size eta on W moves w by eta |x~_N|^2 dL/dw. The scores
+    are F w, for the embeddings F of all tokens and positions, so that dL/dw = F^T dL/d(u, a) and
+
+      (u, a) -= eta |x~_N|^2 F F^T dL/d(u, a).
+
+    In the paper's model F F^T is diagonal, with 1 for a token and q for a position, and x~_N is a position (Lemma E.5):
 
       V -= eta dL/dV,  u -= eta q dL/du,  a -= eta q^2 dL/da,
 
-    and a feed-forward layer takes the step that V takes. The map is fixed and linear, so it commutes with every
+    and a feed-forward layer takes the step that V takes. What of V is seen is V F^T, of the tokens alone, or of all
+    that is added to them; it moves by the gradient times F F^T. The map is fixed and linear, so it commutes with every
     optimizer whose updates are linear in the gradients, and with no other.
-
-    Args:
-      squared_norm: q, the squared norm of every positional embedding.
     """
-    factors = {"state_scores": squared_norm, "position_scores": squared_norm * squared_norm}
-    return lambda gradients: gradients | {name: factor * gradients[name] for name, factor in factors.items()}
+    q = embeddings.squared_norm
+    if q is not None:
+        factors = {"state_scores": q, "position_scores": q * q}
+        return lambda gradients: gradients | {name: factor * gradients[name] for name, factor in factors.items()}
+    K = embeddings.num_nodes
+    query_D, features_FxD, value_features = embeddings.query_D, embeddings.features_FxD, embeddings.value_features
+    gram_FxF = (query_D @ query_D) * (features_FxD @ features_FxD.T)
+    value_gram = value_features @ value_features.T
+
+    def preconditioned(gradients: Params) -> Params:
+        scores_F = jnp.concatenate([gradients["state_scores"], gradients["position_scores"]], axis=-1)
+        scores_F = scores_F @ jnp.asarray(gram_FxF, scores_F.dtype)
+        values = jnp.concatenate([gradients[name] for name in _VALUES if name in gradients], axis=-1)
+        values = values @ jnp.asarray(value_gram, values.dtype)
+        moved = {"state_scores": scores_F[..., :K], "position_scores": scores_F[..., K:]}
+        return gradients | moved | _values_of(values, K)
+
+    return preconditioned
+
+
+_VALUES = ("value", "position_value")
+"""What of V is seen: on tokens, and on positions where they are added to tokens."""
+
+
+def _values_of(values: jax.Array, num_nodes: int) -> Params:
+    """The two parts of V F^T."""
+    parts = jnp.split(values, [num_nodes], axis=-1)
+    return {name: part for name, part in zip(_VALUES, parts, strict=True) if part.shape[-1]}
 
 
 def by_rotations(squared_norm: float) -> Lift:
@@ -110,16 +150,17 @@ def by_rotations(squared_norm: float) -> Lift:
     return Lift(up, down)
 
 
-def by_entries(num_nodes: int, walk_length: int, position_width: int) -> Lift:
+def by_entries(embeddings: Embeddings) -> Lift:
     """How optimizers are applied that look at each entry of W by itself, whatever its scale: sign, Adam with eps = 0.
 
     Their update of the entry dL/dw_i x~_Nj is that of dL/dw_i times the sign of x~_Nj. So w = W x~_N moves by its own
     update times |x~_N|_1, and a by P times that of its part at positions: for these w itself is needed, of the width of
     an embedding.
 
-    Args: as of reduced_transformer.
+    Args:
+      embeddings: one-hot tokens beside positions.
     """
-    positions_NxM = sine_positions(walk_length, position_width)
+    num_nodes, positions_NxM = embeddings.num_nodes, embeddings.positions_NxM
     norm = float(np.sum(np.abs(positions_NxM[-1])))
 
     def up(gradients: Params) -> Params:
@@ -143,20 +184,21 @@ def by_entries(num_nodes: int, walk_length: int, position_width: int) -> Lift:
 class ReducedTransformer(nn.Module):
     """FullTransformer on its reduced parameters.
 
-    Parameters: those of `values`; state_scores u, float[K]; position_scores a, float[N], the last for the empty slot.
+    Parameters: those of `values`, with V on the embeddings of states, float[K, K], in the place of V, and on those of
+    positions, position_value, float[K, N], where they are added; state_scores u, float[K]; position_scores a, float[N],
+    the last for the empty slot. Of several heads there is one of each along a first axis.
     Scores start at zero; other starts are projections of full parameters (`project`).
 
     Attributes:
-      values: what is made of the averaged token: ValueMatrix or FeedForward, with `apply_matrix` as product.
-      has_gaps: as of FullTransformer.
+      values: what is made of the averaged token, with `apply_matrix` as product.
+      embeddings, unit_length, has_gaps, num_heads: as of FullTransformer.
     """
 
-    num_nodes: int
-    walk_length: int
-    position_width: int
+    embeddings: Embeddings
     unit_length: str
     values: nn.Module
     has_gaps: bool = False
+    num_heads: int = 1
 
     def setup(self):
         nn.share_scope(self, self.values)  # all parameters by their names alone
@@ -164,65 +206,107 @@ class ReducedTransformer(nn.Module):
     @nn.compact
     def __call__(self, tokens_LxB: jax.Array) -> Output:
         """Args: tokens_LxB, states 0..K-1 of B walks, of any integer type."""
-        chex.assert_shape(tokens_LxB, (self.walk_length - 1, None))
-        K, N = self.num_nodes, self.walk_length
-        state_scores_K = self.param("state_scores", nn.initializers.zeros, (K,))
-        position_scores_N = self.param("position_scores", nn.initializers.zeros, (N,))
+        N, H = self.embeddings.walk_length, self.num_heads
+        chex.assert_shape(tokens_LxB, (N - 1, None))
+        K = self.embeddings.num_nodes
+        of_heads = () if H == 1 else (H,)
+        state_scores = self.param("state_scores", nn.initializers.zeros, (*of_heads, K))
+        position_scores = self.param("position_scores", nn.initializers.zeros, (*of_heads, N))
+        heads = (each_head(state_scores, H), each_head(position_scores, H))
+        scores = [self._scores(*each) for each in zip(*heads, strict=True)]
+        if self.embeddings.are_added:
+            return self._with_positions(scores, tokens_LxB)
+        mixtures = [mix(of_head, tokens_LxB) for of_head in scores]
+        output_KxB = self.values({"value": [mixture.averaged_KxB[:K] for mixture in mixtures]})
+        # The gradient of the output is mix's own; the attention is for looking at.
+        looked_at = jax.lax.stop_gradient(list(zip(scores, mixtures, strict=True)))
+        heads_LxB = [token_attention(*of_head, tokens_LxB) for of_head in looked_at]
+        empty_B = [mixture.empty_B for mixture in mixtures]
+        return output_of_heads(output_KxB, list(zip(heads_LxB, empty_B, strict=True)))
 
-        token_scale, empty_scale = key_scales(self.unit_length, self.position_width)
+    def _scores(self, state_scores_K: jax.Array, position_scores_N: jax.Array) -> TokenScores:
+        token_scale, empty_scale = key_scales(self.unit_length, self.embeddings.squared_norm)
         of_states_K = token_scale * state_scores_K
-        scores = TokenScores(
+        return TokenScores(
             # A token that is missing is one more state, which weighs nothing.
             state_K=jnp.append(of_states_K, -jnp.inf) if self.has_gaps else of_states_K,
             position_L=token_scale * position_scores_N[:-1],
             empty=empty_scale * position_scores_N[-1],
         )
-        mixture = mix(scores, tokens_LxB)
-        output_KxB = self.values(mixture.averaged_KxB[:K])
-        # The gradient of the output is mix's own; the attention is for looking at.
-        attention_LxB = token_attention(*jax.lax.stop_gradient((scores, mixture)), tokens_LxB)
-        return Output(output_KxB, attention_LxB, mixture.empty_B)
+
+    def _with_positions(self, scores: Sequence[TokenScores], tokens_LxB: jax.Array) -> Output:
+        """The output where V sees the positions, too: it hangs on every weight, not on sums of them by state."""
+        K = self.embeddings.num_nodes
+        attention = [softmax(of_head, tokens_LxB) for of_head in scores]
+        slots_NxB = [jnp.concatenate([of_tokens_LxB, empty_B[None]]) for of_tokens_LxB, empty_B in attention]
+        averaged_KxB = [sums_by_state(of_tokens_LxB, tokens_LxB, K) for of_tokens_LxB, _ in attention]
+        return output_of_heads(self.values({"value": averaged_KxB, "position_value": slots_NxB}), attention)
 
 
-def project(full: Params, walk_length: int) -> Params:
-    """The reduced parameters of full ones: u = (W x~_N)[:K] and a = P^T (W x~_N)[K:].
+def project(full: Params, embeddings: Embeddings) -> Params:
+    """The reduced parameters of full ones: u = (W x~_N)[:K] and a = P^T (W x~_N)[K:] in the paper's model.
 
     Args:
-      full: value, readout if there is one, and key_query, float[D, D].
-      walk_length: N.
+      full: value, readout if there is one, and key_query, float[D, D]; of several heads along a first axis.
+      embeddings: of tokens and positions.
     """
-    values, key_query_DxD = _split(full)
-    K = values["value"].shape[1]
-    positions_NxM = jnp.asarray(sine_positions(walk_length, key_query_DxD.shape[0] - K), key_query_DxD.dtype)
-    weighted_query_D = key_query_DxD[:, K:] @ positions_NxM[-1]
+    values, key_query = _split(full)
+
+    def scores_of(key_query_DxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return embeddings.scores(embeddings.weighted_query(key_query_DxD))
+
+    state_scores, position_scores = (scores_of if key_query.ndim == 2 else jax.vmap(scores_of))(key_query)
     return {
         **values,
-        "state_scores": weighted_query_D[:K],
-        "position_scores": positions_NxM @ weighted_query_D[K:],
+        **_seen(values["value"], embeddings),
+        "state_scores": state_scores,
+        "position_scores": position_scores,
     }
 
 
-def rebuild(reduced: Params, start: Params) -> Params:
+def _seen(value: jax.Array, embeddings: Embeddings) -> Params:
+    """What of V is seen: V F^T."""
+    if not embeddings.are_added:
+        return {"value": embeddings.on_tokens(value)}
+    features_DxF = jnp.asarray(embeddings.features_FxD.T, value.dtype)
+    return _values_of(value @ features_DxF, embeddings.num_nodes)
+
+
+def rebuild(reduced: Params, start: Params, embeddings: Embeddings) -> Params:
     """The full parameters at a later step from reduced ones and the full parameters that training started from.
 
-    W(t) - W(0) = (w(t) - w(0)) x~_N^T / q, and w(t) - w(0) = (u(t) - u(0), P (a(t) - a(0)) / q), because gradient
-    descent moves W only along x~_N on the right and in the span of the tokens and positions on the left.
+    Gradient descent moves W only along x~_N on the right and in the span of the embeddings F on the left, so that
+    W(t) - W(0) = (w(t) - w(0)) x~_N^T / |x~_N|^2, and w(t) - w(0) is what F maps to the change of (u, a); V likewise.
+    In the paper's model w(t) - w(0) = (u(t) - u(0), P (a(t) - a(0)) / q).
 
     Args:
       reduced: parameters at step t: value, readout if there is one, state_scores, position_scores.
       start: full parameters at step 0, as of `project`.
+      embeddings: of tokens and positions.
     """
-    _, start_DxD = _split(start)
-    K, N = reduced["state_scores"].shape[0], reduced["position_scores"].shape[0]
-    position_width = start_DxD.shape[0] - K
-    q = squared_norm(position_width)
-    reduced_start = project(start, N)
-    positions_NxM = jnp.asarray(sine_positions(N, position_width), start_DxD.dtype)
-    moved_u_K, moved_a_N = (reduced[name] - reduced_start[name] for name in ("state_scores", "position_scores"))
-    moved_w_D = jnp.concatenate([moved_u_K, moved_a_N @ positions_NxM / q])
-    moved_key_query_DxM = jnp.outer(moved_w_D, positions_NxM[-1] / q)
-    values = {name: leaf for name, leaf in reduced.items() if name not in ("state_scores", "position_scores")}
-    return {**values, "key_query": jnp.asarray(start_DxD).at[:, K:].add(moved_key_query_DxM)}
+    values, key_query = _split(start)
+    E, q = embeddings.tokens_KxE.shape[1], embeddings.squared_norm
+    reduced_start = project(start, embeddings)
+    moved = {name: reduced[name] - reduced_start[name] for name in reduced}
+    if q is not None:
+        positions_NxM = jnp.asarray(embeddings.positions_NxM, key_query.dtype)
+        moved_w = jnp.concatenate([moved["state_scores"], moved["position_scores"] @ positions_NxM / q], axis=-1)
+        along_query_M = positions_NxM[-1] / q
+        key_query = jnp.asarray(key_query).at[..., E:].add(moved_w[..., None] * along_query_M)
+        value = reduced["value"]
+    else:
+        moved_scores = jnp.concatenate([moved["state_scores"], moved["position_scores"]], axis=-1)
+        moved_w = moved_scores @ jnp.asarray(np.linalg.pinv(embeddings.features_FxD).T, key_query.dtype)
+        query_D = embeddings.query_D
+        norm = query_D @ query_D
+        if norm:  # W does not move where the query is zero
+            key_query = key_query + moved_w[..., None] * jnp.asarray(query_D / norm, key_query.dtype)
+        moved_values = jnp.concatenate([moved[name] for name in _VALUES if name in moved], axis=-1)
+        value = values["value"] + moved_values @ jnp.asarray(
+            np.linalg.pinv(embeddings.value_features).T, moved_values.dtype
+        )
+    others = {name: leaf for name, leaf in reduced.items() if name in values}
+    return {**others, "value": value, "key_query": key_query}
 
 
 def _split(full: Params) -> tuple[Params, jax.Array]:

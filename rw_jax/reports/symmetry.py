@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.numbers import text
-from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, legend_below, set_letters, show_map, styled
+from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, legend_below, set_letters, show_shares, styled
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import bootstrap_interval, first_step, mean_interval, rate_interval
 from rw_jax.models.positions import squared_norm
@@ -425,13 +424,6 @@ def growth_and_escape(points: pd.DataFrame) -> Figure:
     return figure
 
 
-def _show_shares(axes: Axes, found: pd.DataFrame) -> None:
-    """A map of shares with the number in each cell."""
-    show_map(axes, found.to_numpy(), list(map(str, found.columns)), list(map(str, found.index)))
-    for (y, x), share in np.ndenumerate(found.to_numpy()):
-        axes.text(x, y, text(share, 2), ha="center", va="center", fontsize=7, color="white" if share < 0.6 else "black")
-
-
 @styled()
 def curriculum_map(points: pd.DataFrame) -> Figure:
     """The shares of seeds that learn p = 1, and that attend to the parent, by the p before it and the steps there."""
@@ -440,7 +432,7 @@ def curriculum_map(points: pd.DataFrame) -> Figure:
     for axes, (name, title) in zip(
         panels, {"estimate": "predict p = 1 optimally", "on_parent": "attend to the parent"}.items(), strict=True
     ):
-        _show_shares(axes, points.pivot(index="first_p", columns="steps", values=name))
+        show_shares(axes, points.pivot(index="first_p", columns="steps", values=name))
         axes.set(xlabel="steps before p = 1")
         axes.set_title(f"Share of seeds that {title}", fontsize=8)
     panels[0].set_ylabel("p of these steps")
@@ -456,7 +448,7 @@ def cost_map(points: pd.DataFrame) -> Figure:
     found = found.loc[list(dict.fromkeys(["none", *points["remedy"]]))[::-1]]  # maps begin below
     figure = Figure(figsize=(4.6, 0.24 * len(found) + 1.2), layout="constrained")
     axes = figure.subplots()
-    _show_shares(axes, found)
+    show_shares(axes, found)
     axes.set(xlabel="p, probability of a clockwise step")
     axes.set_title("Share of seeds that predict optimally, with each remedy", fontsize=8)
     return figure

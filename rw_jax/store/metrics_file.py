@@ -35,9 +35,15 @@ def dataset(grid: Grid, parts: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]
         recorded = by_steps[grid.cell(cells[0]).config.training.steps]
         at = np.searchsorted(steps, recorded)
         for name, stack in metrics.items():
-            if name not in values:
-                values[name] = np.full((grid.num_cells, len(steps), *stack.shape[2:]), np.nan)
-            values[name][cells[:, None], at] = stack
+            inner, known = stack.shape[2:], values.get(name)
+            if known is None:
+                values[name] = known = np.full((grid.num_cells, len(steps), *inner), np.nan)
+            more = [max(0, size - old) for size, old in zip(inner, known.shape[2:], strict=True)]
+            if any(more):  # of one structure heads, layers or the like are more than of another
+                values[name] = known = np.pad(
+                    known, [(0, 0), (0, 0), *((0, size) for size in more)], constant_values=np.nan
+                )
+            known[(cells[:, None], at, *(slice(size) for size in inner))] = stack
         finished[cells] = True
         if "train_loss" in metrics:
             lost = ~np.isfinite(metrics["train_loss"])

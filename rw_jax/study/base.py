@@ -25,10 +25,26 @@ def base_config() -> ml_collections.ConfigDict:
     config.task.options = ml_collections.ConfigDict()  # parameters of a task of your own
 
     config.model = ml_collections.ConfigDict()
-    config.model.form = "reduced"  # or "full": the same training with every entry of W; or "file.py:attribute"
+    # "reduced"; "full": the same training with every entry of W; "decoder": more layers and parts; "file.py:attribute".
+    config.model.form = "reduced"
+    config.model.heads = 1
+    config.model.positions = "sine"  # or "random", "one_hot", "none"; of a decoder also "learned", "rotary"
     config.model.position_width = 1000  # M
+    config.model.position_place = "beside"  # the tokens; or "added" to them
+    config.model.embedding = "one_hot"  # of tokens; or "random"; of a decoder also "learned"
+    config.model.embedding_width = 0  # 0: num_nodes, or position_width where positions are added
+    config.model.embedding_seed = 0  # of random embeddings, which are the same in all runs
+    # Of a decoder alone: where it predicts ("empty" slot, or "last" token), the width of keys and queries (0: merged in
+    # W), its layers, and whether they have a residual stream and LayerNorm.
+    config.model.query = "empty"
+    config.model.key_width = 0
+    config.model.layers = 1
+    config.model.residual = "off"
+    config.model.layer_norm = "off"
     config.model.unit_length = "none"  # or "keys", "both": what is scaled to unit length inside the softmax
-    config.model.feed_forward_width = 0  # m, units of the feed-forward layer; 0 for none
+    config.model.feed_forward_width = (
+        0  # m, units of the feed-forward layer, with a residual stream of each; 0 for none
+    )
     config.model.init = "zero"  # or "gaussian"; or another run's parameters: "runs/first?p=0.5&step=50"
     config.model.init_scale = 0.01  # standard deviation of a Gaussian start
     config.model.init_place = "both"  # or "value", "scores": where a start is Gaussian, and not zero

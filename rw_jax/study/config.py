@@ -29,7 +29,10 @@ class TaskConfig:
     """What is to be learned (section 2). Sizes are None only until `training.experiment.filled` has filled them in."""
 
     name: str = field(
-        "task", fields.choice_or_piece("circle", "chain", "majority", "preference"), role=STRUCTURE, axis="task"
+        "task",
+        fields.choice_or_piece("circle", "chain", "hidden_direction", "persistent", "lagged", "majority", "preference"),
+        role=STRUCTURE,
+        axis="task",
     )
     num_nodes: int = field(
         "nodes of the circle, or words of the vocabulary; None: what the task has",
@@ -60,8 +63,55 @@ class TaskConfig:
 class ModelConfig:
     """The transformer (eq. 2.1) and where it starts."""
 
-    form: str = field("form of the model", fields.choice_or_piece("reduced", "full"), role=STRUCTURE)
+    form: str = field("form of the model", fields.choice_or_piece("reduced", "full", "decoder"), role=STRUCTURE)
+    heads: int = field("attention heads of a layer", fields.integer(1), role=STRUCTURE, neutral=1)
+    positions: str = field(
+        "positional embeddings",
+        fields.choice("sine", "random", "one_hot", "none", "learned", "rotary"),
+        role=STRUCTURE,
+        neutral="sine",
+    )
     position_width: int = field("width of a positional embedding", fields.integer(3), role=STRUCTURE, symbol="M")
+    position_place: str = field(
+        "where positional embeddings are: beside those of tokens, or added to them",
+        fields.choice("beside", "added"),
+        role=STRUCTURE,
+        neutral="beside",
+    )
+    embedding: str = field(
+        "embeddings of tokens", fields.choice("one_hot", "random", "learned"), role=STRUCTURE, neutral="one_hot"
+    )
+    embedding_width: int = field(
+        "width of a token's embedding; 0: num_nodes, or position_width where positions are added",
+        fields.integer(0),
+        role=STRUCTURE,
+        neutral=0,
+    )
+    embedding_seed: int = field(
+        "seed of random embeddings, which are the same in all runs", fields.integer(0), role=STRUCTURE, neutral=0
+    )
+    query: str = field(
+        "where a decoder predicts: at an empty slot, or at the last token",
+        fields.choice("empty", "last"),
+        role=STRUCTURE,
+        neutral="empty",
+    )
+    key_width: int = field(
+        "rows of a decoder's key and query matrices; 0: they are merged in W",
+        fields.integer(0),
+        role=STRUCTURE,
+        neutral=0,
+    )
+    layers: int = field("layers of a decoder", fields.integer(1), role=STRUCTURE, neutral=1)
+    residual: str = field(
+        "whether a decoder's layers add to a residual stream", fields.choice("off", "on"), role=STRUCTURE, neutral="off"
+    )
+    layer_norm: str = field(
+        "whether a decoder normalises what it reads of the residual stream",
+        fields.choice("off", "on"),
+        role=STRUCTURE,
+        neutral="off",
+    )
     unit_length: str = field(
         "what is scaled to unit length inside the softmax", fields.choice("none", "keys", "both"), role=STRUCTURE
     )

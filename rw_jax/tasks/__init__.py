@@ -79,6 +79,8 @@ class Task(NamedTuple):
       offsets: of a chain that is the same from every node, and starts from each alike, where it can go: from node i to
         i + offset (mod K) only; None of any other chain.
       check: (labels) raises ConfigError if the task cannot be made for them.
+      is_next: whether the target is the state that follows the last token in the same walk, so that each token but the
+        first is a target of those before it.
     """
 
     num_nodes: int
@@ -92,3 +94,4 @@ class Task(NamedTuple):
     value_options: tuple[str, ...] = ()
     offsets: tuple[int, ...] | None = None
     check: Callable[[Labels], None] = _anything_goes
+    is_next: bool = False

@@ -87,6 +87,7 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
         host_values=host_values,
         value_options=VALUE_OPTIONS,
         check=check,
+        is_next=True,  # for the horizon 1; of any other, `check` refuses training.target = 'all'
     )
 
 

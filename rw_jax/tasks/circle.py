@@ -63,6 +63,7 @@ def circle(num_nodes: int, walk_length: int) -> Task:
         law=law,
         offsets=(1, -1),
         check=check,
+        is_next=True,
     )
 
 
@@ -86,7 +87,7 @@ def sample(key: jax.Array, num_walks: int, p: ArrayLike, *, num_nodes: int, walk
     uniform_BxL = jax.random.uniform(step_key, (num_walks, walk_length - 1), jnp.float32)
     # uniform lies in [0, 1), so p = 0 never and p = 1 always goes clockwise.
     clockwise_BxL = uniform_BxL < jnp.asarray(p, jnp.float32)
-    return _walk(first_B, clockwise_BxL, jnp.ones(num_walks, jnp.float32), num_nodes)
+    return walk_of_steps(first_B, clockwise_BxL, jnp.ones(num_walks, jnp.float32), num_nodes)
 
 
 def population(p: ArrayLike, *, num_nodes: int, walk_length: int) -> Walks:
@@ -101,11 +102,11 @@ def population(p: ArrayLike, *, num_nodes: int, walk_length: int) -> Walks:
     p, L = jnp.asarray(p), walk_length - 1
     if not can_enumerate(num_nodes, walk_length):
         clockwise_KxL = jnp.broadcast_to(p > 0.5, (num_nodes, L))
-        return _walk(jnp.arange(num_nodes), clockwise_KxL, jnp.full(num_nodes, 1 / num_nodes), num_nodes)
+        return walk_of_steps(jnp.arange(num_nodes), clockwise_KxL, jnp.full(num_nodes, 1 / num_nodes), num_nodes)
     number_B = jnp.arange(num_nodes * 2**L, dtype=jnp.int32)
     clockwise_BxL = (number_B[:, None] >> jnp.arange(L)) & 1 == 1  # the lower digits are the steps
     probability_BxL = jnp.where(clockwise_BxL, p, 1 - p)
-    return _walk(number_B >> L, clockwise_BxL, jnp.prod(probability_BxL, axis=1) / num_nodes, num_nodes)
+    return walk_of_steps(number_B >> L, clockwise_BxL, jnp.prod(probability_BxL, axis=1) / num_nodes, num_nodes)
 
 
 def can_enumerate(num_nodes: int, walk_length: int) -> bool:
@@ -113,7 +114,9 @@ def can_enumerate(num_nodes: int, walk_length: int) -> bool:
     return num_nodes * 2 ** (walk_length - 1) <= LARGEST_POPULATION
 
 
-def _walk(first_B: jax.Array, clockwise_BxL: jax.Array, weights_B: jax.Array, num_nodes: int) -> Walks:
+def walk_of_steps(first_B: jax.Array, clockwise_BxL: jax.Array, weights_B: jax.Array, num_nodes: int) -> Walks:
+    """The walks that start at these states and take these L steps, clockwise or not; the last leads to the target."""
+
     def step(state_B, clockwise_B):
         return jnp.where(clockwise_B, state_B + 1, state_B - 1) % num_nodes, state_B
 

@@ -11,14 +11,17 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from rw_jax.models import Model, Params
+from rw_jax.models.decoder import Shape, decoder
+from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.full import full_transformer
-from rw_jax.models.reduced import project, rebuild, reduced_transformer
-from rw_jax.study.config import ALL, VALUE_AXES, Config
+from rw_jax.models.reduced import reduced_transformer
+from rw_jax.study.config import ALL, VALUE_AXES, Config, neutral
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import is_piece, is_start, shown, without_digest
 from rw_jax.tasks import Task, Values
 from rw_jax.tasks.chain import chain
 from rw_jax.tasks.circle import circle
+from rw_jax.tasks.memory import hidden_direction, lagged, persistent
 from rw_jax.tasks.questions import majority, preference
 from rw_jax.training import losses, pieces, starts
 from rw_jax.training.losses import Loss
@@ -64,8 +67,13 @@ class Own(NamedTuple):
 NOTHING_OWN = Own()
 """The config names every piece."""
 
-_TASKS = {"majority": majority, "preference": preference}
-_FORMS = {"full": full_transformer, "reduced": reduced_transformer}
+_QUESTIONS = {"majority": majority, "preference": preference}
+_OF_MEMORY: Mapping[str, Callable[..., Task]] = {
+    "hidden_direction": hidden_direction,
+    "persistent": persistent,
+    "lagged": lagged,
+}
+_FORMS: Mapping[str, Callable[..., Model]] = {"full": full_transformer, "reduced": reduced_transformer}
 _LOSSES = {
     "log": losses.log_loss,
     "cross_entropy": losses.cross_entropy,
@@ -94,7 +102,7 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
     """
     task = make_task(config, own)
     model, stored = _model(config, task, own), start_of(config, own)
-    model = _starting_from(model, own.init, task) if stored is None else _going_on(model, stored, task)
+    model = _starting_from(model, own.init) if stored is None else _going_on(model, stored)
     varying = (*VALUE_AXES, *task.value_options)
     loss = own.loss or _piece(config, "loss", _LOSSES, own, callable, "output_K", varying)
     optimizer = own.optimizer or _piece(config, "optimizer", OPTIMIZERS, own, _is_optimizer, "values", varying)
@@ -127,6 +135,9 @@ def _check_infinite(config: Config, task: Task, own: Own) -> None:
     wanted = {
         "training.loss": "log",
         "model.form": "reduced",
+        "model.heads": 1,
+        "model.position_place": "beside",
+        "model.embedding": "one_hot",
         "model.unit_length": "none",
         "model.feed_forward_width": 0,
         "training.batch": 0,
@@ -148,8 +159,17 @@ def _check_infinite(config: Config, task: Task, own: Own) -> None:
         raise ConfigError("task.walks is 'infinite', but must be a number for a task that gives no law of a chain.")
 
 
-def has_gaps(config: Config) -> bool:
+def predicts_every_position(experiment: Experiment) -> bool:
+    """Whether training is on what follows every token at once; without it each has a walk of its own."""
+    return experiment.config.training.target == "all" and experiment.model.every_position is not None
+
+
+def has_gaps(experiment: Experiment) -> bool:
     """Whether tokens of the training walks can be missing: in their place is K, which is no state."""
+    return _wants_gaps(experiment.config) and not predicts_every_position(experiment)
+
+
+def _wants_gaps(config: Config) -> bool:
     training = config.training
     return training.dropped_tokens > 0 or training.shortest_walk > 0 or training.target == "all"
 
@@ -157,7 +177,14 @@ def has_gaps(config: Config) -> bool:
 def _check_walks(config: Config, task: Task, model: Model) -> None:
     """Refuses what cannot be done to the training walks."""
     training = config.training
-    if has_gaps(config) and not model.has_gaps:
+    if training.target == "all" and model.every_position is not None:
+        for field in ("label_noise", "dropped_tokens"):
+            if config.value(field) != 0:
+                raise ConfigError(
+                    f"training.{field} is above 0, but must be 0.0 for training.target = 'all' of a model that "
+                    "predicts at every token, each of which is a target, too."
+                )
+    elif _wants_gaps(config) and not model.has_gaps:
         field, right = next(
             (field, right)
             for field, right in (("dropped_tokens", 0.0), ("shortest_walk", 0), ("target", "last"))
@@ -166,10 +193,9 @@ def _check_walks(config: Config, task: Task, model: Model) -> None:
         raise ConfigError(
             f"training.{field} is not {right!r}, but must be for a model that does not take walks with tokens missing."
         )
-    if training.target == "all" and task.law is None:
+    if training.target == "all" and not task.is_next:
         raise ConfigError(
-            "training.target is 'all', but must be 'last' for a task that gives no law of a chain: its target need not "
-            "be the next state."
+            "training.target is 'all', but must be 'last' for a task whose target is not the next state of its walk."
         )
     if training.shortest_walk > 0 and training.target == "all":
         raise ConfigError(
@@ -196,14 +222,17 @@ def make_task(config: Config, own: Own = NOTHING_OWN) -> Task:
     name = config.task.name
     if own.task is not None:
         task = own.task
-    elif name in ("circle", "chain"):
+    elif name in ("circle", "chain", *_OF_MEMORY):
         for field in ("num_nodes", "walk_length"):
             if config.value(field) is None:
                 raise ConfigError(f"task.{field} is None, but must be given for task.name = {name!r}.")
         sizes = (config.task.num_nodes, config.task.walk_length)
-        task = circle(*sizes) if name == "circle" else chain(*sizes, own.texts)
-    elif name in _TASKS:
-        task = _TASKS[name]()
+        if name in _OF_MEMORY:
+            task = _piece(config, "task", _OF_MEMORY, own, _is_task)
+        else:
+            task = circle(*sizes) if name == "circle" else chain(*sizes, own.texts)
+    elif name in _QUESTIONS:
+        task = _QUESTIONS[name]()
     else:
         task = _piece(config, "task", {}, own, _is_task)
     for field, right in (("num_nodes", task.num_nodes), ("walk_length", task.walk_length)):
@@ -220,22 +249,69 @@ def _model(config: Config, task: Task, own: Own) -> Model:
         return own.model
     if is_piece(config.model.form):
         return _piece(config, "form", {}, own, _is_model, varying=(*VALUE_AXES, *task.value_options))
-    width = config.model.position_width
-    if width < task.walk_length:  # sine positions are orthogonal only if they are not more than their width
-        raise ConfigError(
-            f"model.position_width is {width}, but must be at least task.walk_length = {task.walk_length}."
+    asked = config.model
+    _check_model(config)
+    sizes = (task.num_nodes, task.walk_length, asked.position_width)
+    of_tokens = (asked.embedding, asked.embedding_width)
+    embeddings = make_embeddings(*sizes, asked.positions, *of_tokens, asked.position_place, asked.embedding_seed)
+    init = "zero" if is_start(asked.init) else asked.init
+    if asked.form == "decoder":
+        shape = Shape(
+            embeddings,
+            learned=tuple(name for name in ("embedding", "positions") if getattr(asked, name) == "learned"),
+            is_rotary=asked.positions == "rotary",
+            ends_with_query=asked.query == "empty",
+            num_layers=asked.layers,
+            num_heads=asked.heads,
+            key_width=asked.key_width,
+            has_residual=asked.residual == "on",
+            feed_forward_width=asked.feed_forward_width,
+            has_norm=asked.layer_norm == "on",
         )
-    form = _FORMS[config.model.form]
-    return form(
-        task.num_nodes,
-        task.walk_length,
-        width,
-        config.model.unit_length,
-        config.model.feed_forward_width,
-        "zero" if is_start(config.model.init) else config.model.init,
-        config.model.init_place,
-        has_gaps(config),
-    )
+        return decoder(shape, init, asked.init_place)
+    if asked.unit_length != "none" and embeddings.squared_norm is None:
+        raise ConfigError(
+            f"model.unit_length is {asked.unit_length!r}, but must be 'none' for embeddings other than one-hot tokens "
+            "beside orthogonal positions, whose slots differ in length."
+        )
+    form = _FORMS[asked.form]
+    rest = (asked.unit_length, asked.feed_forward_width, init, asked.init_place, _wants_gaps(config), asked.heads)
+    return form(embeddings, *rest)
+
+
+_OF_DECODERS = ("query", "key_width", "layers", "residual", "layer_norm")
+"""The fields that say something of decoders alone."""
+
+
+def _check_model(config: Config) -> None:
+    """Refuses fields of the model that do not go together."""
+    model = config.model
+
+    def refuse(name: str, right: Any, why: str) -> None:
+        raise ConfigError(f"model.{name} is {getattr(model, name)!r}, but must be {right} for {why}.")
+
+    if model.form != "decoder":
+        form = f"model.form = {model.form!r}; --config.model.form=decoder takes others"
+        for name in _OF_DECODERS:
+            if getattr(model, name) != neutral(name):
+                refuse(name, repr(neutral(name)), form)
+        for name, own in (("positions", ("learned", "rotary")), ("embedding", ("learned",))):
+            if getattr(model, name) in own:
+                refuse(name, "one that training does not change", form)
+        return
+    if model.unit_length != "none":
+        refuse("unit_length", "'none'", "model.form = 'decoder'")
+    if model.layers > 1 and model.residual == "off":
+        refuse("residual", "'on'", f"model.layers = {model.layers}")
+    if model.layer_norm == "on" and model.residual == "off":
+        refuse("residual", "'on'", "model.layer_norm = 'on'")
+    if model.positions == "rotary" and (model.key_width == 0 or model.key_width % 2):
+        refuse("key_width", "an even number above 0", "model.positions = 'rotary'")
+    if model.positions == "rotary" and model.query == "empty":
+        refuse("query", "'last'", "model.positions = 'rotary', with which an empty slot is all zero")
+    if model.key_width and (model.init == "zero" or model.init_place == "value"):
+        name, right = ("init", "'gaussian'") if model.init == "zero" else ("init_place", "'both' or 'scores'")
+        refuse(name, right, "model.key_width above 0: from zero, keys and queries never move")
 
 
 def _is_task(made: Any) -> bool:
@@ -310,10 +386,9 @@ def _piece(
 
 
 def parameters_of(axis: str, label: str, own: Own) -> set[str]:
-    """The parameters of the function that makes the piece of a label, if it is one of the user's or an optimizer."""
-    if not is_piece(label) and axis != "optimizer":
-        return set()
-    found = pieces.load(label, own.texts) if is_piece(label) else OPTIMIZERS[label]
+    """The parameters of the function that makes the piece of a label; none if the label names no such function."""
+    known: Mapping[str, Any] = {"optimizer": OPTIMIZERS, "task": _OF_MEMORY}.get(axis, {})
+    found = pieces.load(label, own.texts) if is_piece(label) else known.get(label)
     return set(inspect.signature(found).parameters) if callable(found) else set()
 
 
@@ -321,7 +396,7 @@ def _name(config: Config, axis: str, own: Own) -> str:
     return "one of your own" if getattr(own, axis) is not None else repr(without_digest(str(config.value(axis))))
 
 
-def _starting_from(model: Model, params: Params | None, task: Task) -> Model:
+def _starting_from(model: Model, params: Params | None) -> Model:
     """The model with these parameters for a start; full ones are projected for a reduced form."""
     if params is None:
         return model
@@ -329,19 +404,17 @@ def _starting_from(model: Model, params: Params | None, task: Task) -> Model:
         given = {name: np.asarray(leaf) for name, leaf in params.items()}
     except ValueError as error:
         raise ConfigError(f"init is {shown(params)}, but must have an array under each name ({error}).") from error
-    return _with_start(model, lambda values: given, set(given), task)
+    return _with_start(model, lambda values: given, set(given))
 
 
-def _with_start(
-    model: Model, start_of: Callable[[Values], Mapping[str, ArrayLike]], names: Collection[str], task: Task
-) -> Model:
+def _with_start(model: Model, start_of: Callable[[Values], Mapping[str, ArrayLike]], names: Collection[str]) -> Model:
     """The model with another start: (values) -> parameters with these names, of its own form or the full one."""
 
     def init(key, values):
         shapes = jax.eval_shape(model.init, key, values)
         start: Any = start_of(values)
-        if model.precondition is not None and "key_query" in names:
-            start = project({name: jnp.asarray(leaf) for name, leaf in start.items()}, task.walk_length)
+        if model.project is not None and "key_query" in names:
+            start = model.project({name: jnp.asarray(leaf) for name, leaf in start.items()})
         given = {name: jnp.shape(leaf) for name, leaf in start.items()}
         right = {name: leaf.shape for name, leaf in shapes.items()}
         if given != right:
@@ -350,12 +423,14 @@ def _with_start(
 
     if model.precondition is None:
         return model._replace(init=init)
+    rebuild: Any = model.rebuild
 
     def to_full(params, key, values):
         return rebuild(params, {name: jnp.asarray(leaf) for name, leaf in start_of(values).items()})
 
     # W is rebuilt from where training started, which reduced parameters do not tell.
-    return model._replace(init=init, to_full=to_full if "key_query" in names else None)
+    is_told = rebuild is not None and "key_query" in names
+    return model._replace(init=init, to_full=to_full if is_told else None)
 
 
 def start_of(config: Config, own: Own) -> starts.Stored | None:
@@ -368,14 +443,14 @@ def start_of(config: Config, own: Own) -> starts.Stored | None:
     return starts.from_text(own.texts[digest])
 
 
-def _going_on(model: Model, stored: starts.Stored, task: Task) -> Model:
+def _going_on(model: Model, stored: starts.Stored) -> Model:
     """The model that starts from the parameters of other runs, each run from those with its labels."""
     names = set(stored.runs[0][1])
 
     def start(values: Values) -> Mapping[str, ArrayLike]:
         return {name: values[f"{starts.PREFIX}{name}"] for name in names}
 
-    going_on = _with_start(model, start, names, task)
+    going_on = _with_start(model, start, names)
     return going_on._replace(host_values=lambda labels: starts.start_of(stored, labels))
 
 

@@ -22,7 +22,11 @@ class Seen(NamedTuple):
       mean_attention_N: attention weights averaged over the walks, over all there are where training is on infinitely
         many; None for a model without attention.
       value_HxK: V; None for a model without one.
-      transition_KxK: Pi, where V is to be compared with it; else None.
+      transition_KxK: the law of the target, row = the last token, where V is to be compared with it; else None.
+      head_attention: as mean_attention_N, float[layers, heads, N], of a model that tells its heads; else None.
+      head_values: what attention of each head to a token adds to the output by itself, float[layers, heads, K, K], of
+        such a model where it is to be compared with the law of the target; else None.
+      target_KxK: that law, where head_values is to be compared with it.
       is_infinite: True if training is on infinitely many walks; else None.
       objective: what the objective has measured of the training walks; None before it has been evaluated.
     """
@@ -36,6 +40,9 @@ class Seen(NamedTuple):
     transition_KxK: Any
     is_infinite: Any = None
     objective: Any = None
+    head_attention: Any = None
+    head_values: Any = None
+    target_KxK: Any = None
 
 
 class Metric(NamedTuple):
@@ -98,12 +105,26 @@ def _attention_spread(seen: Seen) -> jax.Array:
     return jnp.max(jnp.where(seen.walks.weights_B > 0, spread_B, 0))
 
 
+def _head_value_error(seen: Seen) -> jax.Array:
+    """That of each head, whatever is added to each column: it changes no difference between two outputs."""
+
+    def centred(matrices: jax.Array) -> jax.Array:
+        return matrices - jnp.mean(matrices, axis=-2, keepdims=True)
+
+    def to_law(value_KxK: jax.Array) -> jax.Array:
+        return direction_error(centred(value_KxK), centred(seen.target_KxK.T), jnp.sum)
+
+    return jax.vmap(jax.vmap(to_law))(seen.head_values)
+
+
 def _to_transition(seen: Seen, of_transition: Callable[[jax.Array], jax.Array]) -> jax.Array:
     """Distance of V from a function of Pi^T; NaN where the two are not to be compared."""
     if seen.transition_KxK is None:
         return jnp.full((), jnp.nan, seen.value_HxK.dtype)
     return direction_error(seen.value_HxK, of_transition(seen.transition_KxK.T), jnp.sum)
 
+
+_HEADS = ("layer", "head")
 
 # A direction error is NaN where the array it compares is zero, as V and f are at zero initialisation. The KL divergence
 # is infinite where the output gives no positive share to a state that is possible, and NaN where the output sums to 0.
@@ -177,6 +198,21 @@ METRICS = (
         "value_uniform_direction_error", "Frobenius distance between V/|V| and the normalised all-ones matrix", "1",
         lambda seen: direction_error(seen.value_HxK, jnp.ones_like(seen.value_HxK), jnp.sum), ("value_HxK",),
     ),
+    Metric(
+        "head_parent_attention", "mean attention weight of each head on the direct parent", "1",
+        lambda seen: seen.head_attention[..., -1 - seen.parent], ("head_attention", "parent"), dims=_HEADS,
+    ),
+    Metric(
+        "head_highest_lag", "how many states before the target each head attends to most", "states",
+        lambda seen: (seen.head_attention.shape[-1] - 1 - jnp.argmax(seen.head_attention, axis=-1)).astype(
+            seen.head_attention.dtype
+        ),
+        ("head_attention",), dims=_HEADS,
+    ),
+    Metric(
+        "head_value_error", "distance between the directions of each head's V and of Pi^T, columns centred", "1",
+        _head_value_error, ("head_values", "target_KxK"), dims=_HEADS,
+    ),
 )  # fmt: skip
 """Every metric there is. These are the variables of metrics.nc."""
 
@@ -210,6 +246,11 @@ def mean_attention(output: Output, weights_B: jax.Array) -> jax.Array | None:
         return None
     means_L, mean_of_empty = mean(output.token_attention_LxB, weights_B), mean(output.empty_attention_B, weights_B)
     return jnp.append(means_L, mean_of_empty)
+
+
+def mean_head_attention(output: Output, weights_B: jax.Array) -> jax.Array | None:
+    """The mean attention weight of each head on every slot, float[layers, heads, N]; None where heads are not told."""
+    return None if output.head_attention is None else mean(output.head_attention, weights_B)
 
 
 def mean(values: jax.Array, weights_B: jax.Array) -> jax.Array:

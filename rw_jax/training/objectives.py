@@ -1,6 +1,7 @@
 """What training descends on: objectives, which give their gradients themselves."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,21 +25,43 @@ def as_model_takes(walks: Walks, num_nodes: int) -> Walks:
     return walks._replace(tokens_LxB=jax.lax.optimization_barrier(walks.tokens_LxB.astype(small)))
 
 
-def mean_loss(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int) -> Callable[[Params], jax.Array]:
-    """The mean loss over walks, as a function of the parameters."""
+def mean_loss(
+    model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int, at_every_position: bool = False
+) -> Callable[[Params], jax.Array]:
+    """The mean loss over walks, as a function of the parameters.
+
+    Args:
+      model: of the run.
+      loss: of one walk.
+      walks: B walks.
+      values: of the run.
+      num_nodes: K.
+      at_every_position: whether what follows each token is predicted, by `Model.every_position`, and not the end alone.
+    """
     targets_KxB = jax.nn.one_hot(walks.targets_B, num_nodes, axis=0)
+
+    def losses(output_KxB: jax.Array, targets_KxB: jax.Array) -> jax.Array:
+        return jax.vmap(lambda output_K, target_K: loss(output_K, target_K, values), (1, 1))(output_KxB, targets_KxB)
 
     def loss_of_params(params):
         output_KxB = model.apply(params, walks.tokens_LxB).output_KxB
-        loss_B = jax.vmap(lambda output_K, target_K: loss(output_K, target_K, values), (1, 1))(output_KxB, targets_KxB)
-        return mean(loss_B, walks.weights_B)
+        return mean(losses(output_KxB, targets_KxB), walks.weights_B)
 
-    return loss_of_params
+    def loss_of_every_position(params):
+        every_position: Any = model.every_position
+        follows_LxKxB = jax.nn.one_hot(walks.tokens_LxB[1:], num_nodes, axis=1)
+        targets_LxKxB = jnp.concatenate([follows_LxKxB, targets_KxB[None]])
+        losses_LxB = jax.vmap(losses)(every_position(params, walks.tokens_LxB), targets_LxKxB)
+        return mean(jnp.mean(losses_LxB, axis=0), walks.weights_B)
+
+    return loss_of_every_position if at_every_position else loss_of_params
 
 
-def on_walks(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int) -> Objective:
-    """The full-batch objective: the mean loss over these walks at every step."""
-    loss_and_gradients = jax.value_and_grad(mean_loss(model, loss, walks, values, num_nodes))
+def on_walks(
+    model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int, at_every_position: bool = False
+) -> Objective:
+    """The full-batch objective: the mean loss over these walks at every step. Args: as of mean_loss."""
+    loss_and_gradients = jax.value_and_grad(mean_loss(model, loss, walks, values, num_nodes, at_every_position))
 
     def objective(params, step, key):
         del step, key

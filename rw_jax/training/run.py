@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from rw_jax.models import Output, Params
 from rw_jax.tasks import Values, Walks
 from rw_jax.training import infinite, metrics
-from rw_jax.training.experiment import Experiment, has_gaps
+from rw_jax.training.experiment import Experiment, has_gaps, predicts_every_position
 from rw_jax.training.metrics import Seen
 from rw_jax.training.objectives import Objective, as_model_takes, on_walks
 from rw_jax.training.optimizers import transformation
@@ -56,8 +56,9 @@ class Record(NamedTuple):
 
     Attributes:
       metrics: by name, with a leading axis T, at every recorded step.
-      kept: by name, with a leading axis S, at the steps that keep them: `params`, and `mean_attention`, float[S, N],
-        attention weights averaged over the test walks, of a model that has attention.
+      kept: by name, with a leading axis S, at the steps that keep them: `params`; `mean_attention`, float[S, N],
+        attention weights averaged over the test walks, of a model that has attention; and `head_attention`,
+        float[S, layers, heads, N], those of each head, of a model that tells its heads.
     """
 
     metrics: dict[str, jax.Array]
@@ -98,9 +99,8 @@ def prepare(experiment: Experiment, values: Values) -> Prepared:
     of_last_stage = of_stage(values, num_stages(values) - 1)
     tested = as_model_takes(draw_test_walks(experiment, values), task.num_nodes)
     law_KxB = None if task.next_state_law is None else task.next_state_law(tested.tokens_LxB, of_last_stage)
-    transition_KxK = None
-    if task.law is not None and model.value_is_output:
-        transition_KxK = task.law(of_last_stage).target_KxK
+    target_KxK = None if task.law is None else task.law(of_last_stage).target_KxK
+    transition_KxK = target_KxK if model.value_is_output else None
     is_infinite = True if experiment.config.task.walks == math.inf else None
 
     def see(params: Params) -> Seen:
@@ -111,7 +111,12 @@ def prepare(experiment: Experiment, values: Values) -> Prepared:
         else:
             mean_attention_N = metrics.mean_attention(output, tested.weights_B)
         value_HxK = None if model.value is None else model.value(params)
-        return Seen(output, tested, task.parent, law_KxB, mean_attention_N, value_HxK, transition_KxK, is_infinite)
+        return Seen(
+            output, tested, task.parent, law_KxB, mean_attention_N, value_HxK, transition_KxK, is_infinite,
+            head_attention=metrics.mean_head_attention(output, tested.weights_B),
+            head_values=None if model.head_values is None else model.head_values(params),
+            target_KxK=target_KxK,
+        )  # fmt: skip
 
     def optimizer(step: ArrayLike) -> optax.GradientTransformation:
         return transformation(experiment.optimizer, model, _values_at(values, step))
@@ -123,15 +128,15 @@ def prepare(experiment: Experiment, values: Values) -> Prepared:
 def _objective(experiment: Experiment, values: Values) -> Objective:
     """What a run descends on: on all walks of its one stage, or on what a step takes of those of its stage."""
     task, batch = experiment.task, experiment.config.training.batch
-    stages = range(num_stages(values))
+    stages, at_every_position = range(num_stages(values)), predicts_every_position(experiment)
 
     def on(walks: Walks | None, values: Values) -> Objective:
         if walks is None:
             return infinite.on_infinite_walks(task, values, experiment.is_symmetric)
-        return on_walks(experiment.model, experiment.loss, walks, values, task.num_nodes)
+        return on_walks(experiment.model, experiment.loss, walks, values, task.num_nodes, at_every_position)
 
     drawn = [draw_training_walks(experiment, values, stage) for stage in stages]
-    num_tokens = task.num_nodes + has_gaps(experiment.config)
+    num_tokens = task.num_nodes + has_gaps(experiment)
     every = [None if walks is None else as_model_takes(walks, num_tokens) for walks in drawn]
     if len(stages) == 1 and not batch:
         return on(every[0], values)
@@ -182,7 +187,8 @@ def progress_shape(experiment: Experiment, values: Values, num_recorded: int, nu
 
 
 def _kept(seen: Seen) -> dict[str, jax.Array]:
-    return {} if seen.mean_attention_N is None else {"mean_attention": seen.mean_attention_N}
+    kept = {"mean_attention": seen.mean_attention_N, "head_attention": seen.head_attention}
+    return {name: leaf for name, leaf in kept.items() if leaf is not None}
 
 
 def train_step(run: Prepared, state: State) -> tuple[State, Any]:

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from rw_jax.study.config import ALL, Config
 from rw_jax.tasks import Values, Walks
-from rw_jax.training.experiment import Experiment
+from rw_jax.training.experiment import Experiment, predicts_every_position
 from rw_jax.training.values import num_stages, of_stage, run_keys, with_mixed_p
 
 
@@ -34,6 +34,8 @@ def draw_training_walks(experiment: Experiment, values: Values, stage: int = 0) 
         others = _drawn(experiment, key, number, with_mixed_p(values))
         is_other_B = jax.random.uniform(share_key, walks.targets_B.shape, jnp.float32) < values["mixed_share"]
         walks = jax.tree.map(lambda other, own: jnp.where(is_other_B, other, own), others, walks)
+    if config.training.target == "all" and not predicts_every_position(experiment):
+        walks = of_every_position(walks, experiment.task.num_nodes)
     return with_faults(fault_key, walks, values, config, experiment.task.num_nodes)
 
 
@@ -59,8 +61,6 @@ def with_faults(key: jax.Array, walks: Walks, values: Values, config: Config, nu
     """
     training = config.training
     state_key, noise_key, drop_key, length_key = jax.random.split(key, 4)
-    if training.target == "all":
-        walks = of_every_position(walks, num_nodes)
     tokens_LxB, targets_B, weights_B = walks
     if training.label_noise > 0:
         any_state_B = jax.random.randint(state_key, targets_B.shape, 0, num_nodes, targets_B.dtype)

@@ -8,17 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rw_jax.models.embeddings import paper_embeddings
 from rw_jax.models.full import FullTransformer, full_transformer
 from rw_jax.models.positions import UNIT_LENGTH, key_scales
-from rw_jax.models.values import make_values
+from rw_jax.models.values import Values
 from tests import oracle
 
 K, N, M = 5, 8, 11
+EMBEDDINGS = paper_embeddings(K, N, M)
 
 
 def transformer(unit_length, initializer, width=0):
-    values = make_values(width, initializer, jnp.matmul)
-    return FullTransformer(K, N, M, unit_length, values, initializer)
+    values = Values(K, width, initializer, jnp.matmul)
+    return FullTransformer(EMBEDDINGS, unit_length, values, initializer)
 
 
 @functools.cache
@@ -102,12 +104,12 @@ def test_walks_of_another_length_are_refused():
 
 def test_an_unknown_unit_length_is_refused():
     with pytest.raises(ValueError, match="unit_length is 'half', but must be one of none, keys, both"):
-        key_scales("half", M)
+        key_scales("half", 1.0)
 
 
 @pytest.mark.parametrize("width", [0, 3])
 def test_the_model_as_functions_starts_at_zero_or_gaussian_and_gives_the_module_of_its_parameters(width, float64):
-    zero, gaussian = (full_transformer(K, N, M, "none", width, init) for init in ("zero", "gaussian"))
+    zero, gaussian = (full_transformer(EMBEDDINGS, "none", width, init) for init in ("zero", "gaussian"))
     key, values = jax.random.key(0), {"init_scale": 0.5}
     assert all((leaf == 0).all() for leaf in zero.init(key, values).values())
     params = gaussian.init(key, values)

@@ -25,8 +25,3 @@ def test_positions_are_float64_of_walk_length_by_width():
     positions = sine_positions(5, 9)
     assert positions.shape == (5, 9)
     assert positions.dtype == np.float64
-
-
-def test_positions_narrower_than_the_walk_are_refused():
-    with pytest.raises(ValueError, match="width is 6, but orthogonal sine positions need at least walk_length = 7"):
-        sine_positions(7, 6)

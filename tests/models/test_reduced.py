@@ -10,26 +10,28 @@ import pytest
 from jax.test_util import check_grads
 
 from rw_jax.models import reduced
+from rw_jax.models.embeddings import paper_embeddings
 from rw_jax.models.full import FullTransformer, full_transformer
 from rw_jax.models.positions import UNIT_LENGTH
 from rw_jax.models.sums import apply_matrix
-from rw_jax.models.values import ValueMatrix
+from rw_jax.models.values import Values
 from tests import oracle
 
 K, N, M = 4, 9, 12
+EMBEDDINGS = paper_embeddings(K, N, M)
 
 
 @functools.cache
 def reduced_apply(unit_length):
-    values = ValueMatrix(nn.initializers.zeros, apply_matrix)
-    model = reduced.ReducedTransformer(K, N, M, unit_length, values)
+    values = Values(K, 0, nn.initializers.zeros, apply_matrix)
+    model = reduced.ReducedTransformer(EMBEDDINGS, unit_length, values)
     return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
 
 
 @functools.cache
 def full_apply(unit_length):
-    values = ValueMatrix(nn.initializers.zeros, jnp.matmul)
-    model = FullTransformer(K, N, M, unit_length, values, nn.initializers.zeros)
+    values = Values(K, 0, nn.initializers.zeros, jnp.matmul)
+    model = FullTransformer(EMBEDDINGS, unit_length, values, nn.initializers.zeros)
     return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
 
 
@@ -65,7 +67,7 @@ def some_tokens(num_walks=6):
 def test_attention_and_output_equal_those_of_the_full_form(unit_length, float64):
     full, tokens_LxB = random_full(1), some_tokens()
     expected = full_apply(unit_length)(full, tokens_LxB)
-    actual = reduced_apply(unit_length)(reduced.project(full, N), tokens_LxB)
+    actual = reduced_apply(unit_length)(reduced.project(full, EMBEDDINGS), tokens_LxB)
     assert float(jnp.ptp(actual.attention_NxB)) > 0.01
     np.testing.assert_allclose(actual.attention_NxB, expected.attention_NxB, rtol=1e-12)
     np.testing.assert_allclose(actual.output_KxB, expected.output_KxB, rtol=1e-12, atol=1e-13)
@@ -73,7 +75,7 @@ def test_attention_and_output_equal_those_of_the_full_form(unit_length, float64)
 
 def test_projected_parameters_give_the_scores_of_the_definition(float64):
     full = random_full(2)
-    projected = reduced.project(full, N)
+    projected = reduced.project(full, EMBEDDINGS)
     for tokens in some_tokens().T:
         scores_N = np.array(projected["position_scores"])
         scores_N[:-1] += np.array(projected["state_scores"])[tokens]
@@ -82,7 +84,7 @@ def test_projected_parameters_give_the_scores_of_the_definition(float64):
 
 def test_projection_of_rebuilt_parameters_gives_the_reduced_ones_back(float64):
     moved = random_reduced(3)
-    back = reduced.project(reduced.rebuild(moved, random_full(4)), N)
+    back = reduced.project(reduced.rebuild(moved, random_full(4), EMBEDDINGS), EMBEDDINGS)
     assert back.keys() == moved.keys()
     for name, leaf in moved.items():
         np.testing.assert_allclose(back[name], leaf, rtol=1e-12, atol=1e-12)
@@ -90,14 +92,14 @@ def test_projection_of_rebuilt_parameters_gives_the_reduced_ones_back(float64):
 
 def test_rebuilding_without_any_step_gives_the_start_back(float64):
     start = random_full(5)
-    back = reduced.rebuild(reduced.project(start, N), start)
+    back = reduced.rebuild(reduced.project(start, EMBEDDINGS), start, EMBEDDINGS)
     np.testing.assert_array_equal(back["value"], start["value"])
     np.testing.assert_allclose(back["key_query"], start["key_query"], rtol=0, atol=1e-14)
 
 
 def test_rebuilt_parameters_differ_from_the_start_by_a_matrix_of_rank_one_along_the_query(float64):
     start = random_full(6)
-    moved_DxD = np.asarray(reduced.rebuild(random_reduced(7), start)["key_query"]) - start["key_query"]
+    moved_DxD = np.asarray(reduced.rebuild(random_reduced(7), start, EMBEDDINGS)["key_query"]) - start["key_query"]
     query_D = np.concatenate([np.zeros(K), oracle.positions(N, M)[-1]])
     along_D = moved_DxD @ query_D / (query_D @ query_D)
     np.testing.assert_allclose(moved_DxD, np.outer(along_D, query_D), atol=1e-13)
@@ -191,17 +193,17 @@ def test_gradient_of_the_output_equals_finite_differences(case, float64):
 
 def test_preconditioned_gradients_are_q_times_those_of_states_and_q_squared_those_of_positions():
     gradients = {name: jnp.asarray([0.5, -1.0]) for name in ("value", "state_scores", "position_scores")}
-    preconditioned = reduced.precondition(3.0)(gradients)
+    preconditioned = reduced.precondition(paper_embeddings(2, 3, 5))(gradients)
     for name, factor in (("value", 1), ("state_scores", 3), ("position_scores", 9)):
         np.testing.assert_allclose(preconditioned[name], factor * gradients[name], rtol=1e-15)
 
 
 def test_the_model_as_functions_starts_at_the_projection_of_the_full_start_and_is_rebuilt_from_it(float64):
-    arguments = (K, N, M, "none", 0, "gaussian")
+    arguments = (EMBEDDINGS, "none", 0, "gaussian")
     full, model = full_transformer(*arguments), reduced.reduced_transformer(*arguments)
     key, values = jax.random.key(3), {"init_scale": 0.3}
     start, params = full.init(key, values), model.init(key, values)
-    for name, leaf in reduced.project(start, N).items():
+    for name, leaf in reduced.project(start, EMBEDDINGS).items():
         np.testing.assert_array_equal(params[name], leaf)
     np.testing.assert_allclose(model.to_full(params, key, values)["key_query"], start["key_query"], atol=1e-14)
     expected = full.apply(start, some_tokens())

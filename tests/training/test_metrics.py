@@ -13,7 +13,7 @@ from tests import oracle
 K, N, P = 4, 5, 0.7
 TRANSITION_KxK = oracle.transition_matrix(K, P)
 
-MEASURABLE = tuple(metric.name for metric in metrics.METRICS if "objective" not in metric.needs)
+MEASURABLE = tuple(metric.name for metric in metrics.METRICS if "objective" not in metric.needs and not metric.dims)
 
 
 @jax.jit
@@ -97,7 +97,8 @@ def test_metrics_are_those_computed_by_hand(float64):
 
 def test_there_is_one_metric_for_each_name_of_the_table_but_the_training_loss(float64):
     assert measure(**some_batch()).keys() == set(MEASURABLE)
-    assert {metric.name for metric in metrics.METRICS} - set(MEASURABLE) == {"train_loss", "quadrature_error"}
+    others = {metric.name for metric in metrics.METRICS if not metric.dims} - set(MEASURABLE)
+    assert others == {"train_loss", "quadrature_error"}
 
 
 def test_every_metric_of_a_perfect_predictor_is_at_its_best(float64):
@@ -232,6 +233,28 @@ def test_a_value_matrix_that_is_not_to_be_compared_has_no_distance_from_the_tran
 def test_what_the_objective_has_measured_is_a_metric_like_any_other():
     measured = metrics.measure(metrics.METRICS, some_seen(objective={"train_loss": jnp.asarray(2.5)}))
     assert measured["train_loss"] == 2.5
+
+
+def test_metrics_of_heads_have_an_entry_for_each_layer_and_head(float64):
+    rng = np.random.default_rng(4)
+    attention = rng.dirichlet(np.ones(N), (2, 3))
+    values = rng.normal(size=(2, 3, K, K))
+    values[1, 2] = 5 * TRANSITION_KxK.T + rng.normal(size=K)  # what is added to a column changes no comparison
+    seen = some_seen(
+        head_attention=jnp.asarray(attention), head_values=jnp.asarray(values), target_KxK=jnp.asarray(TRANSITION_KxK)
+    )
+    measured = metrics.measure(metrics.METRICS, seen)
+    assert measured.keys() - set(MEASURABLE) == {"head_parent_attention", "head_highest_lag", "head_value_error"}
+    np.testing.assert_array_equal(measured["head_parent_attention"], attention[..., -2])
+    np.testing.assert_array_equal(measured["head_highest_lag"], N - 1 - attention.argmax(axis=2))
+
+    def unit(matrix):
+        centred = matrix - matrix.mean(axis=0)
+        return centred / np.linalg.norm(centred)
+
+    expected = [[np.linalg.norm(unit(value) - unit(TRANSITION_KxK.T)) for value in layer] for layer in values]
+    np.testing.assert_allclose(measured["head_value_error"], expected, rtol=1e-12, atol=1e-7)
+    assert measured["head_value_error"][1, 2] < 1e-7
 
 
 def test_a_metric_may_be_an_array_with_axes_of_its_own():

@@ -11,6 +11,7 @@ from jax.test_util import check_grads
 
 import rw_jax
 from rw_jax.models import sums
+from rw_jax.models.embeddings import paper_embeddings
 from rw_jax.models.positions import UNIT_LENGTH
 from rw_jax.models.reduced import project, rebuild
 from rw_jax.study.errors import ConfigError
@@ -34,6 +35,8 @@ SMALL = BASE.replace(
     num_nodes=5, walk_length=11, position_width=13, walks=61, test_walks=50, epsilon=0.1, init_scale=0.05
 )
 """A run small enough for every entry of W to be looked at."""
+
+EMBEDDINGS = paper_embeddings(5, 11, 13)
 
 
 def values_of(config, **changes):
@@ -106,17 +109,17 @@ def test_full_and_reduced_forms_go_the_same_way(unit_length, width, cases, float
     for p, init_scale, learning_rate, num_steps in cases:
         values = values_of(full_config, p=p, init_scale=init_scale, learning_rate=learning_rate)
         start, walks, _ = start_of(small.replace(form="full", init="gaussian"))(values)  # one program for all readings
-        full_params, reduced_params = start, project(start, SMALL.task.walk_length)
+        full_params, reduced_params = start, project(start, EMBEDDINGS)
         for _ in range(num_steps):
             full_params, full_loss, full_attention = stepper(full_config)(full_params, walks, 0.1, learning_rate)
             reduced_params, loss, attention = stepper(reduced_config)(reduced_params, walks, 0.1, learning_rate)
             assert float(loss) == pytest.approx(float(full_loss), rel=1e-9)
             close(attention, full_attention, 1e-9)
-            projected = project(full_params, SMALL.task.walk_length)
+            projected = project(full_params, EMBEDDINGS)
             assert projected.keys() == reduced_params.keys()
             for name, leaf in projected.items():
                 close(reduced_params[name], leaf, 1e-9)
-        rebuilt = rebuild(reduced_params, start)
+        rebuilt = rebuild(reduced_params, start, EMBEDDINGS)
         for name, leaf in full_params.items():
             assert np.abs(leaf - start[name]).max() > 1e-3
             close(rebuilt[name], leaf, 1e-9)
@@ -144,7 +147,7 @@ def test_mean_loss_and_its_gradient_equal_the_slow_loop_and_finite_differences(f
     generator = np.random.default_rng(3)
     # A positive value matrix keeps the outputs above -eps.
     full = {"value": generator.uniform(0.1, 1, (5, 5)), "key_query": generator.normal(0, 0.3, (18, 18))}
-    params = full if form == "full" else project(full, 7)
+    params = full if form == "full" else project(full, paper_embeddings(5, 7, 13))
     walks = population(5, 7, 0.3)
     outputs_BxK = [
         oracle.attention_and_output(full["value"], full["key_query"], tokens, "none")[1]
@@ -173,7 +176,7 @@ def test_gaussian_init_has_its_scale_and_is_the_same_for_both_forms(float64):
     assert abs(key_query_DxD.mean()) < 4 * 0.01 / np.sqrt(key_query_DxD.size)
     wider = start_of(config.replace(form="full"))(values_of(config, init_scale=0.02))[0]
     np.testing.assert_allclose(wider["key_query"], 2 * key_query_DxD, rtol=1e-14)
-    projected = project(full, SMALL.task.walk_length)
+    projected = project(full, EMBEDDINGS)
     for name, leaf in start_of(config)(values)[0].items():
         np.testing.assert_allclose(leaf, projected[name], rtol=1e-12, atol=1e-15)
 

@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
 
 from rw_jax.analysis.measures import direction
-from rw_jax.analysis.numbers import label, setting
+from rw_jax.analysis.numbers import label, setting, text
 from rw_jax.analysis.run import Group, Run, checked_run
 from rw_jax.analysis.statistics import mean_interval, of_numbers, rate_interval
 from rw_jax.store.layout import write_atomically
@@ -186,6 +186,13 @@ def show_map(
     panel.set_xticks(range(len(xs)), xs, rotation=60)
     panel.set_yticks(range(len(ys)), ys)
     return image
+
+
+def show_shares(axes: Axes, found: pd.DataFrame) -> None:
+    """A map of shares with the number in each cell."""
+    show_map(axes, found.to_numpy(), list(map(str, found.columns)), list(map(str, found.index)))
+    for (y, x), share in np.ndenumerate(found.to_numpy()):
+        axes.text(x, y, text(share, 2), ha="center", va="center", fontsize=7, color="white" if share < 0.6 else "black")
 
 
 def show_attention(whole: Axes, zoom: Axes, table: pd.DataFrame, dodge: float, style: dict[str, Any]) -> None:

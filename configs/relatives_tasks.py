@@ -1,0 +1,27 @@
+"""Tasks whose target takes more than the last token, for decoders of one and two layers and heads: 900 runs.
+
+    python -m rw_jax.main --config=configs/relatives_tasks.py
+    python scripts/relatives.py
+
+Time: about twenty minutes on 2 cores. Expect one head to be enough for a lag, and nothing for a hidden direction.
+"""
+
+from pathlib import Path
+
+import ml_collections
+
+import rw_jax
+from rw_jax.reports.relatives import OF_TASKS, decoder_fields_of
+
+
+def get_config() -> ml_collections.ConfigDict:
+    config = rw_jax.read_config(Path(__file__).with_name("relatives_decoder.py"))
+    config.name = "relatives_tasks"
+    config.task.options.lag = 3  # of the lagged task
+    config.training.steps = 2000
+    rows = [decoder_fields_of(relative) for relative in OF_TASKS]
+    for axis in rows[0]:
+        config.grid[axis] = tuple(row[axis] for row in rows)
+    config.grid.task = ("hidden_direction", "persistent", "lagged")
+    config.grid.p = (0.7, 0.9, 1.0)
+    return config
