@@ -3,8 +3,8 @@
     python scripts/relatives.py [--workdir=runs/relatives] [--quick]
 
 Trains configs/relatives.py, relatives_positions.py, relatives_decoder.py and relatives_tasks.py (what is finished is
-not run again), judges what is claimed, and writes WORKDIR/report.html with figures and tables. --quick takes a few steps
-and seeds, so that no verdict means anything, to see that everything works. Time: about an hour on 2 cores.
+not run again), judges what is claimed, and writes WORKDIR/report.html with figures and tables. --quick takes a few
+steps and seeds, so that no verdict means anything, to see that everything works. Time: about an hour on 2 cores.
 """
 
 import sys

@@ -308,16 +308,14 @@ def ablation(run: Run) -> pd.DataFrame:
         for i, cell in enumerate(group.cells):
             params, on_parent = run.params(step=None, **cell.labels), run.mean_head_attention(step=None, **cell.labels)
             for layer, head in itertools.product(range(num_layers), range(num_heads)):
-                without = run.evaluate(step=None, params=without_head(params, layer, head), **cell.labels)[
-                    "expected_accuracy"
-                ]
+                measured = run.evaluate(step=None, params=without_head(params, layer, head), **cell.labels)
                 rows.append(
                     {
                         "relative": relative.name,
                         "seed": cell.config.seed,
                         "layer": layer,
                         "head": head,
-                        "lost": float(whole[i] - without),
+                        "lost": float(whole[i] - measured["expected_accuracy"]),
                         "on_parent": float(on_parent[layer, head, -2]),
                     }
                 )
@@ -467,11 +465,12 @@ def random_positions_map(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(5.6, 2.8), layout="constrained")
     axes = figure.subplots()
     for (_, group), colour, marker in zip(table.groupby("rate"), COLOURS, MARKERS, strict=False):
-        shares = [(width, rate_interval(each["parent"].to_numpy(bool))) for width, each in group.groupby("width")]
-        widths, mean = [width for width, _ in shares], np.array([share.mean for _, share in shares])
-        errors = np.array([(share.mean - share.low, share.high - share.mean) for _, share in shares]).T
-        shown = {"color": colour, "markersize": 4, "label": f"η = {text(float(rate))}"}
-        axes.errorbar(widths, mean, yerr=np.maximum(errors, 0), fmt=f"{marker}-", **shown)
+        widths = np.unique(group["width"].to_numpy())
+        shares = [rate_interval(group["parent"][group["width"] == width].to_numpy(bool)) for width in widths]
+        mean = np.array([share.mean for share in shares])
+        errors = np.array([(share.mean - share.low, share.high - share.mean) for share in shares]).T
+        name, errors = f"η = {group['rate'].iloc[0]:g}", np.maximum(errors, 0)
+        axes.errorbar(widths, mean, yerr=errors, fmt=f"{marker}-", color=colour, markersize=4, label=name)
     axes.set(
         xscale="log", xlabel="width M of random positions", ylabel="share attending to the parent", ylim=(-0.03, 1.03)
     )
