@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.special
 
-from rw_jax.analysis.measures import relative_error
-
 Params = dict[str, np.ndarray]
 
 
@@ -49,6 +47,14 @@ def blocks(key_query_DxD: np.ndarray, num_nodes: int) -> Blocks:
     return Blocks(W[:K, :K], W[:K, K:], W[K:, :K], W[K:, K:])
 
 
+def spectrum(matrix_KxK: np.ndarray) -> np.ndarray:
+    """The eigenvalues of the nearest circulant matrix by Fourier mode, complex128[K] (Lemma C.2)."""
+    matrix_KxK = np.asarray(matrix_KxK, np.float64)
+    i, j = np.indices(matrix_KxK.shape)
+    means_K = np.bincount(((i - j) % len(matrix_KxK)).ravel(), matrix_KxK.ravel()) / len(matrix_KxK)
+    return np.fft.fft(means_K)
+
+
 def circulant_error(matrix_KxK: np.ndarray) -> float:
     """Distance to the nearest circulant matrix over the norm, both Frobenius; NaN for a zero matrix (Lemma C.2)."""
     matrix_KxK = np.asarray(matrix_KxK, np.float64)
@@ -56,3 +62,9 @@ def circulant_error(matrix_KxK: np.ndarray) -> float:
     diagonal_KxK = (i - j) % len(matrix_KxK)
     means_K = np.bincount(diagonal_KxK.ravel(), matrix_KxK.ravel()) / len(matrix_KxK)
     return relative_error(means_K[diagonal_KxK], matrix_KxK)
+
+
+def relative_error(actual: np.ndarray, exact: np.ndarray) -> float:
+    """|actual - exact| / |exact| in the Frobenius norm; NaN if `exact` is zero."""
+    norm = np.linalg.norm(exact)
+    return float(np.linalg.norm(np.asarray(actual, np.float64) - exact) / norm) if norm else np.nan

@@ -39,12 +39,6 @@ def transition_shares(group: Group) -> np.ndarray:
     return counts / counts.sum(axis=2, keepdims=True)
 
 
-def relative_error(actual: np.ndarray, exact: np.ndarray) -> float:
-    """|actual - exact| / |exact| in the Frobenius norm; NaN if `exact` is zero."""
-    norm = np.linalg.norm(exact)
-    return float(np.linalg.norm(np.asarray(actual, np.float64) - exact) / norm) if norm else np.nan
-
-
 def direction(matrix: np.ndarray) -> np.ndarray:
     """The matrix at unit Frobenius norm, float64; NaN if it is zero or not finite."""
     matrix = np.asarray(matrix, np.float64)

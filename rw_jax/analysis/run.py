@@ -17,6 +17,8 @@ import pandas as pd
 import xarray as xr
 
 from rw_jax.analysis import summary
+from rw_jax.analysis.interpret import Blocks, blocks, spectrum
+from rw_jax.analysis.labelled import Measured, over
 from rw_jax.analysis.numbers import axes, setting
 from rw_jax.analysis.sources import InRunDir, Source
 from rw_jax.models import Output
@@ -28,15 +30,18 @@ from rw_jax.study.grid import Cell, Dimension, Grid, kept_steps, recorded_steps
 from rw_jax.study.labels import same_label
 from rw_jax.study.paths import local_path
 from rw_jax.tasks import Law, Walks
-from rw_jax.training import metrics
-from rw_jax.training.experiment import has_gaps, make_experiment
+from rw_jax.training.experiment import Experiment, has_gaps, make_experiment
 from rw_jax.training.grids import value_axes
+from rw_jax.training.metrics import METRICS, measure
 from rw_jax.training.precision import compiler_options, numbers_of
 from rw_jax.training.run import prepare
 from rw_jax.training.values import num_stages, of_stage, run_keys, run_values
 from rw_jax.training.walks import draw_test_walks, draw_training_walks
 
 Params = dict[str, np.ndarray]
+
+Changes = Mapping[str, Any] | Callable[[Params], Mapping[str, Any]] | None
+"""Parameters in the place of some of a run's own: by name, or a function of its own; None for none."""
 
 
 def load_run(path: str | os.PathLike[str]) -> "Run":
@@ -61,7 +66,8 @@ class _Compiled(NamedTuple):
 
     forward: Callable[[Any, jax.Array], Output]
     maps: Callable[[Any, jax.Array], jax.Array] | None
-    evaluate: Callable[[Any, Any], dict[str, jax.Array]]
+    attend: Callable[[Any, jax.Array, jax.Array], Output] | None
+    evaluate: Callable[[Any, Any, Any], dict[str, jax.Array]]
     sample: Callable[[str, int, Any], Walks]
     full: Callable[[Any, Any], Any] | None
     values: Callable[[Config], Any]
@@ -276,7 +282,7 @@ class Run:
         maps = self._compiled(self.cell(**labels)).maps
         if maps is None:
             raise RunError(f"{self._form(labels)}, where one slot alone looks at the others; see `attention`.")
-        of_walks = self._forward(maps, tokens, step, labels, None)
+        of_walks = self._forward(maps, tokens, step, labels)
         return np.array(np.moveaxis(np.asarray(of_walks), 4, 0), order="C")
 
     def predict(
@@ -284,46 +290,150 @@ class Run:
         tokens: np.ndarray | None = None,
         *,
         step: int | None = None,
-        params: Params | None = None,
+        params: Changes = None,
+        attention: str | np.ndarray | None = None,
         **labels: Scalar,
-    ) -> np.ndarray:
-        """The output f(X) of each walk, float[B, K]; its argmax is the prediction.
+    ) -> xr.DataArray:
+        """The output f(X) of each walk, on the axes that are left out, "walk" and "state"; its argmax is predicted.
 
         Args:
           tokens: as of `attention`.
-          step: as of `attention`.
-          params: other parameters of the same names and shapes, such as those of `params` with some of them changed.
-          **labels: as of `attention`.
+          step: a step with recorded parameters.
+          params: others in the place of some of a run's own: a dict by name, or (own) -> such a dict.
+          attention: weights in the place of the model's own: "parent", all on the direct parent; "uniform", the same
+            on every slot; or an array, float[N] or float[B, N], the last for the empty slot.
+          **labels: fields and their values; runs that differ in an axis that is left out are along it.
+
+        Raises:
+          RunError: for a label that is not in the grid, a step that was not recorded, or what does not fit the model.
         """
-        output = self._output(tokens, step, labels, params)
-        return np.array(np.asarray(output.output_KxB).T, order="C")
+
+        def of_cell(cell: Cell) -> dict[str, Measured] | None:
+            given = self._given(cell, step, params)
+            if given is None:
+                return None
+            own_tokens = self._tokens(tokens, cell.labels)
+            experiment = self._experiment(cell)
+            weights_NxB = _attention_of(experiment, attention, len(own_tokens))
+            with numbers_of(cell.config.precision):
+                tokens_LxB = jnp.asarray(own_tokens).T
+                if weights_NxB is None:
+                    output = self._compiled(cell).forward(given, tokens_LxB)
+                else:
+                    attend: Any = self._compiled(cell).attend
+                    output = attend(given, tokens_LxB, jnp.asarray(weights_NxB, jnp.result_type(float)))
+                return {"output": Measured(("walk", "state"), np.asarray(output.output_KxB).T)}
+
+        return self._over(labels, of_cell)["output"]
 
     def evaluate(
-        self, *, step: int | None = None, params: Params | None = None, **labels: Scalar
-    ) -> dict[str, np.ndarray]:
-        """Every metric of one run on its test walks, by name. Args: as of `predict`."""
-        cell = self.cell(**labels)
-        given = self._params(step, labels, params)
-        with numbers_of(cell.config.precision):
-            compiled = self._compiled(cell)
-            measured = compiled.evaluate(jax.tree.map(jnp.asarray, given), compiled.values(cell.config))
-            return {name: np.array(value) for name, value in measured.items()}
+        self,
+        *,
+        step: int | None = None,
+        params: Changes = None,
+        attention: str | np.ndarray | None = None,
+        **labels: Scalar,
+    ) -> xr.Dataset:
+        """Every metric of the test walks, on the axes that are left out. Args and errors: as of `predict`."""
+        about = {metric.name: metric for metric in METRICS}
 
-    def _params(self, step: int | None, labels: dict[str, Scalar], params: Params | None) -> Params:
-        """The parameters of a run, or those that were given, if they are like them."""
-        own = self.params(step=step, **labels)
-        if params is None:
+        def of_cell(cell: Cell) -> dict[str, Measured] | None:
+            given = self._given(cell, step, params)
+            if given is None:
+                return None
+            num_walks = len(self.walk_weights("test", **cell.labels))
+            weights_NxB = _attention_of(self._experiment(cell), attention, num_walks)
+            with numbers_of(cell.config.precision):
+                compiled = self._compiled(cell)
+                if weights_NxB is not None:
+                    weights_NxB = jnp.asarray(weights_NxB, jnp.result_type(float))
+                measured = compiled.evaluate(
+                    jax.tree.map(jnp.asarray, given), compiled.values(cell.config), weights_NxB
+                )
+                return {name: Measured(about[name].dims, np.asarray(value)) for name, value in measured.items()}
+
+        return self._over(labels, of_cell)
+
+    def lag(self, *, step: int | None = None, **labels: Scalar) -> xr.DataArray:
+        """How many states before the target the slot with the highest mean attention is, 0 for the empty slot.
+
+        Args and errors: as of `predict`.
+        """
+
+        def of_cell(cell: Cell) -> dict[str, Measured] | None:
+            kept = self._kept_or_none(cell, step, "mean_attention")
+            return None if kept is None else {"lag": Measured((), np.asarray(len(kept) - 1 - np.argmax(kept)))}
+
+        return self._over(labels, of_cell)["lag"]
+
+    def trajectory(self, name: str = "value", **labels: Scalar) -> xr.DataArray:
+        """A parameter at every step that keeps parameters, on the axes that are left out, "step" and its own.
+
+        Args:
+          name: of a parameter; or "mean_attention" or "head_attention".
+          **labels: as of `predict`.
+
+        Raises:
+          RunError: as of `predict`, or if there is no such parameter.
+        """
+        names = (name,) if name in ("mean_attention", "head_attention") else ("params", name)
+
+        def of_cell(cell: Cell) -> dict[str, Measured] | None:
+            steps = [self._kept_or_none(cell, step, *names) for step in kept_steps(cell.config)]
+            if any(kept is None for kept in steps):
+                return None
+            stack = np.stack([np.asarray(kept) for kept in steps])
+            return {name: Measured(("step", *(f"{name}_{i}" for i in range(stack.ndim - 1))), stack)}
+
+        found = self._over(labels, of_cell)
+        return found.assign_coords(step=list(self.steps))[name]
+
+    def spectrum(self, *, step: int | None = None, **labels: Scalar) -> xr.DataArray:
+        """The eigenvalues of V by Fourier mode, as if V were circulant (Lemma C.2), on the axes left out and "mode".
+
+        That of mode m is the sum over d of exp(-2 pi i m d / K) times the mean of V[s + d, s] over s. Args and errors:
+        as of `predict`.
+        """
+
+        def of_cell(cell: Cell) -> dict[str, Measured] | None:
+            value = self._kept_or_none(cell, step, "params", "value")
+            return None if value is None else {"spectrum": Measured(("mode",), spectrum(value))}
+
+        return self._over(labels, of_cell)["spectrum"]
+
+    def blocks(self, *, step: int | None = None, **labels: Scalar) -> Blocks:
+        """W of one run by blocks: states and positions. Args and errors: as of `key_query_matrix`."""
+        return blocks(self.key_query_matrix(step=step, **labels), self.num_nodes(**labels))
+
+    def _over(self, labels: dict[str, Scalar], of_cell: Callable[[Cell], Any]) -> xr.Dataset:
+        """What is measured of each cell with these labels, on the axes that are left out."""
+        chosen, labels = [], dict(labels)
+        for dimension in self.grid.dimensions:
+            given = {axis: labels.pop(axis) for axis in dimension.axes if axis in labels}
+            chosen.append([_index(dimension, given)] if given else range(len(dimension.labels)))
+        self._check_fields(labels)
+        return over(self.grid, chosen, of_cell)
+
+    def _given(self, cell: Cell, step: int | None, params: Changes) -> Params | None:
+        """The parameters of a run with some of them others; None if it is not finished."""
+        own = self._kept_or_none(cell, step, "params")
+        if own is None or params is None:
             return own
-        shapes = {name: np.shape(leaf) for name, leaf in params.items()} if isinstance(params, Mapping) else params
-        right = {name: leaf.shape for name, leaf in own.items()}
-        if shapes != right:
-            raise RunError(f"params has {shown(shapes)}, but must have {right}.")
-        return {name: np.asarray(params[name], leaf.dtype) for name, leaf in own.items()}
+        changes = params(own) if callable(params) else params
+        if not isinstance(changes, Mapping):
+            raise RunError(f"params is {shown(changes)}, but must be a dict of arrays, or a function that gives one.")
+        for name, leaf in changes.items():
+            if name not in own or np.shape(leaf) != own[name].shape:
+                right = {name: leaf.shape for name, leaf in own.items()}
+                raise RunError(f"params has {name} of shape {np.shape(leaf)}, but must have some of {right}.")
+        return {name: np.asarray(changes.get(name, leaf), leaf.dtype) for name, leaf in own.items()}
 
-    def _output(
-        self, tokens: np.ndarray | None, step: int | None, labels: dict[str, Scalar], params: Params | None = None
-    ) -> Output:
-        return self._forward(self._compiled(self.cell(**labels)).forward, tokens, step, labels, params)
+    def _kept_or_none(self, cell: Cell, step: int | None, *names: str) -> Any:
+        """As _kept; None if the cell is not finished."""
+        return self._kept(step, cell.labels, *names) if self.source.finished(self.grid)[cell.number] else None
+
+    def _output(self, tokens: np.ndarray | None, step: int | None, labels: dict[str, Scalar]) -> Output:
+        return self._forward(self._compiled(self.cell(**labels)).forward, tokens, step, labels)
 
     def _forward(
         self,
@@ -331,9 +441,8 @@ class Run:
         tokens: np.ndarray | None,
         step: int | None,
         labels: dict[str, Scalar],
-        params: Params | None,
     ) -> Any:
-        given, cell = self._params(step, labels, params), self.cell(**labels)
+        given, cell = self.params(step=step, **labels), self.cell(**labels)
         tokens = self._tokens(tokens, labels)
         with numbers_of(cell.config.precision):
             return function(given, jnp.asarray(tokens).T)
@@ -428,12 +537,16 @@ class Run:
             if all(map(_can_be_label, given.values())):
                 i = indices.get(tuple(given.get(axis) for axis in dimension.axes))
             index.append(_index(dimension, given) if i is None else i)
+        self._check_fields(labels)
+        return self.grid.cell(int(np.ravel_multi_index(tuple(index), self.grid.shape)) if index else 0)
+
+    def _check_fields(self, labels: Mapping[str, Scalar]) -> None:
+        """Refuses values of fields that are no axes if the run has others."""
         for axis, label in labels.items():
             if axis not in AXES and axis not in self.config.options:
                 raise RunError(f"{axis} is no axis of a grid; the axes of this run are {_listed(self.grid.axes)}.")
             if not same_label(self.config.value(axis), label):
                 raise RunError(f"{axis} is {shown(label)}, but this run has {self.config.value(axis)!r} only.")
-        return self.grid.cell(int(np.ravel_multi_index(tuple(index), self.grid.shape)) if index else 0)
 
     @functools.cached_property
     def _indices(self) -> list[dict[tuple[Scalar, ...], int]]:
@@ -493,12 +606,19 @@ class Run:
                     return draw_test_walks(experiment, values)
                 return draw_training_walks(experiment, values, stage)
 
-            def evaluate(params, values):
-                return metrics.measure(experiment.metrics, prepare(experiment, values).see(params))
+            def evaluate(params, values, attention_NxB):
+                changed = experiment
+                if attention_NxB is not None:
+                    attend: Any = model.attend
+                    changed = experiment._replace(
+                        model=model._replace(apply=lambda params, tokens_LxB: attend(params, tokens_LxB, attention_NxB))
+                    )
+                return measure(changed.metrics, prepare(changed, values).see(params))
 
             self._programs[structure] = _Compiled(
                 jax.jit(model.apply, compiler_options=options),
                 None if model.maps is None else jax.jit(model.maps, compiler_options=options),
+                None if model.attend is None else jax.jit(model.attend, compiler_options=options),
                 jax.jit(evaluate, compiler_options=options),
                 jax.jit(sample, static_argnums=(0, 1), compiler_options=options),
                 None if model.to_full is None else jax.jit(full, compiler_options=options),
@@ -541,6 +661,29 @@ class Group:
         recorded = np.searchsorted(metrics["step"].values, self.steps)
         values = metrics[name].values
         return np.stack([values[cell.index][recorded] for cell in self.cells])
+
+
+def _attention_of(experiment: Experiment, attention: str | np.ndarray | None, num_walks: int) -> np.ndarray | None:
+    """Weights that are asked for, float[N, B]; None for the model's own."""
+    if attention is None:
+        return None
+    task, N = experiment.task, experiment.task.walk_length
+    if experiment.model.attend is None:
+        raise RunError("attention is given, but must be left out for a model of several layers, or without attention.")
+    if isinstance(attention, str):
+        if attention not in ("parent", "uniform") or (attention == "parent" and task.parent is None):
+            raise RunError(
+                f"attention is {attention!r}, but must be 'parent' (of a task that has one), 'uniform' or an array."
+            )
+        weights_N = np.full(N, 1 / N) if attention == "uniform" else np.eye(N)[N - 1 - int(task.parent or 0)]
+        return np.repeat(weights_N[:, None], num_walks, axis=1)
+    given = np.asarray(attention)
+    if given.shape not in ((N,), (num_walks, N)) or given.dtype.kind not in "fiu":
+        raise RunError(
+            f"attention is an array of {given.dtype}{list(given.shape)}, but must be numbers of shape [{N}] or "
+            f"[{num_walks}, {N}]."
+        )
+    return np.broadcast_to(given, (num_walks, N)).T
 
 
 def _index(dimension: Dimension, given: dict[str, Scalar]) -> int:

@@ -95,6 +95,8 @@ class Model(NamedTuple):
       has_gaps: whether `apply` takes walks with tokens that are missing: K in the place of a state.
       to_full: (params, key, values) -> the paper's own parameters, of a run with these params that was initialised with
         this key; None if there are none.
+      attend: (params, tokens_LxB, attention_NxB) -> Output, with these weights in the place of those of every head;
+        None if it cannot be.
       every_position: (params, tokens_LxB) -> float[L, K, B], what is predicted to follow each token, from those up to
         it; None if only the end is predicted.
       maps: (params, tokens_LxB) -> float[layers, heads, T, T, B], attention of every slot (row) to every slot; None if
@@ -113,5 +115,6 @@ class Model(NamedTuple):
     host_values: Callable[[Mapping[str, Any]], dict[str, np.ndarray]] = _no_values
     lifts: Lifts | None = None
     has_gaps: bool = False
+    attend: Callable[[Params, jax.Array, jax.Array], Output] | None = None
     every_position: Callable[[Params, jax.Array], jax.Array] | None = None
     maps: Callable[[Params, jax.Array], jax.Array] | None = None

@@ -45,8 +45,8 @@ def full_transformer(
         tokens_LxB = jax.ShapeDtypeStruct((embeddings.walk_length - 1, 1), jnp.int32)
         return module(*initializers).lazy_init(key, tokens_LxB)["params"]
 
-    def apply(params: Params, tokens_LxB: jax.Array) -> Any:
-        return module(zeros, zeros).apply({"params": params}, tokens_LxB)
+    def apply(params: Params, tokens_LxB: jax.Array, attention_NxB: jax.Array | None = None) -> Any:
+        return module(zeros, zeros).apply({"params": params}, tokens_LxB, attention_NxB)
 
     def of_states(params: Params) -> jax.Array:
         E = embeddings.tokens_KxE.shape[1]
@@ -57,6 +57,7 @@ def full_transformer(
     return Model(
         init=init_params,
         apply=apply,
+        attend=apply,
         value=of_states if is_one else None,
         head_values=None if is_one or feed_forward_width else lambda params: of_states(params)[None],
         value_is_output=is_one and is_output,
@@ -93,13 +94,21 @@ class FullTransformer(nn.Module):
         nn.share_scope(self, self.values)  # all parameters by their names alone
 
     @nn.compact
-    def __call__(self, tokens_LxB: jax.Array) -> Output:
-        """Args: tokens_LxB, states 0..K-1 of B walks, of any integer type."""
+    def __call__(self, tokens_LxB: jax.Array, attention_NxB: jax.Array | None = None) -> Output:
+        """The output.
+
+        Args:
+          tokens_LxB: states 0..K-1 of B walks, of any integer type.
+          attention_NxB: weights in the place of those of every head; None for its own.
+        """
         embeddings, H = self.embeddings, self.num_heads
         chex.assert_shape(tokens_LxB, (embeddings.walk_length - 1, None))
         K, D = embeddings.num_nodes, embeddings.width
         key_query = self.param("key_query", self.initializer, (D, D) if H == 1 else (H, D, D))
-        heads_NxB = [self._attention(key_query_DxD, tokens_LxB) for key_query_DxD in each_head(key_query, H)]
+        if attention_NxB is None:
+            heads_NxB = [self._attention(key_query_DxD, tokens_LxB) for key_query_DxD in each_head(key_query, H)]
+        else:
+            heads_NxB = [attention_NxB] * H
 
         one_hot_LxKxB = jax.nn.one_hot(tokens_LxB, K, dtype=key_query.dtype, axis=1)
         averaged_ExB = [self._averaged(attention_NxB, one_hot_LxKxB) for attention_NxB in heads_NxB]

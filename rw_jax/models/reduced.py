@@ -50,8 +50,8 @@ def reduced_transformer(
     module = ReducedTransformer(embeddings, unit_length, values_of_tokens, has_gaps, num_heads)
     is_one, q = num_heads == 1, embeddings.squared_norm
 
-    def apply(params: Params, tokens_LxB: jax.Array) -> Any:
-        return module.apply({"params": params}, tokens_LxB)
+    def apply(params: Params, tokens_LxB: jax.Array, attention_NxB: jax.Array | None = None) -> Any:
+        return module.apply({"params": params}, tokens_LxB, attention_NxB)
 
     def start(key: jax.Array, values: Any) -> Params:
         if init == "gaussian":
@@ -65,6 +65,7 @@ def reduced_transformer(
     return Model(
         init=start,
         apply=apply,
+        attend=apply,
         value=(lambda params: params["value"]) if is_one else None,
         head_values=None if is_one or feed_forward_width else lambda params: params["value"][None],
         value_is_output=full.value_is_output,
@@ -204,8 +205,8 @@ class ReducedTransformer(nn.Module):
         nn.share_scope(self, self.values)  # all parameters by their names alone
 
     @nn.compact
-    def __call__(self, tokens_LxB: jax.Array) -> Output:
-        """Args: tokens_LxB, states 0..K-1 of B walks, of any integer type."""
+    def __call__(self, tokens_LxB: jax.Array, attention_NxB: jax.Array | None = None) -> Output:
+        """The output. Args: as of FullTransformer."""
         N, H = self.embeddings.walk_length, self.num_heads
         chex.assert_shape(tokens_LxB, (N - 1, None))
         K = self.embeddings.num_nodes
@@ -214,8 +215,10 @@ class ReducedTransformer(nn.Module):
         position_scores = self.param("position_scores", nn.initializers.zeros, (*of_heads, N))
         heads = (each_head(state_scores, H), each_head(position_scores, H))
         scores = [self._scores(*each) for each in zip(*heads, strict=True)]
-        if self.embeddings.are_added:
-            return self._with_positions(scores, tokens_LxB)
+        if attention_NxB is not None:
+            return self._mixed([(attention_NxB[:-1], attention_NxB[-1])] * H, tokens_LxB)
+        if self.embeddings.are_added:  # the output hangs on every weight, not on sums of them by state
+            return self._mixed([softmax(of_head, tokens_LxB) for of_head in scores], tokens_LxB)
         mixtures = [mix(of_head, tokens_LxB) for of_head in scores]
         output_KxB = self.values({"value": [mixture.averaged_KxB[:K] for mixture in mixtures]})
         # The gradient of the output is mix's own; the attention is for looking at.
@@ -234,13 +237,15 @@ class ReducedTransformer(nn.Module):
             empty=empty_scale * position_scores_N[-1],
         )
 
-    def _with_positions(self, scores: Sequence[TokenScores], tokens_LxB: jax.Array) -> Output:
-        """The output where V sees the positions, too: it hangs on every weight, not on sums of them by state."""
+    def _mixed(self, attention: Sequence[tuple[jax.Array, jax.Array]], tokens_LxB: jax.Array) -> Output:
+        """The output of the weights of each head: of the tokens, and of the empty slot."""
         K = self.embeddings.num_nodes
-        attention = [softmax(of_head, tokens_LxB) for of_head in scores]
-        slots_NxB = [jnp.concatenate([of_tokens_LxB, empty_B[None]]) for of_tokens_LxB, empty_B in attention]
-        averaged_KxB = [sums_by_state(of_tokens_LxB, tokens_LxB, K) for of_tokens_LxB, _ in attention]
-        return output_of_heads(self.values({"value": averaged_KxB, "position_value": slots_NxB}), attention)
+        averaged = {"value": [sums_by_state(of_tokens_LxB, tokens_LxB, K) for of_tokens_LxB, _ in attention]}
+        if self.embeddings.are_added:
+            averaged["position_value"] = [
+                jnp.concatenate([of_tokens_LxB, empty_B[None]]) for of_tokens_LxB, empty_B in attention
+            ]
+        return output_of_heads(self.values(averaged), attention)
 
 
 def project(full: Params, embeddings: Embeddings) -> Params:

@@ -308,18 +308,22 @@ def ablation(run: Run) -> pd.DataFrame:
         for i, cell in enumerate(group.cells):
             params, on_parent = run.params(step=None, **cell.labels), run.mean_head_attention(step=None, **cell.labels)
             for layer, head in itertools.product(range(num_layers), range(num_heads)):
-                measured = run.evaluate(step=None, params=without_head(params, layer, head), **cell.labels)
+                without = _expected_accuracy(run, cell.labels, without_head(params, layer, head))
                 rows.append(
                     {
                         "relative": relative.name,
                         "seed": cell.config.seed,
                         "layer": layer,
                         "head": head,
-                        "lost": float(whole[i] - measured["expected_accuracy"]),
+                        "lost": float(whole[i] - without),
                         "on_parent": float(on_parent[layer, head, -2]),
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _expected_accuracy(run: Run, labels: Mapping[str, Any], params: Mapping[str, np.ndarray]) -> float:
+    return float(run.evaluate(step=None, params=params, attention=None, **labels)["expected_accuracy"])
 
 
 def one_head_does_it(table: pd.DataFrame) -> Evidence:

@@ -54,7 +54,7 @@ def largest_score(group: Group, step: int) -> float:
 def closed_form_errors(group: Group) -> np.ndarray:
     """Relative distance of V(1) of each run from Lemma C.1's, float[runs]."""
     exact_KxK = first_value(group)
-    return np.array([measures.relative_error(value_KxK, exact_KxK) for value_KxK in value_matrices(group, 1)])
+    return np.array([interpret.relative_error(value_KxK, exact_KxK) for value_KxK in value_matrices(group, 1)])
 
 
 def first_value(group: Group) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rw_jax.analysis import measures
+from rw_jax.analysis import interpret, measures
 from rw_jax.analysis.measures import attended_lag
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, bootstrap_interval, rate_interval, slopes
@@ -172,7 +172,7 @@ def recursion_against_training(courses: list[Course]) -> Evidence:
     for course in courses:
         shared = np.isin(course.recursion_steps, course.trained_steps)
         errors = [
-            measures.relative_error(recursion, course.trained[list(course.trained_steps).index(step)])
+            interpret.relative_error(recursion, course.trained[list(course.trained_steps).index(step)])
             for step, recursion in zip(course.recursion_steps[shared], course.recursion[shared], strict=True)
         ]
         first = int(course.recursion_steps[0])
