@@ -1,12 +1,15 @@
 """Prints the table of a run directory again.
 
-    python -m rw_jax.show DIR [DIR ...]
+    python -m rw_jax.show [--watch] DIR [DIR ...]
 
-DIR is a run directory, finished or not. Nothing is trained, drawn or written.
+DIR is a run directory, finished or not. Nothing is trained, drawn or written. --watch prints the tables anew whenever
+runs have been finished, until all of them are.
 """
 
 import textwrap
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from absl import app, flags
 
@@ -41,28 +44,67 @@ def _there(run_dir: RunDir) -> list[str]:
     return [path.name for path in paths if path.exists()]
 
 
-def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
-    """The run directories that a command line names. Args: as command_line.parsed."""
+class Asked(NamedTuple):
+    """What a command line asks for: run directories, and whether they are to be watched."""
 
-    def read(argv: list[str], flag_values: flags.FlagValues) -> list[str]:
+    paths: list[str]
+    watch: bool = False
+
+
+def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Asked:
+    """What a command line asks for. Args: as command_line.parsed."""
+
+    def read(argv: list[str], flag_values: flags.FlagValues) -> Asked:
+        is_watched = "--watch" in argv
         try:
-            paths = flag_values(argv)[1:]
+            paths = flag_values([word for word in argv if word != "--watch"])[1:]
         except flags.Error as error:
             raise ConfigError(f"{' '.join(str(error).split()).rstrip('.')}; give run directories alone.") from error
         if not paths:
             raise ConfigError("No run directory is given; give one, such as runs/sweep.")
-        return paths
+        return Asked(paths, is_watched)
 
     return command_line.parsed(argv, read, __doc__ or "", flag_values)
 
 
-def main(paths: list[str]) -> None:
+def main(asked: Asked) -> None:
     """Prints what each run directory holds. Exit code 1 if one cannot be read."""
     command_line.log_plainly()
     with command_line.explaining():
-        for number, path in enumerate(paths):
+        for number, path in enumerate(asked.paths):
             run = load_run(path)
-            print("\n" * (number > 0) + told(run, run.groups()))
+            if not asked.watch or _num_finished(run):
+                command_line.write("\n" * (number > 0) + told(run, run.groups()))
+        if asked.watch:
+            watch(asked.paths, time.sleep)
+
+
+def watch(paths: Sequence[str], wait: Callable[[float], None]) -> None:
+    """Prints the table of each run directory whenever it has more finished runs, until every run is finished.
+
+    Args:
+      paths: the directories.
+      wait: waits for so many seconds.
+    """
+    seen = {path: _num_finished(load_run(path)) for path in paths}
+    while True:
+        unfinished = [path for path in paths if seen[path] < load_run(path).grid.num_cells]
+        if not unfinished:
+            return
+        wait(_SECONDS)
+        for path in unfinished:
+            run = load_run(path)
+            if _num_finished(run) > seen[path]:
+                seen[path] = _num_finished(run)
+                command_line.write(f"\n{seen[path]} of {run.grid.num_cells} runs\n{told(run, run.groups())}")
+
+
+_SECONDS = 2.0
+"""How often directories are looked at."""
+
+
+def _num_finished(run: Run) -> int:
+    return int(run.source.finished(run.grid).sum())
 
 
 def command() -> None:

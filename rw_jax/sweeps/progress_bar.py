@@ -1,39 +1,96 @@
-"""How far a sweep has come, for those who wait."""
+"""How far a sweep has come and what has come out so far, for those who wait."""
 
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
 
+import numpy as np
+import rich.console
 import rich.progress
 from absl import logging
 
+Advance = Callable[[int, Mapping[str, np.ndarray]], None]
+"""(number of runs that are finished now, their metrics after the last step by name) -> None."""
+
+_TOLD = {"accuracy": "accuracy", "parent_is_highest": "on the parent"}
+"""The metrics that are told, and what they are called."""
+
 
 @contextlib.contextmanager
-def shown(total: int, missing: int) -> Generator[Callable[[int], None]]:
-    """A progress bar with the time left where stderr is a terminal, else a log line per chunk."""
-    done = total - missing
-    if sys.stderr.isatty():
+def shown(total: int, missing: int) -> Generator[Advance]:
+    """Tells after each chunk how many runs are finished, what they reach in the mean, the rate, and the time left.
+
+    In a notebook that is a line that is replaced, where stderr is a terminal a progress bar, else a line in the log.
+    """
+    so_far = _SoFar(total, missing)
+    display = _in_notebook()
+    if display is not None:
+        handle = display({"text/plain": so_far.text()}, raw=True, display_id=True)
+
+        def replace(count: int, measured: Mapping[str, np.ndarray]) -> None:
+            so_far.add(count, measured)
+            handle.update({"text/plain": so_far.text()}, raw=True)
+
+        yield replace
+    elif sys.stderr.isatty():
         columns = (
             rich.progress.TextColumn("training"),
             rich.progress.BarColumn(),
-            rich.progress.MofNCompleteColumn(),
-            rich.progress.TextColumn("runs"),
-            rich.progress.TimeRemainingColumn(),
+            rich.progress.TextColumn("{task.description}"),
         )
-        console = rich.console.Console(stderr=True)
+        # Told by the file alone: a kernel sets variables that make rich take a pipe for a terminal.
+        console = rich.console.Console(stderr=True, force_interactive=True)
         with rich.progress.Progress(*columns, console=console) as bar:
-            task = bar.add_task("training", total=total, completed=done)
-            yield lambda count: bar.advance(task, count)
-        return
-    started = time.perf_counter()
-    trained = 0
+            task = bar.add_task(so_far.text(), total=total, completed=total - missing)
 
-    def log(count: int) -> None:
-        nonlocal trained
-        trained += count
-        elapsed = time.perf_counter() - started
-        left = elapsed / trained * (missing - trained)
-        logging.info("%d of %d runs, %.0f s left", done + trained, total, left)
+            def advance(count: int, measured: Mapping[str, np.ndarray]) -> None:
+                so_far.add(count, measured)
+                bar.update(task, advance=count, description=so_far.text())
 
-    yield log
+            yield advance
+    else:
+
+        def log(count: int, measured: Mapping[str, np.ndarray]) -> None:
+            so_far.add(count, measured)
+            logging.info("%s", so_far.text())
+
+        yield log
+
+
+class _SoFar:
+    """What the chunks of one call have come to."""
+
+    def __init__(self, total: int, missing: int) -> None:
+        """Args: the runs of the grid, and how many of them are to be trained."""
+        self._total, self._missing, self._trained = total, missing, 0
+        self._started = time.perf_counter()
+        self._values: dict[str, list[np.ndarray]] = {}
+
+    def add(self, count: int, measured: Mapping[str, np.ndarray]) -> None:
+        """Notes a finished chunk: its runs and their metrics after the last step."""
+        self._trained += count
+        for name in _TOLD:
+            if name in measured:
+                self._values.setdefault(name, []).append(np.asarray(measured[name], np.float64))
+
+    def text(self) -> str:
+        """In words: runs, means over those that are trained, the rate, and the time left."""
+        words = [f"{self._total - self._missing + self._trained} of {self._total} runs"]
+        for name, values in self._values.items():
+            known = np.concatenate(values)
+            known = known[np.isfinite(known)]
+            if known.size:
+                words.append(f"{_TOLD[name]} {known.mean():.2f}")
+        if self._trained:
+            rate = self._trained / max(time.perf_counter() - self._started, 1e-9)
+            words += [f"{rate:.3g} a second", f"{(self._missing - self._trained) / rate:.0f} s left"]
+        return ", ".join(words)
+
+
+def _in_notebook() -> Any:
+    """IPython's display function where a notebook's kernel runs this; else None."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return ipython.display.display if shell is not None and getattr(shell, "kernel", None) is not None else None

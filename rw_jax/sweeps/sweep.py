@@ -198,7 +198,7 @@ def _train(
     grid: Grid,
     parts: Sequence[resume.Part],
     program_of: Callable[[Config], Program],
-    advance: Callable[[int], None],
+    advance: progress_bar.Advance,
 ) -> None:
     """Trains the missing cells, chunk by chunk; the program of a structure is compiled once."""
     program: Program | None = None
@@ -208,8 +208,7 @@ def _train(
         size = program.placement.cells_per_chunk
         for start in range(0, len(part.cells), size):
             numbers = part.cells[start : start + size]
-            _train_chunk(place, grid, part, numbers, program)
-            advance(len(numbers))
+            advance(len(numbers), _train_chunk(place, grid, part, numbers, program))
 
 
 def _train_chunk(
@@ -218,8 +217,12 @@ def _train_chunk(
     part: resume.Part,
     numbers: np.ndarray,
     program: Program,
-) -> None:
-    """Trains the cells of a chunk from the recorded step where they are, and stores them."""
+) -> dict[str, np.ndarray]:
+    """Trains the cells of a chunk from the recorded step where they are, and stores them.
+
+    Returns:
+      Their metrics after the last step by name, where this process sees them.
+    """
     cells, dealt = [grid.cell(number) for number in numbers], program.placement.deal(len(numbers))
     size, kept = program.placement.cells_per_batch, list[Path]()
 
@@ -244,3 +247,8 @@ def _train_chunk(
     with interruption.finished_first():
         save(place.run_dir.chunks, len(recorded_steps(program.experiment.config)), progress)
     remove(kept)
+    return {
+        name: np.asarray(stack[:, -1])[dealt.rows]
+        for name, stack in progress.record.metrics.items()
+        if stack.is_fully_addressable and stack.ndim == 2
+    }

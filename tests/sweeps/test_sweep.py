@@ -4,9 +4,11 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import jax
@@ -425,14 +427,39 @@ def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal
     logger.addHandler(listener)
     try:
         with progress_bar.shown(total=6, missing=4) as advance:
-            advance(3)
-            advance(1)
+            advance(3, {"accuracy": np.array([0.5, 1.0, 0.75]), "parent_is_highest": np.array([1, 0, np.nan])})
+            advance(1, {"accuracy": np.array([0.25])})
     finally:
         logger.removeHandler(listener)
         absl_logging.set_verbosity(verbosity)
     assert [line.split(",")[0] for line in lines] == ["5 of 6 runs", "6 of 6 runs"]
-    assert lines[-1].endswith("runs, 0 s left")
-    assert max(map(len, lines)) < 60
+    assert "accuracy 0.75, on the parent 0.50, " in lines[0]
+    assert "accuracy 0.62, on the parent 0.50, " in lines[1]
+    assert re.search(r"[0-9.e+]+ a second, 0 s left$", lines[1])
+    assert max(map(len, lines)) < 90
+
+
+def test_a_notebook_has_one_line_that_is_replaced(monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, content, raw):
+            shown.append(content["text/plain"])
+
+    def display(content, raw, display_id):
+        shown.append(content["text/plain"])
+        return Handle()
+
+    shell = types.SimpleNamespace(kernel=object())
+    ipython = types.SimpleNamespace(get_ipython=lambda: shell, display=types.SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    with progress_bar.shown(total=6, missing=4) as advance:
+        advance(3, {"accuracy": np.array([0.5, 0.5, 0.2])})
+    assert shown[0] == "2 of 6 runs"
+    assert shown[1].startswith("5 of 6 runs, accuracy 0.40, ")
+    shell.kernel = None  # a terminal with IPython in it is no notebook
+    with progress_bar.shown(total=6, missing=4):
+        assert len(shown) == 2
 
 
 @pytest.fixture(scope="module")
