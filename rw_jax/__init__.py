@@ -20,7 +20,7 @@ last in every array of a program; a Run gives them to people first.
 import importlib
 from typing import Any
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 _ROOMS = {
     "ConfigError": "study.errors",
@@ -35,6 +35,7 @@ _ROOMS = {
     "Optimizer": "training.optimizers",
     "Run": "analysis.run",
     "load_run": "analysis.run",
+    "load_results": "analysis.results",
     "sweep": "sweeps.sweep",
     "train": "sweeps.one",
 }

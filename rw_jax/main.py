@@ -1,12 +1,14 @@
 """The command line.
 
     python -m rw_jax.main --config=configs/sweep.py [--workdir=runs/sweep] [--config.FIELD=VALUE ...]
-        [--dry_run] [--strict] [--distributed]
+        [--until_width=0.05 [--until_metric=predicts_optimally]] [--dry_run] [--strict] [--distributed]
 
 --config is a file whose get_config() returns the study; --config.FIELD changes one of its fields, such as
 --config.training.steps=100 or --config.grid.seed='range(100)'; --workdir is the run directory, runs/NAME if it is not
-given. Repeat the command to resume an interrupted run. --dry_run only tells what there is to do; --strict
-makes the exit code 3 if a run diverged; --distributed lets the processes of a job share the sweep.
+given. Repeat the command to resume an interrupted run. --until_width adds seeds to each setting until the 95% interval
+of a metric after the last step is no wider: one that may be looked at as often as you like. --dry_run only tells what
+there is to do; --strict makes the exit code 3 if a run diverged; --distributed lets the processes of a job share the
+sweep.
 """
 
 import contextlib
@@ -18,17 +20,19 @@ from absl import app, flags, logging
 
 from rw_jax import command_line
 from rw_jax.analysis import plots, summary
-from rw_jax.analysis.numbers import axes
+from rw_jax.analysis.numbers import axes, label, with_interval
 from rw_jax.analysis.run import Run
 from rw_jax.show import told
 from rw_jax.store import products
 from rw_jax.store.processes import is_first
-from rw_jax.study.config import Config
+from rw_jax.study.config import Config, symbol
+from rw_jax.study.errors import ConfigError
 from rw_jax.study.flags import Command, read_command
 from rw_jax.study.grid import Cell, Grid
 from rw_jax.study.labels import same_label
 from rw_jax.sweeps import interruption, processes
 from rw_jax.sweeps.sweep import plan, sweep
+from rw_jax.sweeps.until import Goal, interval, sweep_until
 
 SWITCHES = {
     "dry_run": "Only tell what there is to do.",
@@ -36,6 +40,12 @@ SWITCHES = {
     "distributed": "Share the sweep with the other processes of the job.",
 }
 """The flags without a value."""
+
+WORDS = {
+    "until_width": "Add seeds to each setting until the interval of a metric is no wider than this.",
+    "until_metric": "That metric, predicts_optimally if it is not given; it must lie between 0 and 1.",
+}
+"""The flags with a value beside --config and --workdir."""
 
 
 def main(command: Command) -> None:
@@ -57,10 +67,16 @@ def main(command: Command) -> None:
         if "dry_run" in command.switches:
             print("\n".join([*axes(command.config), str(plan(command.config, command.workdir, folders))]))
             return
-        run = sweep(command.config, command.workdir, folders)
+        goal = _goal(command)
+        if goal is None:
+            run = sweep(command.config, command.workdir, folders)
+        else:
+            run = sweep_until(command.config, command.workdir, goal, folders)
         if is_first():
-            if run.grid.num_cells == Grid(command.config).num_cells:
+            if goal is not None or run.grid.num_cells == Grid(command.config).num_cells:
                 exit_code = show(run, is_strict="strict" in command.switches)
+                if goal is not None:
+                    _tell_intervals(run, goal.metric)
             else:
                 _answer(run, command.config)
     if exit_code:
@@ -108,11 +124,36 @@ def show(run: Run, is_strict: bool = False) -> int:
     return 1 if failed else 3 if diverged and is_strict else 0
 
 
+def _goal(command: Command) -> Goal | None:
+    """How narrow intervals are to be, if that is asked for. Raises: ConfigError."""
+    if "until_width" not in command.words:
+        if command.words:
+            raise ConfigError("--until_metric is given, but must come with --until_width, such as --until_width=0.05.")
+        return None
+    try:
+        width = float(command.words["until_width"])
+    except ValueError:
+        raise ConfigError(
+            f"--until_width is {command.words['until_width']!r}, but must be a number, such as 0.05."
+        ) from None
+    return Goal(width, command.words.get("until_metric", Goal._field_defaults["metric"]))
+
+
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:
     """What a command line asks for; bad input is one sentence and exit code 2. Args: as command_line.parsed."""
     return command_line.parsed(
-        argv, functools.partial(read_command, switches=SWITCHES), command_line.about(__doc__), flag_values
+        argv, functools.partial(read_command, switches=SWITCHES, words=WORDS), command_line.about(__doc__), flag_values
     )
+
+
+def _tell_intervals(run: Run, metric: str) -> None:
+    """Prints the interval of each setting by which it was decided how many seeds it takes."""
+    command_line.write(f"\n{metric}, with intervals that hold at every number of seeds:")
+    for group in run.groups():
+        found = interval(group, metric)
+        labels = ", ".join(f"{symbol(axis)} = {label(value)}" for axis, value in group.labels.items()) or "all runs"
+        told = with_interval(found.mean, found.low, found.high, digits=4)
+        command_line.write(f"  {labels}: {told}, {found.seeds} seeds")
 
 
 def _answer(run: Run, config: Config) -> None:

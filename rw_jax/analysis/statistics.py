@@ -43,6 +43,45 @@ def rate_interval(successes: np.ndarray) -> Estimate:
     return Estimate(rate, 0.0 if rate == 0 else center - half, 1.0 if rate == 1 else center + half, seeds)
 
 
+def confidence_sequence(values: np.ndarray) -> Estimate:
+    """The mean of one number from 0 to 1 per seed, with an interval that holds for every number of seeds at once.
+
+    Seeds may be added until it is as narrow as wanted, which an interval for a fixed number does not allow. It holds
+    the means m for which the mixture of likelihood ratios, over Beta(1/2, 1/2), is below 1 / 0.05:
+
+      B(S + 1/2, n - S + 1/2) / B(1/2, 1/2) < 20 m^S (1 - m)^(n - S),
+
+    S being the sum of n numbers. Were m the mean, the left side over m^S (1 - m)^(n - S) would be a supermartingale
+    that starts at 1, so that it ever reaches 20 with probability at most 0.05 (Ville). Source: Robbins, Annals of
+    Mathematical Statistics 41 (1970), for 0 and 1; for numbers in between as the ratio is convex in them
+    (Waudby-Smith and Ramdas, JRSS B 86 (2024), for this and narrower ones).
+
+    Raises:
+      ValueError: if a number lies outside of 0 to 1.
+    """
+    values = np.asarray(values, np.float64).ravel()
+    n, total = values.size, float(np.sum(values))
+    if not n or not np.all((values >= 0) & (values <= 1)):
+        raise ValueError("values must be numbers from 0 to 1, and at least one.")
+    mean = total / n
+    mixed = scipy.special.betaln(total + 0.5, n - total + 0.5) - scipy.special.betaln(0.5, 0.5)
+
+    def is_inside(m: float) -> bool:
+        ratio = mixed - scipy.special.xlogy(total, m) - scipy.special.xlogy(n - total, 1 - m)
+        return bool(ratio < -math.log(1 - CONFIDENCE))
+
+    def end(outside: float) -> float:
+        if is_inside(outside):
+            return outside
+        inside = mean
+        while abs(inside - outside) > 1e-12:
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if is_inside(middle) else (inside, middle)
+        return inside
+
+    return Estimate(mean, end(0.0), end(1.0), n)
+
+
 def of_numbers(estimate: Callable[[np.ndarray], Estimate], values: np.ndarray) -> Estimate:
     """An estimate over the seeds that have a number; a metric of a run that has diverged is NaN."""
     numbers = np.asarray(values, np.float64).ravel()

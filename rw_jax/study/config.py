@@ -521,9 +521,10 @@ def _check_axes(config: Config) -> None:
                 f"zipped has {', '.join(group)} with {', '.join(map(str, lengths))} labels, but axes that are paired "
                 "need equally many."
             )
-        if "seed" in group:
+        if "seed" in group and set(group) != set(by_axis):  # with all others it is a list of runs
             raise ConfigError(
-                f"zipped has {', '.join(group)}, but the seed must multiply the other axes: intervals are over seeds."
+                f"zipped has {', '.join(group)}, but the seed must multiply the other axes, or be paired with all of "
+                "them: intervals are over seeds."
             )
     for group in axis_groups(config):
         columns = [by_axis[axis] for axis in group]

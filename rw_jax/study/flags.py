@@ -88,25 +88,34 @@ class Command(NamedTuple):
       config_file: the file that --config names.
       workdir: the folder that --workdir names, runs/NAME if it is not given.
       switches: the flags without a value that were given.
+      words: the other flags that were given, and their values.
     """
 
     config: Config
     config_file: Path
     workdir: Path
     switches: frozenset[str]
+    words: Mapping[str, str] = {}
 
 
-def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flags.FlagValues | None = None) -> Command:
+def read_command(
+    argv: list[str],
+    switches: Mapping[str, str],
+    flag_values: flags.FlagValues | None = None,
+    words: Mapping[str, str] | None = None,
+) -> Command:
     """The config, the folder and the switches of a command line.
 
     Args:
       argv: the command line, the program first.
       switches: the flags without a value that there are, and what each does.
       flag_values: where the flags are defined and parsed; it can be used once.
+      words: the flags with a value that there are beside --config and --workdir, and what each does.
 
     Raises:
       ConfigError: if something is wrong.
     """
+    words = words or {}
     flag_values = flags.FlagValues() if flag_values is None else flag_values
     try:
         argv = [argv[0], *flag_values.read_flags_from_files(argv[1:], force_gnu=False)]
@@ -127,6 +136,7 @@ def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flag
         given = {
             name: flags.DEFINE_bool(name, False, about, flag_values=flag_values) for name, about in switches.items()
         }
+        told = {name: flags.DEFINE_string(name, None, about, flag_values=flag_values) for name, about in words.items()}
         leftovers = flag_values(argv)[1:]
         if leftovers:
             raise ConfigError(
@@ -140,10 +150,14 @@ def read_command(argv: list[str], switches: Mapping[str, str], flag_values: flag
             _check_has_value(path_of_field, config_dict)
         config = from_config_dict(config_dict)
     except flags.Error as error:
-        raise ConfigError(_explain(error, ("config", "config.FIELD", "workdir", *switches))) from error
+        raise ConfigError(_explain(error, ("config", "config.FIELD", "workdir", *switches, *words))) from error
     folder = local_path("--workdir", workdir.value or f"runs/{config.name}")
     return Command(
-        config, local_path("--config", path), folder, frozenset(name for name, flag in given.items() if flag.value)
+        config,
+        local_path("--config", path),
+        folder,
+        frozenset(name for name, flag in given.items() if flag.value),
+        {name: flag.value for name, flag in told.items() if flag.value is not None},
     )
 
 

@@ -34,6 +34,11 @@ class Dimension:
     def name(self) -> str:
         return self.axes[0]
 
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list of runs, in which the seed is paired with all other axes, and none with another."""
+        return "seed" in self.axes and len(self.axes) > 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:

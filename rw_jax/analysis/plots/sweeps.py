@@ -92,7 +92,9 @@ def varied(run: Run) -> list[str]:
     """
     labels, main, axes = dict(checked_run(run).config.grid), main_axis(run), []
     for dimension in run.grid.dimensions:
-        if dimension.axes != ("seed",) and len(dimension.labels) > 1:
+        if dimension.is_list:
+            axes += [axis for axis in dimension.axes if axis != "seed" and len(set(labels[axis])) > 1]
+        elif dimension.axes != ("seed",) and len(dimension.labels) > 1:
             telling = [axis for axis in dimension.axes if len(set(labels[axis])) == len(labels[axis])]
             axes.append(main if main in telling else (telling or dimension.axes)[0])
     return sorted(axes, key=lambda axis: (axis != main, isinstance(labels[axis][0], str), -len(labels[axis])))
@@ -103,10 +105,11 @@ def main_axis(run: Run) -> str | None:
 
     It has more than one label, each once.
     """
+    is_list = any(dimension.is_list for dimension in checked_run(run).grid.dimensions)
     axes = {
         axis: labels
-        for axis, labels in checked_run(run).config.grid
-        if axis != "seed" and len(labels) > 1 and len(set(labels)) == len(labels)
+        for axis, labels in run.config.grid
+        if axis != "seed" and len(set(labels)) > 1 and (is_list or len(set(labels)) == len(labels))
     }
     numeric = [axis for axis, labels in axes.items() if isinstance(labels[0], python_numbers.Real)]
     return "p" if "p" in numeric else next(iter(numeric), None)
@@ -275,7 +278,8 @@ def success_over(run: Run, x: str, y: str, **labels: Scalar) -> Picture:
 
 
 def _is_paired(run: Run, axis: str, *others: str) -> bool:
-    return any(axis in dimension.axes and set(others) & set(dimension.axes) for dimension in run.grid.dimensions)
+    paired = [set(dimension.axes) for dimension in run.grid.dimensions if not dimension.is_list]
+    return any(axis in axes and set(others) & axes for axes in paired)
 
 
 def _along(run: Run, axis: str, labels: dict[str, Scalar]) -> list[Group]:
