@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import os
 import re
 import shlex
 import subprocess
@@ -18,6 +19,7 @@ from absl import flags
 import rw_jax
 from rw_jax import main, show, verify
 from rw_jax.analysis.statistics import rate_interval
+from rw_jax.reports.relatives import OF_DECODERS, RELATIVES
 from rw_jax.reports.symmetry import REMEDIES
 from rw_jax.study.config import AXES
 from rw_jax.tasks.families import FAMILIES
@@ -195,7 +197,9 @@ def test_every_command_is_one_that_there_is_and_plans_what_it_says(command, monk
     elif of_module == ["rw_jax.verify"]:
         assert verify.studies(verify.parse(["verify", *words[2:]], flags.FlagValues()).config, quick=True)
     elif of_module == ["rw_jax.show"]:
-        assert show.parse(["show", *words[2:]], flags.FlagValues()).paths == [word for word in words[2:] if word[0] != "-"]
+        assert show.parse(["show", *words[2:]], flags.FlagValues()).paths == [
+            word for word in words[2:] if word[0] != "-"
+        ]
     elif program == "bash":
         assert subprocess.run(["bash", "-n", words[0]], check=False).returncode == 0
     elif words[0] != "-m":
@@ -404,6 +408,57 @@ def test_what_is_said_of_growth_curricula_and_costs_is_in_the_results():
     assert (optimal[["Adam 0.001", "sign", "hinge loss", "all positions", "start 0.01"]] == 0).all()
 
 
+def test_what_is_said_of_the_relatives_is_in_the_results():
+    page, results = " ".join(PAGES["docs/relatives.md"].split()), ROOT / "docs" / "results"
+    every = pd.read_csv(results / "relatives.csv")
+    random = every["p"] < 1
+    optimal = every[random].groupby("relative")["optimal"].sum()
+    at_one = every[~random].groupby("relative")[["optimal", "stays"]].sum()
+    assert set(optimal.index) == {relative.name for relative in RELATIVES}
+    assert "71; 71; 72 of 80" in page
+    assert optimal[["paper", "2 heads", "4 heads"]].tolist() == [71, 71, 72]
+    assert optimal["2 heads, start 1e-6"] == 67
+    assert (optimal[["no positions", "one-hot positions", "one-hot, 2,000 steps"]] == 0).all()
+    assert (optimal[["sines, M = 48", "random positions", "added sines", "added, η = 0.001"]] == 0).all()
+    assert optimal[["random, η = 0.001", "random tokens, E = 64", "random tokens, E = 6"]].tolist() == [76, 7, 0]
+    stay = ["paper", "2 heads", "4 heads", "no positions", "one-hot positions", "one-hot, 2,000 steps"]
+    assert at_one.index[at_one["stays"] == 20].sort_values().tolist() == sorted(stay)
+    assert (at_one["stays"].drop(stay) == 0).all()
+    learn = ["2 heads, start 1e-6", "sines, M = 48", "random positions", "random, η = 0.001"]
+    assert (at_one["optimal"][learn] == 20).all()
+    assert at_one["optimal"][
+        ["random tokens, E = 64", "random tokens, E = 6", "added sines", "added, η = 0.001"]
+    ].tolist() == [13, 0, 0, 0]
+    assert not every["parent"][random & every["relative"].isin(["sines, M = 48", "random positions"])].any()
+    assert every["equal_heads"][every["relative"].isin(["2 heads", "4 heads"])].all()
+    share = every["parent"][random & (every["relative"] == "random, η = 0.001")].mean()
+    assert f"in {100 * share:.0f}% of the seeds of one draw" in page
+
+    draws = pd.read_csv(results / "relatives_positions.csv")
+    right = rate_interval((draws["lag"] == draws["predicted"]).to_numpy())
+    assert f"{(draws['lag'] == draws['predicted']).sum()} of 320 runs [{right.low:.2f}, {right.high:.2f}]" in page
+    on_parent = draws.groupby(["width", "rate"])["parent"].sum()
+    assert f"in {on_parent[1000, 0.001]} of 40 runs over ten draws at M = 1,000" in page
+    assert f"it takes M = 16,000 for {on_parent[16000, 1.0]} of 40" in page
+
+    decoders = pd.read_csv(results / "relatives_decoder.csv")
+    found = decoders[decoders["p"] < 1].groupby("relative")["optimal"].sum()
+    assert set(found.index) == {relative.name for relative in OF_DECODERS}
+    named = ["paper", "keys and queries", "all positions", "residual stream", "everything"]
+    assert found[named].tolist() == [24, 48, 67, 78, 80]
+    assert all(f"{count} of 80" in page for count in found[named])
+    lost = pd.read_csv(results / "relatives_without_attention.csv").groupby("relative")["lost"].mean()
+    assert "loses 0.44 of its accuracy at p = 0.9, 0.03 with a feed-forward layer, and nothing with all parts" in page
+    assert lost[["residual stream", "feed-forward", "everything"]].round(2).tolist() == [0.44, 0.03, 0]
+    heads = pd.read_csv(results / "relatives_ablation.csv")
+    same = [
+        seed["lost"].argmax() == seed["on_parent"].argmax()
+        for _, seed in heads[heads["relative"] == "2 layers"].groupby("seed")
+    ]
+    share = rate_interval(np.array(same))
+    assert f"{sum(same)} of 20 [{share.low:.2f}, {share.high:.2f}]" in page
+
+
 def test_the_table_of_metrics_is_the_table_of_the_code():
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (\w+) \|$", PAGES["docs/runs.md"], re.MULTILINE)
     assert {name: (what.replace("\\|", "|"), unit) for name, what, unit in rows} == {
@@ -458,7 +513,7 @@ def test_the_site_is_built_without_warnings_and_loads_nothing_from_the_network(t
     pytest.importorskip("mkdocs", reason="needs requirements-docs.txt")
     done = subprocess.run(
         ["bash", "scripts/site.sh", "--site-dir", str(tmp_path / "site")],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT, env=os.environ | {"NOTEBOOKS": "unexecuted"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr

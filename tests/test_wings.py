@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rw_jax"
 WINGS = ("study", "tasks", "models", "theory", "training", "store", "analysis", "sweeps", "reports")
 """From the lowest to the highest; above them are the command lines."""
-COMMAND_LINES = ("command_line", "main", "show", "verify")
-HEAVY = ("jax", "flax", "optax", "orbax", "pandas", "xarray", "matplotlib")
+COMMAND_LINES = ("command_line", "main", "show", "explore", "verify")
+HEAVY = ("jax", "flax", "optax", "orbax", "pandas", "xarray", "matplotlib", "bokeh")
 
 
 def imported(path: Path) -> set[str]:

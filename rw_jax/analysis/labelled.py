@@ -51,7 +51,7 @@ def over(
             gathered = gathered.astype(array.dtype)
         sizes = tuple(shape[i] for i in several)
         names = tuple(grid.dimensions[i].name for i in several)
-        variables[name] = ((*names, *dims), gathered.reshape(*sizes, *array.shape))
+        variables[name] = ((*names, *dims), gathered.reshape((*sizes, *array.shape)))
     coordinates: dict[str, Any] = {}
     for dimension, indices in zip(grid.dimensions, chosen, strict=True):
         for place, axis in enumerate(dimension.axes):

@@ -423,9 +423,11 @@ class Run:
         if not isinstance(changes, Mapping):
             raise RunError(f"params is {shown(changes)}, but must be a dict of arrays, or a function that gives one.")
         for name, leaf in changes.items():
-            if name not in own or np.shape(leaf) != own[name].shape:
+            shape = _shape_of_numbers(leaf)
+            if name not in own or shape != own[name].shape:
                 right = {name: leaf.shape for name, leaf in own.items()}
-                raise RunError(f"params has {name} of shape {np.shape(leaf)}, but must have some of {right}.")
+                told = "that is no array of numbers" if shape is None else f"of shape {shape}"
+                raise RunError(f"params has {name} {told}, but must have some of {right}.")
         return {name: np.asarray(changes.get(name, leaf), leaf.dtype) for name, leaf in own.items()}
 
     def _kept_or_none(self, cell: Cell, step: int | None, *names: str) -> Any:
@@ -684,6 +686,14 @@ def _attention_of(experiment: Experiment, attention: str | np.ndarray | None, nu
             f"[{num_walks}, {N}]."
         )
     return np.broadcast_to(given, (num_walks, N)).T
+
+
+def _shape_of_numbers(given: Any) -> tuple[int, ...] | None:
+    """The shape of an array of numbers; None of anything else, such as rows of different lengths."""
+    try:
+        return np.asarray(given, np.float64).shape
+    except (TypeError, ValueError):
+        return None
 
 
 def _index(dimension: Dimension, given: dict[str, Scalar]) -> int:

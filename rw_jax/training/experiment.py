@@ -111,10 +111,11 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
     is_lifted = model.lifts is not None and model.lifts.of(optimizer.commutes_with) is not None
     if model.precondition is not None and not (optimizer.is_linear or is_lifted):
         form = "a reduced form" if own.model is not None else f"model.form = {without_digest(config.model.form)!r}"
+        lifted = "such as gd" if model.lifts is None else "muon, sign, or adam with training.options.eps = 0"
         raise ConfigError(
             f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one that commutes with {form}: one "
-            "whose updates are linear in the gradients, muon, sign, or adam with training.options.eps = 0; give "
-            "--config.model.form=full to train every entry of W with any other."
+            f"whose updates are linear in the gradients, {lifted}; give --config.model.form=full to train every entry "
+            "of W with any other."
         )
     if optimizer.commutes_with == "scales":
         model = model._replace(to_full=model.to_full if model.precondition is None else None)

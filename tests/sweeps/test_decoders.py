@@ -7,9 +7,10 @@ import rw_jax
 from tests.studies import stored_records, tiny_study
 from tests.sweeps.test_pieces import killed_at_save
 
-PARTS = {
-    "form": "decoder", "query": "last", "heads": 2, "key_width": 2, "residual": "on", "positions": "learned",
-    "embedding": "learned", "embedding_width": 3, "init": "gaussian", "init_scale": 0.3,
+PARTS = {"form": "decoder", "query": "last", "positions": "learned", "init": "gaussian", "init_scale": 0.3}
+MORE_PARTS = {
+    "layers": 2, "heads": 2, "key_width": 2, "residual": "on", "feed_forward_width": 4, "layer_norm": "on",
+    "embedding": "learned", "embedding_width": 3,
 }  # fmt: skip
 TRAINING = {"loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.02, "batch": 5, "target": "all"}
 
@@ -53,7 +54,7 @@ def test_a_decoder_continues_after_its_end_to_the_bits_of_a_training_in_one_go(w
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpoint_saves", [1, 2, 3])
 def test_a_decoder_with_every_part_is_resumed_to_the_same_bits(checkpoint_saves, sweep_once, tmp_path):
-    config = study(layers=2, feed_forward_width=4, layer_norm="on", positions="rotary")
+    config = study(**MORE_PARTS)
     whole = sweep_once(config)
     with killed_at_save(checkpoint_saves), pytest.raises(KeyboardInterrupt):
         sweep_once(config, tmp_path / "killed")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rw_jax
-from rw_jax.models.embeddings import paper_embeddings
+from rw_jax.models.embeddings import make_embeddings, paper_embeddings
 from rw_jax.models.reduced import reduced_transformer
 from rw_jax.tasks import Law, Task, Walks
 from rw_jax.tasks.circle import circle
@@ -18,8 +18,11 @@ from rw_jax.theory import lags
 from rw_jax.theory.lags import circle_matrix
 from rw_jax.theory.recursions import one_hot_training
 from rw_jax.training import infinite
+from rw_jax.training.experiment import make_experiment
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
+from rw_jax.training.run import init, prepare, train_step
+from rw_jax.training.values import run_values
 from tests.studies import assert_sentence, tiny_study
 
 EPSILON = 0.1
@@ -175,6 +178,59 @@ def test_training_on_infinitely_many_walks_is_that_on_all_walks_there_are():
     with pytest.raises(rw_jax.RunError, match="no training walks were drawn") as refused:
         infinitely.walks("train")
     assert_sentence(str(refused.value))
+
+
+RANDOM = {
+    "task.num_nodes": 4,
+    "task.walk_length": 6,
+    "task.test_walks": "all",
+    "model.positions": "random",
+    "model.position_width": 12,
+    "training.learning_rate": 0.1,
+    "training.steps": 6,
+    "precision": "float64",
+}
+OF_CHAIN = {
+    "task.name": "chain",
+    "task.options.family": "near_cycle",
+    "task.options.noise": 0.1,
+    "task.options.spread": 0.2,
+    "task.options.graph_seed": 1,
+    "model.init": "gaussian",
+    "model.init_scale": 0.3,
+    "model.init_place": "scores",
+}
+
+
+@pytest.mark.parametrize("fields", [{}, pytest.param(OF_CHAIN, marks=pytest.mark.slow)], ids=["circle", "chain"])
+def test_steps_on_infinitely_many_walks_are_those_on_all_for_positions_that_are_not_orthogonal(fields, float64):
+    params = {}
+    for walks in ("all", "infinite"):
+        config = tiny_study(fields={**RANDOM, **fields, "task.walks": walks})
+        experiment = make_experiment(config)
+        values = run_values(config, experiment)
+        run, state = prepare(experiment, values), init(experiment, values)
+        start, step = state.params, jax.jit(lambda state, run=run: train_step(run, state)[0])
+        for _ in range(6):
+            state = step(state)
+        params[walks] = state.params
+    positions_NxM = make_embeddings(4, 6, 12, "random").positions_NxM
+    assert np.abs(np.corrcoef(positions_NxM) - np.eye(6)).max() > 0.3
+    for name, leaf in params["all"].items():
+        np.testing.assert_allclose(params["infinite"][name], leaf, rtol=1e-9, atol=1e-11, err_msg=name)
+    assert np.ptp(params["all"]["position_scores"] - start["position_scores"]) > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [{}, OF_CHAIN], ids=["circle", "chain"])
+def test_training_on_infinitely_many_walks_is_that_on_all_for_positions_that_are_not_orthogonal(fields):
+    config = tiny_study(fields={**RANDOM, **fields, "training.steps": 20})
+    every, infinitely = (rw_jax.train(config, walks=walks) for walks in ("all", "infinite"))
+    for name in ("train_loss", "accuracy", "parent_attention", "empty_attention", "log_other_attention"):
+        np.testing.assert_allclose(infinitely.metrics[name], every.metrics[name], rtol=1e-8, atol=1e-12)
+    for name, leaf in every.params().items():
+        np.testing.assert_allclose(infinitely.params()[name], leaf, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(infinitely.key_query_matrix(), every.key_query_matrix(), rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.slow

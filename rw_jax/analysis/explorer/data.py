@@ -1,11 +1,15 @@
 """The numbers on the page of a run, gathered from a Run as plain NumPy arrays."""
 
+import base64
+import gzip
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 
+from rw_jax.analysis.interpret import spectrum
 from rw_jax.analysis.measures import direction
 from rw_jax.analysis.numbers import label, setting
 from rw_jax.analysis.run import Run
@@ -29,6 +33,12 @@ NO_NUMBER, ALL_ALIKE = -1, -2
 
 SPREAD = 1e-6
 """Weights of tokens that differ by at most this, in every test walk, are alike."""
+
+_FAILURES = {
+    "predicts_optimally": "does not predict optimally: its expected accuracy is more than 0.001 below the optimum",
+    "parent_is_highest": "does not attend most to the direct parent",
+}
+"""What is a failure, by the metric that is then 0; the first that there is counts. A run that has diverged failed."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -57,13 +67,13 @@ class Block(NamedTuple):
       num_nodes, walk_length: K, N.
       parent: the lag of the direct parent; None if there is none.
       recorded, kept: the T and the S steps.
-      arrays: by name. Of runs and recorded steps [C, T]: `lag` (int16, of the highest mean attention weight, or NO_NUMBER
-        or ALL_ALIKE), `failed` (uint8), `accuracy`, `parent_attention`, `train_loss`. Of runs [C]: `optimum`, and
-        `setting`, the row of what hangs on the law alone. Of runs and kept steps: `value`, float[C, S, K, K],
-        `value_spectrum`, float[C, S, K // 2 + 1], `attention`, float[C, S, N], the last of the empty slot, `scores`,
-        float[C, S, K], `with_parent` and `with_law`, float[C, S]. Of settings: `law`, float[settings, K, K], row = the
-        last token, `law_spectrum` and `root_spectrum`, and `correlations`, float[settings, N - 1]. One that these runs
-        do not have is absent.
+      arrays: by name; what these runs do not have is absent. Of runs and recorded steps, [C, T]: `lag`, int16, that of
+        the highest mean attention weight, or NO_NUMBER or ALL_ALIKE; `failed`, uint8; `accuracy`, `parent_attention`,
+        `train_loss`. Of runs, [C]: `optimum`, and `setting`, the row of what hangs on the law alone. Of runs and kept
+        steps: `value`, float[C, S, K, K]; `value_spectrum`, float[C, S, K // 2 + 1]; `attention`, float[C, S, N], the
+        last of the empty slot; `scores`, float[C, S, K]; `with_parent` and `with_law`, float[C, S], as `_split`. Of
+        settings: `law`, float[settings, K, K], row = the last token; `law_spectrum`, `root_spectrum`, of Pi^T and its
+        square root; `correlations`, float[settings, N - 1], as `_Law.correlations`.
       missing: what is absent, by panel, and why, in a sentence.
     """
 
@@ -88,6 +98,7 @@ class Numbers(NamedTuple):
       status: UNFINISHED, SHOWN or LEFT_OUT, uint8[cells].
       blocks: its runs.
       accuracy: the metric that `accuracy` is.
+      loss: what the training loss is called, with its unit.
       failure: what a run that failed is, in words.
       notes: what else is to be said, in sentences.
     """
@@ -100,6 +111,7 @@ class Numbers(NamedTuple):
     status: np.ndarray
     blocks: tuple[Block, ...]
     accuracy: str
+    loss: str
     failure: str
     notes: tuple[str, ...]
 
@@ -114,11 +126,16 @@ def gather(run: Run, limit: int = LARGEST_PAGE) -> Numbers:
     Raises:
       RunError: if no cell is finished, or one cannot be read.
     """
-    finished = run.metrics["finished"].values.ravel()
+    metrics = run.metrics
+    finished = run.source.finished(run.grid)
     if not finished.any():
-        raise RunError("No run of the grid is finished; run its command again.")
+        raise RunError("No run of the grid is finished, so that there is nothing to see; run its command again.")
     cells = [run.grid.cell(number) for number in np.flatnonzero(finished)]
-    kept = thinned(run, cells, limit)
+    kept = cells
+    if _size(cells).sum() > limit - _PAGE:
+        few = cells[:: -(-len(cells) // _SAMPLE)]  # what packing makes of these it makes of the others
+        packed_few = packed([_block(run, metrics, together) for together in _of_one_shape(few)])[1]
+        kept = thinned(metrics, cells, limit, min(1.0, len(packed_few) / _size(few).sum()))
     status = np.where(finished, LEFT_OUT, UNFINISHED).astype(np.uint8)
     status[[cell.number for cell in kept]] = SHOWN
     axes = tuple(map(_axis, run.grid.dimensions))
@@ -131,9 +148,10 @@ def gather(run: Run, limit: int = LARGEST_PAGE) -> Numbers:
         across,
         down,
         status,
-        tuple(_block(run, together) for together in _of_one_shape(kept)),
-        _accuracy(run),
-        _failure(run),
+        tuple(_block(run, metrics, together) for together in _of_one_shape(kept)),
+        _accuracy(metrics),
+        _loss({cell.config.training.loss for cell in kept}),
+        next((words for name, words in _FAILURES.items() if name in metrics), "diverged: its numbers are no numbers"),
         tuple(_notes(status, limit)),
     )
 
@@ -167,40 +185,36 @@ def _notes(status: np.ndarray, limit: int) -> Iterator[str]:
         yield f"{unfinished} of {len(status)} runs are not finished."
     if left_out:
         yield (
-            f"{left_out} of {len(status)} runs are left out, so that the page stays near {limit / 1e6:.3g} MB: of each "
-            "setting seeds at equal distances are kept, and every one that failed. Shares of what is shown are no rates."
+            f"{left_out} of {len(status)} runs are left out, so that the page stays near {limit / 1e6:.3g} MB: every "
+            "run that failed is kept, and of the others of each setting seeds at equal distances. Shares of what is "
+            "shown are therefore no rates."
         )
 
 
-def _accuracy(run: Run) -> str:
-    return "expected_accuracy" if "expected_accuracy" in run.metrics else "accuracy"
+def _accuracy(metrics: xr.Dataset) -> str:
+    return "expected_accuracy" if "expected_accuracy" in metrics else "accuracy"
 
 
-def _failure(run: Run) -> str:
-    for metric, words in _FAILURES.items():
-        if metric in run.metrics:
-            return words
-    return "diverged: its numbers are no numbers"
+def _loss(losses: Set[str]) -> str:
+    return "training loss / nats" if losses <= {"log", "cross_entropy"} else "training loss"
 
 
-_FAILURES = {
-    "predicts_optimally": "does not predict optimally: its expected accuracy is more than 0.001 below the optimum",
-    "parent_is_highest": "does not attend most to the direct parent",
-}
-"""What is a failure, by the metric that is then 0; the first that there is counts. A run that has diverged failed."""
-
-
-def thinned(run: Run, cells: Sequence[Cell], limit: int) -> list[Cell]:
+def thinned(metrics: xr.Dataset, cells: Sequence[Cell], limit: int, ratio: float = 1.0) -> list[Cell]:
     """Those of the cells that fit on a page of so many bytes, in their order.
 
     All that failed are kept, by either notion of success, and of the others of each setting, which differ in their
     seeds alone, the same share, at equal distances, at least one.
+
+    Args:
+      metrics: of the run.
+      cells: its finished cells.
+      limit: bytes of the page.
+      ratio: what packing leaves of the bytes of a run.
     """
-    sizes = np.array([_size_of(cell.config) for cell in cells])
-    room = limit - _PAGE
+    sizes, room = ratio * _size(cells), limit - _PAGE
     if sizes.sum() <= room:
         return list(cells)
-    failed = np.array([_has_failed(run, cell) for cell in cells])
+    failed = np.array([_has_failed(metrics, cell) for cell in cells])
     share = max(0.0, float((room - sizes[failed].sum()) / max(sizes[~failed].sum(), 1)))
     settings: dict[tuple, list[int]] = {}
     for i in np.flatnonzero(~failed):
@@ -215,20 +229,48 @@ def thinned(run: Run, cells: Sequence[Cell], limit: int) -> list[Cell]:
 _PAGE = 1_500_000
 """Bytes of a page without any run."""
 
+_SAMPLE = 100
+"""How many runs tell what packing leaves of the bytes of a run."""
+
+
+def _size(cells: Sequence[Cell]) -> np.ndarray:
+    """Bytes that each run takes on a page, at most: float32, in base64."""
+    return np.array([_size_of(cell.config) for cell in cells])
+
 
 def _size_of(config: Config) -> int:
-    """Bytes that a run takes on a page, at most: float32, in base64."""
     K, N = config.task.num_nodes, config.task.walk_length
     at_kept = 4 * (K * K + K + N + K // 2 + 1 + 2)
     at_recorded = 3 * 4 + 2 + 1
     return 4 * (at_kept * len(kept_steps(config)) + at_recorded * len(recorded_steps(config))) // 3
 
 
-def _has_failed(run: Run, cell: Cell) -> bool:
+def packed(blocks: Sequence[Block]) -> tuple[list[dict[str, Any]], str]:
+    """Blocks for JSON, with the places of their arrays, and the bytes of all arrays: base64 of gzip, little-endian."""
+    parts: list[bytes] = []
+
+    def placed(array: np.ndarray) -> dict[str, Any]:
+        content = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        offset = sum(map(len, parts))
+        parts.append(content + bytes(-len(content) % 4))  # typed arrays begin at multiples of their size
+        return {"type": array.dtype.name, "shape": list(array.shape), "offset": offset}
+
+    told = [
+        block._asdict()
+        | {
+            "cells": placed(block.cells.astype(np.uint32)),
+            "arrays": {name: placed(array) for name, array in block.arrays.items()},
+        }
+        for block in blocks
+    ]
+    return told, base64.b64encode(gzip.compress(b"".join(parts), mtime=0)).decode()
+
+
+def _has_failed(metrics: xr.Dataset, cell: Cell) -> bool:
     """Whether a run did not succeed by one of the notions of success, or has diverged."""
     last = len(recorded_steps(cell.config)) - 1
-    succeeds = [_metric(run, name, cell)[last] == 1 for name in _FAILURES if name in run.metrics]
-    return not (all(succeeds) and np.isfinite(_metric(run, "train_loss", cell)[last]))
+    succeeds = [_metric(metrics, name, cell)[last] == 1 for name in _FAILURES if name in metrics]
+    return not (all(succeeds) and np.isfinite(_metric(metrics, "train_loss", cell)[last]))
 
 
 def _setting(cell: Cell) -> tuple:
@@ -236,9 +278,9 @@ def _setting(cell: Cell) -> tuple:
     return tuple((axis, value) for axis, value in cell.labels.items() if axis != "seed")
 
 
-def _metric(run: Run, name: str, cell: Cell) -> np.ndarray:
+def _metric(metrics: xr.Dataset, name: str, cell: Cell) -> np.ndarray:
     """A metric of a run at its recorded steps, float64[T]; NaN if there is none."""
-    metrics, recorded = run._metrics, recorded_steps(cell.config)
+    recorded = recorded_steps(cell.config)
     if name not in metrics:
         return np.full(len(recorded), np.nan)
     return metrics[name].values[cell.index][np.searchsorted(metrics["step"].values, recorded)]
@@ -251,17 +293,18 @@ def _of_one_shape(cells: Sequence[Cell]) -> list[list[Cell]]:
         config = cell.config
         sizes = (config.task.num_nodes, config.task.walk_length, config.training.steps)
         kinds = (config.task.name, config.task.options, config.model, config.training.loss, config.training.optimizer)
-        together.setdefault((sizes, str(kinds)), []).append(cell)
+        first_steps = (config.training.stages, config.training.target)
+        together.setdefault((sizes, str(kinds), first_steps), []).append(cell)
     return list(together.values())
 
 
-def _block(run: Run, cells: Sequence[Cell]) -> Block:
+def _block(run: Run, metrics: xr.Dataset, cells: Sequence[Cell]) -> Block:
     """The numbers of runs of one shape."""
     config, own = cells[0].config, run.source.own()
     settings: dict[tuple, int] = {}
     rows = [settings.setdefault(_law_key(cell), len(settings)) for cell in cells]
     laws = [_law_of(cells[rows.index(row)].config, own) for row in settings.values()]
-    parent, arrays, missing = laws[0].parent, _of_metrics(run, cells), {}
+    parent, arrays, missing = laws[0].parent, _of_metrics(metrics, cells), {}
     arrays["setting"] = np.array(rows, np.uint32)
     kept = _stacks([run.source.kept(run.grid, cell.number) for cell in cells])
     params = kept["params"]
@@ -272,30 +315,36 @@ def _block(run: Run, cells: Sequence[Cell]) -> Block:
     if "state_scores" in params and params["state_scores"].ndim == 3:
         arrays["scores"] = params["state_scores"]
     else:
-        missing["scores"] = f"{_form(config)} has no scores u of states by themselves; the reduced form of one head has."
+        missing["scores"] = (
+            f"{_form(config)} has no scores u of states by themselves; the reduced form of one head has."
+        )
     unlike = _unlike_the_paper(config)
-    has_law = laws[0].target_KxK is not None
-    lawless = "" if has_law else "The last token alone does not tell the law of the target, so that there is no Πᵀ."
+    targets = [law.target_KxK for law in laws if law.target_KxK is not None]
+    lawless = "" if targets else "The last token alone does not tell the law of the target, so that there is no Πᵀ."
     if unlike:
         missing["value"] = f"{unlike} f(X) is not V times the averaged token, so that V is not to be compared with Πᵀ."
     else:
         arrays["value"] = params["value"]
-        arrays["value_spectrum"] = spectrum(params["value"])
-    if has_law:
-        arrays["law"] = np.stack([law.target_KxK for law in laws])
-        arrays["law_spectrum"] = spectrum(np.swapaxes(arrays["law"], 1, 2))
-        arrays["root_spectrum"] = spectrum(np.sqrt(np.swapaxes(arrays["law"], 1, 2)))
+        arrays["value_spectrum"] = amplitudes(params["value"])
+    if targets:
+        arrays["law"] = np.stack(targets)
+        arrays["law_spectrum"] = amplitudes(np.swapaxes(arrays["law"], 1, 2))
+        arrays["root_spectrum"] = amplitudes(np.sqrt(np.swapaxes(arrays["law"], 1, 2)))
     else:
         missing["law"] = lawless
     first_steps = lawless or _unlike_the_first_steps(config)
     if first_steps:
         missing["correlations"] = first_steps
     else:
-        arrays["correlations"] = np.stack([law.scores(config) for law in laws])
+        of_settings = (cells[rows.index(row)].config for row in settings.values())
+        arrays["correlations"] = np.stack([law.correlations(of) for law, of in zip(laws, of_settings, strict=True)])
     if unlike or lawless or parent != 1:
         missing["split"] = unlike or lawless or "The direct parent is not the last token."
     else:
-        of_runs = [_split(run, cell, params, i, arrays["law"][row]) for i, (cell, row) in enumerate(zip(cells, rows))]
+        of_runs = [
+            _split(run, cell, params, i, arrays["law"][row])
+            for i, (cell, row) in enumerate(zip(cells, rows, strict=True))
+        ]
         arrays["with_parent"], arrays["with_law"] = np.moveaxis(np.array(of_runs), 1, 0)
     return Block(
         np.array([cell.number for cell in cells]),
@@ -304,9 +353,15 @@ def _block(run: Run, cells: Sequence[Cell]) -> Block:
         parent,
         recorded_steps(config),
         kept_steps(config),
-        {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in arrays.items()},
+        {name: _single(array) for name, array in arrays.items()},
         missing,
     )
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """In float32, if it is of floating-point numbers; what is too large is infinite."""
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
 def _law_key(cell: Cell) -> tuple:
@@ -325,16 +380,16 @@ def _stacks(trees: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _of_metrics(run: Run, cells: Sequence[Cell]) -> Arrays:
+def _of_metrics(metrics: xr.Dataset, cells: Sequence[Cell]) -> Arrays:
     """What metrics tell of runs at their recorded steps, [C, T]."""
 
     def stacked(name: str) -> np.ndarray:
-        return np.stack([_metric(run, name, cell) for cell in cells])
+        return np.stack([_metric(metrics, name, cell) for cell in cells])
 
     lag, spread, loss = stacked("highest_lag"), stacked("attention_spread"), stacked("train_loss")
     lag = np.where(spread <= SPREAD, ALL_ALIKE, np.where(np.isnan(lag), NO_NUMBER, lag))
-    accuracy = stacked(_accuracy(run))
-    success = next((stacked(name) for name in _FAILURES if name in run.metrics), np.ones_like(loss))
+    accuracy = stacked(_accuracy(metrics))
+    success = next((stacked(name) for name in _FAILURES if name in metrics), np.ones_like(loss))
     arrays = {
         "lag": lag.astype(np.int16),
         "failed": ((success != 1) | ~np.isfinite(accuracy)).astype(np.uint8),
@@ -342,7 +397,7 @@ def _of_metrics(run: Run, cells: Sequence[Cell]) -> Arrays:
         "train_loss": loss,
         "optimum": stacked("optimal_accuracy")[:, 0],
     }
-    if "parent_attention" in run.metrics:
+    if "parent_attention" in metrics:
         arrays["parent_attention"] = stacked("parent_attention")
     return arrays
 
@@ -360,11 +415,14 @@ class _Law(NamedTuple):
     transition_KxK: np.ndarray | None = None
     target_KxK: np.ndarray | None = None
 
-    def scores(self, config: Config) -> np.ndarray:
-        """c_k, float64[N - 1] (`chains.token_scores`)."""
+    def correlations(self, config: Config) -> np.ndarray:
+        """c_k (`chains.token_scores`) from 0 at its smallest to 1 at its largest, float64[N - 1]; 0 if alike."""
         of_chain: Any = (self.start_K, self.transition_KxK, self.target_KxK)
         training = config.training
-        return chains.token_scores(*of_chain, config.task.walk_length, training.learning_rate, training.epsilon)
+        of_lags = chains.token_scores(*of_chain, config.task.walk_length, training.learning_rate, training.epsilon)
+        spread = np.ptp(of_lags)
+        are_alike = spread <= 1e-12 * np.abs(of_lags).max()
+        return np.zeros_like(of_lags) if are_alike else (of_lags - of_lags.min()) / spread
 
 
 def _law_of(config: Config, own: Own) -> _Law:
@@ -402,9 +460,10 @@ def _unlike_the_paper(config: Config) -> str:
 def _unlike_the_first_steps(config: Config) -> str:
     """Why c_k does not tell where the first two steps take attention, in a sentence; "" if it does."""
     training, found = config.training, _unlike_the_paper(config)
+    loss, optimizer = (without_digest(name) for name in (training.loss, training.optimizer))
     for is_so, words in (
-        (training.loss != "log", f"the loss is {without_digest(training.loss)!r}"),
-        (training.optimizer not in ("gd", "momentum", "nesterov"), f"the optimizer is {without_digest(training.optimizer)!r}"),
+        (loss != "log", f"the loss is {loss!r}"),
+        (optimizer not in ("gd", "momentum", "nesterov"), f"the optimizer is {optimizer!r}"),
         (config.model.init != "zero", "training does not start from zero weights"),
         (bool(training.stages), "training has several stages"),
         (training.target != "last", "every token is a target"),
@@ -414,27 +473,25 @@ def _unlike_the_first_steps(config: Config) -> str:
     return found
 
 
-def spectrum(matrices: np.ndarray) -> np.ndarray:
-    """|DFT| of the circulant mean of each matrix at unit Frobenius norm, float64[..., K // 2 + 1].
+def amplitudes(matrices: np.ndarray) -> np.ndarray:
+    """The sizes of the eigenvalues by Fourier mode of matrices at unit norm, float64[..., K // 2 + 1]; NaN of zero.
 
-    The circulant mean averages the entries (j + m mod K, j) over j; its DFT over m is that of the eigenvalues of the
-    nearest circulant matrix. Mode f has a wave of f periods around the circle. NaN where a matrix is zero.
+    Mode f is a wave of f periods around the circle (`interpret.spectrum`); modes f and K - f are equal in size.
 
     Args:
       matrices: float[..., K, K].
     """
     K = matrices.shape[-1]
-    norms = np.linalg.norm(matrices.astype(np.float64), axis=(-2, -1), keepdims=True)
-    j = np.arange(K)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = (matrices / norms)[..., (j + j[:, None]) % K, j].mean(axis=-1)
-    return np.abs(np.fft.rfft(means, axis=-1))
+    of_each = [np.abs(spectrum(direction(matrix))[: K // 2 + 1]) for matrix in matrices.reshape(-1, K, K)]
+    return np.reshape(of_each, (*matrices.shape[:-2], K // 2 + 1))
 
 
 def _split(run: Run, cell: Cell, params: Arrays, row: int, law_KxK: np.ndarray) -> np.ndarray:
     """The expected accuracy of V with attention on the parent alone, and of attention with V = Pi^T, float64[2, S]."""
     tokens_BxL, _ = run.walks("test", **cell.labels)
-    weights_B = run.walk_weights("test", **cell.labels).astype(np.float64)
+    weights_B = np.ones(len(tokens_BxL))
+    if cell.config.task.test_walks == "all":  # to draw walks once more takes time
+        weights_B = run.walk_weights("test", **cell.labels).astype(np.float64)
     if _has_plain_scores(cell.config):
         scores = params["state_scores"][row], params["position_scores"][row]
         averaged_SxBxK = token_weights(*scores, tokens_BxL)
@@ -442,7 +499,10 @@ def _split(run: Run, cell: Cell, params: Arrays, row: int, law_KxK: np.ndarray) 
         steps = kept_steps(cell.config)
         averaged_SxBxK = np.stack([run.averaged_tokens(tokens_BxL, step=step, **cell.labels) for step in steps])
     last_B = tokens_BxL[:, -1]
-    outputs = (params["value"][row].astype(np.float64)[:, :, last_B].transpose(0, 2, 1), averaged_SxBxK @ law_KxK)
+    outputs = (
+        params["value"][row].astype(np.float64)[:, :, last_B].transpose(0, 2, 1),
+        of_law(averaged_SxBxK, law_KxK),
+    )
     return np.stack([expected_accuracy(output, law_KxK, last_B, weights_B) for output in outputs])
 
 
@@ -465,8 +525,14 @@ def token_weights(state_scores_SxK: np.ndarray, position_scores_SxN: np.ndarray,
     u, a = state_scores_SxK.astype(np.float64), position_scores_SxN[:, :-1].astype(np.float64)
     u, a = (scores - scores.max(axis=1, keepdims=True) for scores in (u, a))
     u[u.min(axis=1) < -600] = np.nan
-    by_state = [(tokens_BxL == k) @ np.exp(a).T for k in range(u.shape[1])]  # K of float64[B, S]
+    factors_LxS, small_BxL = np.exp(a).T.copy(), tokens_BxL.astype(np.int16)
+    by_state = [(small_BxL == k).astype(np.float64) @ factors_LxS for k in range(u.shape[1])]  # K of float64[B, S]
     return np.stack(by_state).transpose(2, 1, 0) * np.exp(u)[:, None]
+
+
+def of_law(averaged_SxBxK: np.ndarray, law_KxK: np.ndarray) -> np.ndarray:
+    """Pi^T times averaged tokens, float64[S, B, K]: state by state, so that what is equal by symmetry ties."""
+    return sum(averaged_SxBxK[:, :, k, None] * law_KxK[k] for k in range(len(law_KxK)))
 
 
 def expected_accuracy(
@@ -483,22 +549,3 @@ def expected_accuracy(
     hits_SxB = law_KxK[last_B, np.argmax(output_SxBxK, axis=2)]
     means_S = hits_SxB @ weights_B / weights_B.sum()
     return np.where(np.isfinite(output_SxBxK).all(axis=(1, 2)), means_S, np.nan)
-
-
-def directions(block: Block, row: int, step: int) -> Arrays:
-    """Of one run: the directions of V, Pi^T and its elementwise square root, and V less each, float64[K, K].
-
-    Args:
-      block: with V and a law.
-      row: of the run in the block.
-      step: the number of the kept step.
-    """
-    law = block.arrays["law"][block.arrays["setting"][row]].T
-    value, transition, root = map(direction, (block.arrays["value"][row, step], law, np.sqrt(law)))
-    return {
-        "value": value,
-        "transition": transition,
-        "root": root,
-        "difference": value - transition,
-        "root_difference": value - root,
-    }
