@@ -1,4 +1,4 @@
-"""Tasks whose target takes more than the last token, for decoders of one and two layers and heads: 900 runs.
+"""Tasks whose target takes more than the last token, for decoders of one and two layers and heads: 720 runs.
 
     python -m rw_jax.main --config=configs/relatives_tasks.py
     python scripts/relatives.py

@@ -517,7 +517,7 @@ def test_the_site_is_built_without_warnings_and_loads_nothing_from_the_network(t
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
-    pages = sorted((tmp_path / "site").glob("*.html"))
+    pages = sorted((tmp_path / "site").rglob("*.html"))
     assert len(pages) >= len(PAGES)
     for page in pages:
         parser = Loaded()

@@ -99,7 +99,6 @@ OF_TASKS = (
     Relative("1 layer, 2 heads", {**_STREAM, "heads": 2}),
     Relative("2 layers, 1 head", {**_STREAM, "layers": 2}),
     Relative("2 layers, 2 heads", {**_STREAM, "layers": 2, "heads": 2}),
-    Relative("2 layers, 2 heads, feed-forward", {**_STREAM, "layers": 2, "heads": 2, "feed_forward_width": 32}),
 )
 """Decoders for tasks that take more than one token."""
 
@@ -181,7 +180,7 @@ def _table(run: Run, relatives: Sequence[Relative]) -> pd.DataFrame:
                     "on_parent": float(on_parent.max()),
                     "lags": " ".join(map(str, attended)),
                     "value_error": _value_error(group, i, int(np.argmax(on_parent))),
-                    "equal_heads": bool(all((leaf == leaf[:1]).all() for leaf in params.values())),
+                    "equal_heads": len(heads) == 1 or all(bool((leaf == leaf[:1]).all()) for leaf in params.values()),
                     "parameters": sum(leaf.size for leaf in params.values()),
                 }
             )

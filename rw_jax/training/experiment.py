@@ -251,7 +251,7 @@ def _model(config: Config, task: Task, own: Own) -> Model:
     if is_piece(config.model.form):
         return _piece(config, "form", {}, own, _is_model, varying=(*VALUE_AXES, *task.value_options))
     asked = config.model
-    _check_model(config)
+    _check_model(config, starts_at_zero=asked.init == "zero" and own.init is None)
     sizes = (task.num_nodes, task.walk_length, asked.position_width)
     of_tokens = (asked.embedding, asked.embedding_width)
     embeddings = make_embeddings(*sizes, asked.positions, *of_tokens, asked.position_place, asked.embedding_seed)
@@ -284,7 +284,7 @@ _OF_DECODERS = ("query", "key_width", "layers", "residual", "layer_norm")
 """The fields that say something of decoders alone."""
 
 
-def _check_model(config: Config) -> None:
+def _check_model(config: Config, starts_at_zero: bool) -> None:
     """Refuses fields of the model that do not go together."""
     model = config.model
 
@@ -310,8 +310,8 @@ def _check_model(config: Config) -> None:
         refuse("key_width", "an even number above 0", "model.positions = 'rotary'")
     if model.positions == "rotary" and model.query == "empty":
         refuse("query", "'last'", "model.positions = 'rotary', with which an empty slot is all zero")
-    if model.key_width and (model.init == "zero" or model.init_place == "value"):
-        name, right = ("init", "'gaussian'") if model.init == "zero" else ("init_place", "'both' or 'scores'")
+    if model.key_width and (starts_at_zero or (model.init == "gaussian" and model.init_place == "value")):
+        name, right = ("init", "'gaussian'") if starts_at_zero else ("init_place", "'both' or 'scores'")
         refuse(name, right, "model.key_width above 0: from zero, keys and queries never move")
 
 

@@ -288,10 +288,8 @@ def test_a_grid_of_decoders_has_the_numbers_of_each_where_it_has_layers_and_head
                 found = run.metrics[name].values[(*index, step)]
                 np.testing.assert_allclose(found[:num_layers, :num_heads], of_heads, rtol=1e-6)
                 assert np.isnan(found).sum() == 6 - num_layers * num_heads
-        (values,) = run.evaluate(step=5, **labels)["head_value_error"][None]
-        np.testing.assert_allclose(
-            run.metrics["head_value_error"].values[(*index, 5)][:num_layers, :num_heads], values, rtol=1e-4
-        )
+        found = run.metrics["head_value_error"].values[(*index, 5)][:num_layers, :num_heads]
+        np.testing.assert_allclose(found, run.evaluate(step=5, **labels)["head_value_error"], rtol=1e-4)
     (group,) = run.groups(layers=2, heads=2)
     assert group.metric("head_highest_lag").shape == (2, 6, 2, 3)
     assert len(run.summary()) == 3

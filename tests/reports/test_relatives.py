@@ -24,7 +24,7 @@ BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 @pytest.mark.parametrize(
     ("name", "runs"),
-    [("relatives", 1400), ("relatives_positions", 320), ("relatives_decoder", 1400), ("relatives_tasks", 900)],
+    [("relatives", 1400), ("relatives_positions", 320), ("relatives_decoder", 1400), ("relatives_tasks", 720)],
 )
 def test_a_study_has_as_many_runs_as_it_says(name, runs):
     path = ROOT / "configs" / f"{name}.py"
