@@ -23,9 +23,9 @@ def load_results(name: str) -> xr.Dataset:
       name: "sweep", the default sweep on 200 seeds, or another file in docs/results/.
 
     Returns:
-      Of a run its metrics, on the axes of its grid and some of its steps. Of a report `verdict`, `statement`, `setting`,
-      `reference` and `reason` by "claim", and beside them what was judged: `claim_of_row`, `labels`, `estimate`, `low`,
-      `high`, `seeds` and `agrees` by "row".
+      Of a run its metrics, on the axes of its grid and some of its steps. Of a report `verdict`, `statement`,
+      `setting`, `reference` and `reason` by "claim", and beside them what was judged: `claim_of_row`, `labels`,
+      `estimate`, `low`, `high`, `seeds` and `agrees` by "row".
 
     Raises:
       RunError: if there is no such file.

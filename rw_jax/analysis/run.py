@@ -40,6 +40,15 @@ from rw_jax.training.walks import draw_test_walks, draw_training_walks
 
 Params = dict[str, np.ndarray]
 
+_DIMS = {
+    "value": ("next", "now"),
+    "state_scores": ("state",),
+    "position_scores": ("slot",),
+    "mean_attention": ("slot",),
+    "head_attention": ("slot",),
+}
+"""What the last dimensions of a parameter are called; before them are its layers and heads, if it has several."""
+
 Changes = Mapping[str, Any] | Callable[[Params], Mapping[str, Any]] | None
 """Parameters in the place of some of a run's own: by name, or a function of its own; None for none."""
 
@@ -383,7 +392,9 @@ class Run:
             if any(kept is None for kept in steps):
                 return None
             stack = np.stack([np.asarray(kept) for kept in steps])
-            return {name: Measured(("step", *(f"{name}_{i}" for i in range(stack.ndim - 1))), stack)}
+            last = _DIMS.get(name, tuple(f"{name}_{i}" for i in range(stack.ndim - 1)))
+            of_heads = ("layer", "head")[len(last) + 3 - stack.ndim :] if stack.ndim > 1 + len(last) else ()
+            return {name: Measured(("step", *of_heads, *last), stack)}
 
         found = self._over(labels, of_cell)
         return found.assign_coords(step=list(self.steps))[name]
@@ -399,7 +410,8 @@ class Run:
             value = self._kept_or_none(cell, step, "params", "value")
             return None if value is None else {"spectrum": Measured(("mode",), spectrum(value))}
 
-        return self._over(labels, of_cell)["spectrum"]
+        found = self._over(labels, of_cell)["spectrum"]
+        return found.assign_coords(mode=range(found.sizes["mode"]))
 
     def blocks(self, *, step: int | None = None, **labels: Scalar) -> Blocks:
         """W of one run by blocks: states and positions. Args and errors: as of `key_query_matrix`."""

@@ -324,7 +324,8 @@ def _is_model(made: Any) -> bool:
 
 
 def _is_optimizer(made: Any) -> bool:
-    return isinstance(made, Optimizer)
+    takes_values = inspect.isfunction(made) and next(iter(inspect.signature(made).parameters), None) == "values"
+    return isinstance(made, Optimizer) or takes_values
 
 
 def _piece(
