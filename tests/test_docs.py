@@ -18,8 +18,8 @@ from absl import flags
 
 import rw_jax
 from rw_jax import main, show, verify
-from rw_jax.analysis.statistics import rate_interval
-from rw_jax.reports.relatives import OF_DECODERS, RELATIVES
+from rw_jax.analysis.statistics import mean_interval, rate_interval
+from rw_jax.reports.relatives import OF_DECODERS, OF_TASKS, RELATIVES
 from rw_jax.reports.symmetry import REMEDIES
 from rw_jax.study.config import AXES
 from rw_jax.tasks.families import FAMILIES
@@ -65,8 +65,8 @@ def execute(page: str, number: int) -> dict:
 
 def test_every_snippet_is_tested():
     assert {page: len(snippets) for page, snippets in SNIPPETS.items() if snippets} == {
-        "README.md": 2, "docs/chains.md": 2, "docs/extending.md": 3, "docs/runs.md": 2,
-        "docs/symmetry.md": 1,
+        "README.md": 2, "docs/chains.md": 2, "docs/extending.md": 3, "docs/relatives.md": 2,
+        "docs/runs.md": 3, "docs/symmetry.md": 1,
     }  # fmt: skip
 
 
@@ -125,6 +125,23 @@ def test_the_remedies_work_as_pasted(capsys):
     assert np.all(np.diff(names["tokens"], axis=1) % 6 == 1)
     assert names["adam"].metrics["accuracy"][-1].item() == 1
     assert capsys.readouterr().out.startswith("1.0 [")
+
+
+def test_interventions_work_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
+    monkeypatch.chdir(folder_with_a_sweep)
+    names = execute("docs/runs.md", 2)
+    recorded = names["run"].metrics["expected_accuracy"].isel(step=-1).sel(p=0.5)
+    np.testing.assert_allclose(names["as_trained"], recorded, atol=1e-6)
+    assert names["on_parent"].dims == ("seed",)
+    assert capsys.readouterr().out
+
+
+def test_relatives_work_as_pasted(capsys):
+    names = execute("docs/relatives.md", 0)
+    assert names["two"].mean_head_attention().shape == (1, 2, 25)
+    names = execute("docs/relatives.md", 1)
+    assert names["run"].mean_head_attention().shape == (2, 2, 13)
+    assert capsys.readouterr().out.endswith("(2, 2, 12, 12)\n")
 
 
 def test_pieces_of_ones_own_work_as_pasted_and_attend_to_the_token_two_back(capsys):
@@ -457,6 +474,31 @@ def test_what_is_said_of_the_relatives_is_in_the_results():
     ]
     share = rate_interval(np.array(same))
     assert f"{sum(same)} of 20 [{share.low:.2f}, {share.high:.2f}]" in page
+
+    tasks = pd.read_csv(results / "relatives_tasks.csv")
+    gaps = tasks.groupby(["task", "p", "relative"])["gap"].mean()
+    for name, task in (
+        ("hidden direction", "hidden_direction"),
+        ("persistent", "persistent"),
+        ("lagged by 3", "lagged"),
+    ):
+        for p in (0.7, 0.9):
+            row = " | ".join(f"{gaps[task, p, relative.name]:.3f}" for relative in OF_TASKS)
+            assert f"| {name}, p = {p} | {row} |" in page
+    assert tasks["optimal"][tasks["p"] == 1].all()
+    assert not tasks["optimal"][(tasks["task"] == "hidden_direction") & (tasks["p"] < 1)].any()
+    hidden = tasks[(tasks["task"] == "hidden_direction") & (tasks["p"] == 0.9)].pivot(
+        index="seed", columns="relative", values="gap"
+    )
+    for other, words in (("2 layers, 1 head", "a second layer"), ("1 layer, 2 heads", "a second head")):
+        worth = mean_interval((hidden["1 layer, 1 head"] - hidden[other]).to_numpy())
+        assert (
+            f"{words} {'is worth ' if 'layer' in words else ''}{worth.mean:.3f} [{worth.low:.3f}, {worth.high:.3f}]"
+            in page
+        )
+    lagged = tasks[tasks["task"] == "lagged"]
+    assert f"In {lagged['parent'].sum()} of {len(lagged)} runs a head ends on the token" in page
+    assert f"trains {len(every) + len(draws) + len(decoders) + len(tasks):,} runs" in page
 
 
 def test_the_table_of_metrics_is_the_table_of_the_code():

@@ -471,8 +471,8 @@ def ablated_heads(table: pd.DataFrame) -> Figure:
             name = f"layer {layer}"
             axes.plot(group["on_parent"], group["lost"], marker, color=colour, markersize=3, alpha=0.7, label=name)
         axes.set_title(relative, fontsize=8)
+        axes.set_xlabel("attention on the parent")
     panels[0].set_ylabel("accuracy lost without the head")
-    figure.supxlabel("attention of the head on the parent", fontsize=8)
     set_letters(panels)
     figure.suptitle("What each head is for, at p = 0.9", fontsize=9)
     widest = max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[0]))
@@ -495,7 +495,7 @@ def random_positions_map(table: pd.DataFrame) -> Figure:
     axes.set(
         xscale="log", xlabel="width M of random positions", ylabel="share attending to the parent", ylim=(-0.03, 1.03)
     )
-    axes.set_title("Random positions need to be far wider than sines, or a small rate", fontsize=8)
+    axes.set_title("How many draws of random positions end on the parent", fontsize=8)
     legend_below(figure, axes)
     return figure
 
