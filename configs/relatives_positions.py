@@ -3,7 +3,7 @@
     python -m rw_jax.main --config=configs/relatives_positions.py
     python scripts/relatives.py
 
-Time: about five minutes on 2 cores. Expect the parent where M is far above N, or the rate is small.
+Time: about five minutes on 2 cores. Expect the parent where M is 16,000, or the rate is small.
 """
 
 import ml_collections

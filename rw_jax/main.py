@@ -64,10 +64,10 @@ def main(command: Command) -> None:
     ):
         if is_distributed:
             processes.join()
+        goal = _goal(command)
         if "dry_run" in command.switches:
             print("\n".join([*axes(command.config), str(plan(command.config, command.workdir, folders))]))
             return
-        goal = _goal(command)
         if goal is None:
             run = sweep(command.config, command.workdir, folders)
         else:
@@ -148,7 +148,9 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Comma
 
 def _tell_intervals(run: Run, metric: str) -> None:
     """Prints the interval of each setting by which it was decided how many seeds it takes."""
-    command_line.write(f"\n{metric}, with intervals that hold at every number of seeds:")
+    command_line.write(
+        f"\n{metric}, with intervals that hold at every number of seeds (those above are for a fixed one):"
+    )
     for group in run.groups():
         found = interval(group, metric)
         labels = ", ".join(f"{symbol(axis)} = {label(value)}" for axis, value in group.labels.items()) or "all runs"

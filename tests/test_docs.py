@@ -115,6 +115,7 @@ def test_a_sweep_and_a_run_from_python_work_as_pasted(monkeypatch, tmp_path, cap
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_remedies_work_as_pasted(capsys):
     (snippet,) = SNIPPETS["docs/symmetry.md"]
     names: dict = {}
@@ -136,6 +137,7 @@ def test_interventions_work_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_relatives_work_as_pasted(capsys):
     names = execute("docs/relatives.md", 0)
     assert names["two"].mean_head_attention().shape == (1, 2, 25)
@@ -449,11 +451,18 @@ def test_what_is_said_of_the_relatives_is_in_the_results():
     assert not every["parent"][random & every["relative"].isin(["sines, M = 48", "random positions"])].any()
     assert every["equal_heads"][every["relative"].isin(["2 heads", "4 heads"])].all()
     share = every["parent"][random & (every["relative"] == "random, η = 0.001")].mean()
-    assert f"in {100 * share:.0f}% of the seeds of one draw" in page
+    assert f"in {100 * share:.0f}% of the seeds of the draw above" in page
+
+    readme = " ".join(README.split())
+    none = rate_interval(np.zeros(160))
+    assert f"0 of 160 seeds [0, {none.high:.2f}] attend to the parent" in readme
+    assert "40 of 40 [0.91, 1] learn p = 1 from zero" in readme
 
     draws = pd.read_csv(results / "relatives_positions.csv")
-    right = rate_interval((draws["lag"] == draws["predicted"]).to_numpy())
-    assert f"{(draws['lag'] == draws['predicted']).sum()} of 320 runs [{right.low:.2f}, {right.high:.2f}]" in page
+    right = (draws["lag"] == draws["predicted"]).astype(float)
+    of_draws = mean_interval(right.groupby([draws["width"], draws["draw"]]).mean().to_numpy())
+    assert f"{right.sum():.0f} of 320 runs; the mean share of 40 draws" in page
+    assert f"0.93 [{of_draws.low:.2f}, {of_draws.high:.2f}]" in page
     on_parent = draws.groupby(["width", "rate"])["parent"].sum()
     assert f"in {on_parent[1000, 0.001]} of 40 runs over ten draws at M = 1,000" in page
     assert f"it takes M = 16,000 for {on_parent[16000, 1.0]} of 40" in page
@@ -464,6 +473,10 @@ def test_what_is_said_of_the_relatives_is_in_the_results():
     named = ["paper", "keys and queries", "all positions", "residual stream", "everything"]
     assert found[named].tolist() == [24, 48, 67, 78, 80]
     assert all(f"{count} of 80" in page for count in found[named])
+    reads = decoders["value_error"][decoders["optimal"] & (decoders["p"] < 1)] <= 0.5
+    has_stream = decoders["relative"].isin([each.name for each in OF_DECODERS if each.changes.get("residual") == "on"])
+    assert (reads[~has_stream].sum(), (~has_stream).reindex(reads.index).sum()) == (178, 267)
+    assert (reads[has_stream].sum(), has_stream.reindex(reads.index).sum()) == (3, 529)
     lost = pd.read_csv(results / "relatives_without_attention.csv").groupby("relative")["lost"].mean()
     assert "loses 0.44 of its accuracy at p = 0.9, 0.03 with a feed-forward layer, and nothing with all parts" in page
     assert lost[["residual stream", "feed-forward", "everything"]].round(2).tolist() == [0.44, 0.03, 0]

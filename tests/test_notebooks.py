@@ -12,12 +12,10 @@ nbformat = pytest.importorskip("nbformat")
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "docs" / "notebooks").glob("*.py"))}
-QUICKEST = "learn_a_walk"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == QUICKEST else pytest.mark.slow) for name in NOTEBOOKS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_runs_without_a_warning_draws_its_figures_and_leaves_no_file(name, monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))

@@ -1,5 +1,6 @@
 """Arrays of many runs by label: what is measured of each cell, gathered along the axes that were left out."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -40,17 +41,21 @@ def over(
     if not found:
         raise RunError("None of these cells is finished; run the command of the run again.")
     several = [i for i, indices in enumerate(chosen) if len(indices) > 1]
-    variables: dict[str, Any] = {}
-    for name, (dims, array) in next(iter(found.values())).items():
-        gathered = np.full((*shape, *array.shape), np.nan, np.result_type(array, np.float32))
-        for place, measured in found.items():
-            if name not in measured or measured[name].array.shape != array.shape:
+    firsts: dict[str, Measured] = {}
+    for measured in found.values():
+        for name, each in measured.items():
+            if firsts.setdefault(name, each).array.shape != each.array.shape:
                 raise RunError(f"{name} differs in shape between these runs; name the label of what they differ in.")
-            gathered[place] = measured[name].array
-        if len(found) == np.prod(shape):
+    variables: dict[str, Any] = {}
+    for name, (dims, array) in firsts.items():
+        having = {place: measured[name].array for place, measured in found.items() if name in measured}
+        gathered = np.full((*shape, *array.shape), np.nan, np.result_type(array, np.float32))
+        for place, own in having.items():
+            gathered[place] = own
+        if len(having) == math.prod(shape):
             gathered = gathered.astype(array.dtype)
-        sizes = tuple(shape[i] for i in several)
         names = tuple(grid.dimensions[i].name for i in several)
+        sizes = tuple(shape[i] for i in several)
         variables[name] = ((*names, *dims), gathered.reshape((*sizes, *array.shape)))
     coordinates: dict[str, Any] = {}
     for dimension, indices in zip(grid.dimensions, chosen, strict=True):

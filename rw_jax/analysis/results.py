@@ -51,9 +51,7 @@ def of_run(run: Run, steps: Sequence[int]) -> xr.Dataset:
     """
     metrics = run.metrics
     chosen = [step for step in steps if step in metrics["step"].values]
-    small = metrics.sel(step=chosen).astype(
-        {name: np.float32 for name, array in metrics.data_vars.items() if array.dtype == np.float64}
-    )
+    small = metrics.sel(step=chosen).map(lambda array: array.astype(np.float32) if array.dtype == np.float64 else array)
     about = {"study": run.config.name, "commit": run.environment.get("commit") or "unknown"}
     return small.assign_attrs(**about, command=run.environment.get("command") or "unknown")
 

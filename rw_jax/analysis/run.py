@@ -4,10 +4,11 @@ import copy
 import dataclasses
 import functools
 import html
+import itertools
 import math
 import numbers
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -193,7 +194,7 @@ class Run:
         return self._kept(step, labels, "mean_attention")
 
     def value_matrix(self, *, step: int | None = None, **labels: Scalar) -> np.ndarray:
-        """V of one run, float[K, K]. Errors as `params`."""
+        """V of one run, float[K, K]; with first axes of layers and heads where it has several. Errors as `params`."""
         return self._kept(step, labels, "params", "value")
 
     def key_query_matrix(self, *, step: int | None = None, **labels: Scalar) -> np.ndarray:
@@ -270,11 +271,11 @@ class Run:
     ) -> np.ndarray:
         """Attention weights of each head, from where the prediction is made: float[B, layers, heads, N].
 
-        Args and errors as `attention`; RunError of a model of one head in one layer.
+        Args and errors as `attention`; RunError of a model that does not tell its heads, as one of a single head.
         """
         of_heads = self._output(tokens, step, labels).head_attention
         if of_heads is None:
-            raise RunError(f"{self._form(labels)} with one head in one layer; its attention is `attention`.")
+            raise RunError(f"{self._form(labels)}, which does not tell its heads; its attention is run.attention.")
         return np.array(np.moveaxis(np.asarray(of_heads), 3, 0), order="C")
 
     def mean_head_attention(self, *, step: int | None = None, **labels: Scalar) -> np.ndarray:
@@ -387,17 +388,20 @@ class Run:
         """
         names = (name,) if name in ("mean_attention", "head_attention") else ("params", name)
 
+        steps = sorted({step for cell in self._cells(labels) for step in kept_steps(cell.config)})
+
         def of_cell(cell: Cell) -> dict[str, Measured] | None:
-            steps = [self._kept_or_none(cell, step, *names) for step in kept_steps(cell.config)]
-            if any(kept is None for kept in steps):
+            own = kept_steps(cell.config)
+            kept = [self._kept_or_none(cell, step, *names) for step in own]
+            if any(each is None for each in kept):
                 return None
-            stack = np.stack([np.asarray(kept) for kept in steps])
+            stack = np.full((len(steps), *np.shape(kept[0])), np.nan)  # NaN where another run alone has parameters
+            stack[np.searchsorted(steps, own)] = kept
             last = _DIMS.get(name, tuple(f"{name}_{i}" for i in range(stack.ndim - 1)))
             of_heads = ("layer", "head")[len(last) + 3 - stack.ndim :] if stack.ndim > 1 + len(last) else ()
             return {name: Measured(("step", *of_heads, *last), stack)}
 
-        found = self._over(labels, of_cell)
-        return found.assign_coords(step=list(self.steps))[name]
+        return self._over(labels, of_cell).assign_coords(step=steps)[name]
 
     def spectrum(self, *, step: int | None = None, **labels: Scalar) -> xr.DataArray:
         """The eigenvalues of V by Fourier mode, as if V were circulant (Lemma C.2), on the axes left out and "mode".
@@ -407,24 +411,54 @@ class Run:
         """
 
         def of_cell(cell: Cell) -> dict[str, Measured] | None:
-            value = self._kept_or_none(cell, step, "params", "value")
-            return None if value is None else {"spectrum": Measured(("mode",), spectrum(value))}
+            params, value_of = self._kept_or_none(cell, step, "params"), self._experiment(cell).model.value
+            if value_of is None:
+                raise RunError(
+                    f"{self._form(cell.labels)}, which has no single V; see run.params and analysis.circuits."
+                )
+            if params is None:
+                return None
+            value = np.asarray(value_of(params))
+            if value.shape[0] != value.shape[1]:
+                raise RunError(
+                    f"V is a matrix of {value.shape[0]} x {value.shape[1]}, but must be square for a spectrum."
+                )
+            return {"spectrum": Measured(("mode",), spectrum(value))}
 
         found = self._over(labels, of_cell)["spectrum"]
         return found.assign_coords(mode=range(found.sizes["mode"]))
 
     def blocks(self, *, step: int | None = None, **labels: Scalar) -> Blocks:
         """W of one run by blocks: states and positions. Args and errors: as of `key_query_matrix`."""
-        return blocks(self.key_query_matrix(step=step, **labels), self.num_nodes(**labels))
+        config = self.cell(**labels).config
+        W = self.key_query_matrix(step=step, **labels)
+        if W.ndim != 2 or config.model.position_place == "added":
+            raise RunError("W has blocks in a model of one head whose positions lie beside the tokens.")
+        return blocks(W, config.model.embedding_width or self.num_nodes(**labels))
 
     def _over(self, labels: dict[str, Scalar], of_cell: Callable[[Cell], Any]) -> xr.Dataset:
         """What is measured of each cell with these labels, on the axes that are left out."""
+        return over(self.grid, self._chosen(labels), of_cell)
+
+    def _cells(self, labels: dict[str, Scalar]) -> list[Cell]:
+        """The cells with these labels."""
+        chosen = itertools.product(*self._chosen(labels))
+        return [self.grid.cell(int(np.ravel_multi_index(index, self.grid.shape)) if index else 0) for index in chosen]
+
+    def _chosen(self, labels: dict[str, Scalar]) -> list[Sequence[int]]:
+        """For each dimension of the grid the indices of the cells with these labels."""
         chosen, labels = [], dict(labels)
         for dimension in self.grid.dimensions:
             given = {axis: labels.pop(axis) for axis in dimension.axes if axis in labels}
-            chosen.append([_index(dimension, given)] if given else range(len(dimension.labels)))
+            places = [dimension.axes.index(axis) for axis in given]
+            found = [
+                i
+                for i, own in enumerate(dimension.labels)
+                if all(same_label(own[place], label) for place, label in zip(places, given.values(), strict=True))
+            ]
+            chosen.append(found or [_index(dimension, given)])  # which says what there is
         self._check_fields(labels)
-        return over(self.grid, chosen, of_cell)
+        return chosen
 
     def _given(self, cell: Cell, step: int | None, params: Changes) -> Params | None:
         """The parameters of a run with some of them others; None if it is not finished."""
@@ -683,7 +717,7 @@ def _attention_of(experiment: Experiment, attention: str | np.ndarray | None, nu
         return None
     task, N = experiment.task, experiment.task.walk_length
     if experiment.model.attend is None:
-        raise RunError("attention is given, but must be left out for a model of several layers, or without attention.")
+        raise RunError("attention is given, but must be left out for a decoder, or a model without attention.")
     if isinstance(attention, str):
         if attention not in ("parent", "uniform") or (attention == "parent" and task.parent is None):
             raise RunError(

@@ -132,6 +132,11 @@ def make_embeddings(
             f"model.position_width is {position_width}, but must be at least task.walk_length = {walk_length} for "
             "model.positions = 'one_hot'."
         )
+    if positions == "sine" and walk_length % (position_width + 1) == 0:
+        raise ConfigError(
+            f"model.position_width is {position_width}, but must be another for task.walk_length = {walk_length}: the "
+            "sine position of the query would be zero, as sin(m N pi / (M + 1)) is for every m."
+        )
     of_tokens, of_positions = np.random.default_rng(seed).spawn(2)
     width = embedding_width or widest
     if embedding == "one_hot":

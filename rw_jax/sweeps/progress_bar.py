@@ -14,7 +14,7 @@ from absl import logging
 Advance = Callable[[int, Mapping[str, np.ndarray]], None]
 """(number of runs that are finished now, their metrics after the last step by name) -> None."""
 
-_TOLD = {"accuracy": "accuracy", "parent_is_highest": "on the parent"}
+TOLD = {"accuracy": "accuracy", "parent_is_highest": "on the parent"}
 """The metrics that are told, and what they are called."""
 
 
@@ -71,7 +71,7 @@ class _SoFar:
     def add(self, count: int, measured: Mapping[str, np.ndarray]) -> None:
         """Notes a finished chunk: its runs and their metrics after the last step."""
         self._trained += count
-        for name in _TOLD:
+        for name in TOLD:
             if name in measured:
                 self._values.setdefault(name, []).append(np.asarray(measured[name], np.float64))
 
@@ -82,7 +82,7 @@ class _SoFar:
             known = np.concatenate(values)
             known = known[np.isfinite(known)]
             if known.size:
-                words.append(f"{_TOLD[name]} {known.mean():.2f}")
+                words.append(f"{TOLD[name]} {known.mean():.2f}")
         if self._trained:
             rate = self._trained / max(time.perf_counter() - self._started, 1e-9)
             words += [f"{rate:.3g} a second", f"{(self._missing - self._trained) / rate:.0f} s left"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import ml_collections
 import numpy as np
 from absl import logging
@@ -221,7 +222,7 @@ def _train_chunk(
     """Trains the cells of a chunk from the recorded step where they are, and stores them.
 
     Returns:
-      Their metrics after the last step by name, where this process sees them.
+      What is told of them (`progress_bar.TOLD`) after the last step, where this process sees it.
     """
     cells, dealt = [grid.cell(number) for number in numbers], program.placement.deal(len(numbers))
     size, kept = program.placement.cells_per_batch, list[Path]()
@@ -247,8 +248,6 @@ def _train_chunk(
     with interruption.finished_first():
         save(place.run_dir.chunks, len(recorded_steps(program.experiment.config)), progress)
     remove(kept)
-    return {
-        name: np.asarray(stack[:, -1])[dealt.rows]
-        for name, stack in progress.record.metrics.items()
-        if stack.is_fully_addressable and stack.ndim == 2
-    }
+    metrics = progress.record.metrics
+    told = {name: metrics[name] for name in progress_bar.TOLD if name in metrics}
+    return {name: jax.device_get(each)[dealt.rows, -1] for name, each in told.items() if each.is_fully_addressable}

@@ -16,6 +16,7 @@ from rw_jax.study.config import Config
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Cell
 from rw_jax.sweeps.sweep import sweep
+from rw_jax.training.metrics import METRICS
 
 MOST_SEEDS = 100_000
 """No setting is given more seeds than these."""
@@ -56,6 +57,8 @@ def sweep_until(
     """
     if not 0.001 <= goal.width < 1:
         raise ConfigError(f"--until_width is {goal.width:g}, but must be from 0.001 to below 1.")
+    if goal.metric not in {metric.name for metric in METRICS if not metric.dims}:
+        raise _no_share(goal.metric)
     run = sweep(config, workdir, folders)
     while True:
         added: list[dict[str, Any]] = []
@@ -73,11 +76,15 @@ def interval(group: Group, metric: str) -> Estimate:
     """The confidence sequence of a metric of a setting after the last step. Raises: ConfigError."""
     values = group.metric(metric)[:, -1] if metric in group.run.metrics.data_vars else np.array([np.nan])
     if values.ndim != 1 or not np.all((values >= 0) & (values <= 1)):
-        raise ConfigError(
-            f"--until_metric is {metric!r}, but must be a metric that lies between 0 and 1 in every run, such as "
-            "predicts_optimally, parent_is_highest or accuracy."
-        )
+        raise _no_share(metric)
     return confidence_sequence(values)
+
+
+def _no_share(metric: str) -> ConfigError:
+    return ConfigError(
+        f"--until_metric is {metric!r}, but must be a metric that lies between 0 and 1 in every run, such as "
+        "predicts_optimally, parent_is_highest or accuracy."
+    )
 
 
 def _num_missing(group: Group, goal: Goal) -> int:

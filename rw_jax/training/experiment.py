@@ -291,6 +291,8 @@ def _check_model(config: Config, starts_at_zero: bool) -> None:
     def refuse(name: str, right: Any, why: str) -> None:
         raise ConfigError(f"model.{name} is {getattr(model, name)!r}, but must be {right} for {why}.")
 
+    if model.embedding_seed and "random" not in (model.positions, model.embedding):
+        refuse("embedding_seed", "0", "a model in which no embedding is random")
     if model.form != "decoder":
         form = f"model.form = {model.form!r}; --config.model.form=decoder takes others"
         for name in _OF_DECODERS:
@@ -310,9 +312,14 @@ def _check_model(config: Config, starts_at_zero: bool) -> None:
         refuse("key_width", "an even number above 0", "model.positions = 'rotary'")
     if model.positions == "rotary" and model.query == "empty":
         refuse("query", "'last'", "model.positions = 'rotary', with which an empty slot is all zero")
-    if model.key_width and (starts_at_zero or (model.init == "gaussian" and model.init_place == "value")):
-        name, right = ("init", "'gaussian'") if starts_at_zero else ("init_place", "'both' or 'scores'")
-        refuse(name, right, "model.key_width above 0: from zero, keys and queries never move")
+    if model.positions == "none" and model.query == "empty" and model.key_width:
+        refuse("query", "'last'", "model.positions = 'none', with which an empty slot is all zero, and keys never move")
+    if starts_at_zero and (model.key_width or (model.residual == "on" and model.feed_forward_width)):
+        refuse("init", "'gaussian'", "a product of matrices, as of keys and queries: from zero, neither ever moves")
+    places = ("both",) if model.residual == "on" else ("both", "scores")
+    has_products = model.key_width or (model.residual == "on" and model.feed_forward_width)
+    if model.init == "gaussian" and has_products and model.init_place not in places:
+        refuse("init_place", " or ".join(map(repr, places)), "a product of matrices: from zero, neither ever moves")
 
 
 def _is_task(made: Any) -> bool:

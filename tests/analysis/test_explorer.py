@@ -486,6 +486,7 @@ def test_nothing_scrolls_sideways_or_sticks_out(opened, path, width):
 
 
 @in_browser
+@pytest.mark.slow
 def test_runs_that_are_not_finished_or_not_on_the_page_are_told(opened, unfinished, run, tmp_path):
     page.write(rw_jax.load_run(unfinished), unfinished / "explore.html")
     shown = opened(unfinished / "explore.html", "#p=0.9&seed=2")
@@ -503,6 +504,7 @@ def test_runs_that_are_not_finished_or_not_on_the_page_are_told(opened, unfinish
 
 
 @in_browser
+@pytest.mark.slow
 def test_one_run_alone_and_runs_with_other_axes_are_shown(opened, sweep_once, tmp_path):
     alone = rw_jax.load_run(sweep_once(study_of()))
     page.write(alone, tmp_path / "alone.html")

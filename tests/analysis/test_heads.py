@@ -188,7 +188,7 @@ def refused(call, *args, **more):
 
 
 def test_heads_of_a_model_of_one_are_refused_in_a_sentence(swept):
-    assert "one head in one layer; its attention is `attention`" in refused(swept.head_attention, heads=1)
+    assert "which does not tell its heads; its attention is run.attention" in refused(swept.head_attention, heads=1)
     assert "model.form is 'reduced', which has no head_attention" in refused(swept.mean_head_attention, heads=1)
     for number in (1, 2):
         assert "one slot alone looks at the others; see `attention`" in refused(swept.attention_maps, heads=number)

@@ -60,11 +60,27 @@ OF_MODELS = [
     ),
     (
         {**DECODER, "model.init": "zero", "model.key_width": 4},
-        "model.init is 'zero', but must be 'gaussian' for model.key_width above 0",
+        "model.init is 'zero', but must be 'gaussian' for a product of matrices",
+    ),
+    (
+        {**DECODER, "model.init": "zero", "model.residual": "on", "model.feed_forward_width": 4},
+        "model.init is 'zero', but must be 'gaussian' for a product of matrices",
+    ),
+    (
+        {**DECODER, "model.init_place": "scores", "model.residual": "on", "model.key_width": 4},
+        "model.init_place is 'scores', but must be 'both' for a product of matrices",
+    ),
+    (
+        {**DECODER, "model.positions": "none", "model.key_width": 4},
+        "model.query is 'empty', but must be 'last' for model.positions = 'none'",
+    ),
+    (
+        {"model.embedding_seed": 1},
+        "model.embedding_seed is 1, but must be 0 for a model in which no embedding is random",
     ),
     (
         {**DECODER, "model.init_place": "value", "model.key_width": 4},
-        "model.init_place is 'value', but must be 'both' or 'scores' for model.key_width above 0",
+        "model.init_place is 'value', but must be 'both' or 'scores' for a product of matrices",
     ),
     (
         {**DECODER, "model.unit_length": "keys"},

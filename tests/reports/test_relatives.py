@@ -378,7 +378,7 @@ def test_heads_are_drawn_by_what_they_cost_and_where_they_look():
         costly = [tuple(point) for point in np.round(drawn["layer 1"], 6) if point[1] > 0.1]
         assert costly == [(0.9, round(0.5 + 0.1 * seed, 6)) for seed in range(right)]
     assert figure.axes[0].get_ylabel() == "accuracy lost without the head"
-    assert figure.get_supxlabel() == "attention of the head on the parent"
+    assert {axes.get_xlabel() for axes in figure.axes} == {"attention on the parent"}
 
 
 def draws(share, **columns):

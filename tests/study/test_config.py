@@ -53,8 +53,8 @@ def tiny_mapping(**changes: object) -> dict:
 FIELDS = leaves(base_config().to_dict())
 
 NAMES = {
-    "task.name": ("circle", "chain", "majority", "preference"),
-    "model.form": ("reduced", "full"),
+    "task.name": ("circle", "chain", "hidden_direction", "persistent", "lagged", "majority", "preference"),
+    "model.form": ("reduced", "full", "decoder"),
     "model.unit_length": ("none", "keys", "both"),
     "model.init": ("zero", "gaussian"),
     "training.loss": ("log", "cross_entropy", "squared_error", "hinge"),

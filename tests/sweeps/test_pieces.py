@@ -538,7 +538,7 @@ def test_labels_that_only_values_differ_in_are_looked_at_by_one_program(folder, 
     monkeypatch.setattr(jax, "jit", lambda function, *rest, **more: compiled.append(1) or jit(function, *rest, **more))
     for size in (2, 3, 4):
         run.attention(size=size)
-    assert len(compiled) == 4  # the forward pass, the metrics, draws of walks, and W: of one structure
+    assert len(compiled) == 5  # the forward pass, with other attention, the metrics, draws of walks, and W
 
 
 def test_a_module_beside_a_piece_that_it_imports_is_named_as_it_is_not_kept(folder, tmp_path, caplog):

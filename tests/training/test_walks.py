@@ -135,6 +135,7 @@ def test_missing_tokens_weigh_nothing(fault, form, float64):
         np.testing.assert_allclose(leaf, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.slow
 def test_walks_without_a_single_token_have_an_output_of_zero(float64):
     assert np.any(np.all(walks_of(dropped_tokens=0.95)[0] == NONE, axis=1))
     for form in ("full", "reduced"):
