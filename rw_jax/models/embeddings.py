@@ -84,11 +84,6 @@ class Embeddings(NamedTuple):
         return vectors @ jnp.asarray(self.tokens_KxE.T, vectors.dtype)
 
 
-def paper_embeddings(num_nodes: int, walk_length: int, position_width: int) -> Embeddings:
-    """One-hot tokens beside sine positions (section 2)."""
-    return make_embeddings(num_nodes, walk_length, position_width)
-
-
 def make_embeddings(
     num_nodes: int,
     walk_length: int,
@@ -99,7 +94,7 @@ def make_embeddings(
     position_place: str = "beside",
     seed: int = 0,
 ) -> Embeddings:
-    """Embeddings by the names that a config has for them.
+    """Embeddings by the names that a config has for them; the paper's from sizes alone (section 2).
 
     Args:
       num_nodes: K.
@@ -131,11 +126,6 @@ def make_embeddings(
         raise ConfigError(
             f"model.position_width is {position_width}, but must be at least task.walk_length = {walk_length} for "
             "model.positions = 'one_hot'."
-        )
-    if positions == "sine" and walk_length % (position_width + 1) == 0:
-        raise ConfigError(
-            f"model.position_width is {position_width}, but must be another for task.walk_length = {walk_length}: the "
-            "sine position of the query would be zero, as sin(m N pi / (M + 1)) is for every m."
         )
     of_tokens, of_positions = np.random.default_rng(seed).spawn(2)
     width = embedding_width or widest

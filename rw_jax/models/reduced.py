@@ -217,7 +217,7 @@ class ReducedTransformer(nn.Module):
         scores = [self._scores(*each) for each in zip(*heads, strict=True)]
         if attention_NxB is not None:
             return self._mixed([(attention_NxB[:-1], attention_NxB[-1])] * H, tokens_LxB)
-        if self.embeddings.are_added:  # the output hangs on every weight, not on sums of them by state
+        if self.embeddings.are_added:  # the output depends on every weight, not on sums of them by state
             return self._mixed([softmax(of_head, tokens_LxB) for of_head in scores], tokens_LxB)
         mixtures = [mix(of_head, tokens_LxB) for of_head in scores]
         output_KxB = self.values({"value": [mixture.averaged_KxB[:K] for mixture in mixtures]})

@@ -255,6 +255,12 @@ def _model(config: Config, task: Task, own: Own) -> Model:
     sizes = (task.num_nodes, task.walk_length, asked.position_width)
     of_tokens = (asked.embedding, asked.embedding_width)
     embeddings = make_embeddings(*sizes, asked.positions, *of_tokens, asked.position_place, asked.embedding_seed)
+    has_query = asked.form != "decoder" or asked.query == "empty"
+    if has_query and asked.positions == "sine" and task.walk_length % (asked.position_width + 1) == 0:
+        raise ConfigError(
+            f"model.position_width is {asked.position_width}, but must be another for task.walk_length = "
+            f"{task.walk_length}: the sine position of the query would be zero, as each sin(m N pi / (M + 1)) is."
+        )
     init = "zero" if is_start(asked.init) else asked.init
     if asked.form == "decoder":
         shape = Shape(

@@ -413,6 +413,7 @@ def test_what_is_shown_is_saved_as_pictures(opened, path):
 
 
 @in_browser
+@pytest.mark.slow
 def test_the_address_restores_the_choice(opened, path):
     first = opened(path, "#p=0.9&seed=2&step=2")
     assert "p=0.9&seed=2&step=2" in first.url

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rw_jax.models.embeddings import paper_embeddings
+from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.full import FullTransformer, full_transformer
 from rw_jax.models.positions import UNIT_LENGTH, key_scales
 from rw_jax.models.values import Values
 from tests import oracle
 
 K, N, M = 5, 8, 11
-EMBEDDINGS = paper_embeddings(K, N, M)
+EMBEDDINGS = make_embeddings(K, N, M)
 
 
 def transformer(unit_length, initializer, width=0):

@@ -10,7 +10,7 @@ import pytest
 from jax.test_util import check_grads
 
 from rw_jax.models import reduced
-from rw_jax.models.embeddings import paper_embeddings
+from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.full import FullTransformer, full_transformer
 from rw_jax.models.positions import UNIT_LENGTH
 from rw_jax.models.sums import apply_matrix
@@ -18,7 +18,7 @@ from rw_jax.models.values import Values
 from tests import oracle
 
 K, N, M = 4, 9, 12
-EMBEDDINGS = paper_embeddings(K, N, M)
+EMBEDDINGS = make_embeddings(K, N, M)
 
 
 @functools.cache
@@ -193,7 +193,7 @@ def test_gradient_of_the_output_equals_finite_differences(case, float64):
 
 def test_preconditioned_gradients_are_q_times_those_of_states_and_q_squared_those_of_positions():
     gradients = {name: jnp.asarray([0.5, -1.0]) for name in ("value", "state_scores", "position_scores")}
-    preconditioned = reduced.precondition(paper_embeddings(2, 3, 5))(gradients)
+    preconditioned = reduced.precondition(make_embeddings(2, 3, 5))(gradients)
     for name, factor in (("value", 1), ("state_scores", 3), ("position_scores", 9)):
         np.testing.assert_allclose(preconditioned[name], factor * gradients[name], rtol=1e-15)
 

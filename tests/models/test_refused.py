@@ -75,6 +75,10 @@ OF_MODELS = [
         "model.query is 'empty', but must be 'last' for model.positions = 'none'",
     ),
     (
+        {"model.position_width": 5, "task.walk_length": 6},
+        "model.position_width is 5, but must be another for task.walk_length = 6",
+    ),
+    (
         {"model.embedding_seed": 1},
         "model.embedding_seed is 1, but must be 0 for a model in which no embedding is random",
     ),

@@ -105,6 +105,7 @@ def test_a_start_of_other_shapes_is_refused_in_a_sentence():
     assert_sentence(str(refused.value))
 
 
+@pytest.mark.slow
 def test_precision_is_a_label_and_of_the_run_not_of_the_process(tmp_path):
     fields = {"model.init": "gaussian", "model.init_scale": 0.1}
     run = rw_jax.sweep(tiny_study(precision=("float32", "float64"), seed=(0, 1), fields=fields), tmp_path / "run")

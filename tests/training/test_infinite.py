@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rw_jax
-from rw_jax.models.embeddings import make_embeddings, paper_embeddings
+from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.reduced import reduced_transformer
 from rw_jax.tasks import Law, Task, Walks
 from rw_jax.tasks.circle import circle
@@ -48,7 +48,7 @@ def every_walk(task: Task, values) -> Walks:
 
 def by_enumeration(task: Task, params, values):
     """Loss and gradients on all walks, by automatic differentiation of the model itself."""
-    embeddings = paper_embeddings(task.num_nodes, task.walk_length, task.walk_length + 3)
+    embeddings = make_embeddings(task.num_nodes, task.walk_length, task.walk_length + 3)
     model = reduced_transformer(embeddings, "none", 0, "zero")
     loss = mean_loss(model, log_loss, every_walk(task, values), values, task.num_nodes)
     return jax.value_and_grad(loss)(params)
@@ -142,7 +142,7 @@ def test_the_mean_attention_is_that_of_all_walks(float64):
     rng = np.random.default_rng(2)
     task = chain(rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3), 3), 6)
     values, params = {"epsilon": EPSILON}, random_params(rng, 3, 6, spread=2.0)
-    model, walks = reduced_transformer(paper_embeddings(3, 6, 9), "none", 0, "zero"), every_walk(task, values)
+    model, walks = reduced_transformer(make_embeddings(3, 6, 9), "none", 0, "zero"), every_walk(task, values)
     output = model.apply(params, walks.tokens_LxB)
     expected = output.attention_NxB @ walks.weights_B
     np.testing.assert_allclose(infinite.mean_attention(params, task, values, False), expected, rtol=1e-12)

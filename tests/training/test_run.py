@@ -11,7 +11,7 @@ from jax.test_util import check_grads
 
 import rw_jax
 from rw_jax.models import sums
-from rw_jax.models.embeddings import paper_embeddings
+from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.positions import UNIT_LENGTH
 from rw_jax.models.reduced import project, rebuild
 from rw_jax.study.errors import ConfigError
@@ -36,7 +36,7 @@ SMALL = BASE.replace(
 )
 """A run small enough for every entry of W to be looked at."""
 
-EMBEDDINGS = paper_embeddings(5, 11, 13)
+EMBEDDINGS = make_embeddings(5, 11, 13)
 
 
 def values_of(config, **changes):
@@ -147,7 +147,7 @@ def test_mean_loss_and_its_gradient_equal_the_slow_loop_and_finite_differences(f
     generator = np.random.default_rng(3)
     # A positive value matrix keeps the outputs above -eps.
     full = {"value": generator.uniform(0.1, 1, (5, 5)), "key_query": generator.normal(0, 0.3, (18, 18))}
-    params = full if form == "full" else project(full, paper_embeddings(5, 7, 13))
+    params = full if form == "full" else project(full, make_embeddings(5, 7, 13))
     walks = population(5, 7, 0.3)
     outputs_BxK = [
         oracle.attention_and_output(full["value"], full["key_query"], tokens, "none")[1]

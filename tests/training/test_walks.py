@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import rw_jax
-from rw_jax.models.embeddings import paper_embeddings
+from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.full import full_transformer
 from rw_jax.models.reduced import project
 from rw_jax.tasks import Walks
@@ -131,7 +131,7 @@ def test_missing_tokens_weigh_nothing(fault, form, float64):
     gradient = gradient_by_hand({**params, "query": query, "positions": jnp.asarray(positions)}, tokens, targets)
     moved = {name: leaf - 0.1 * gradient[name] for name, leaf in params.items()}
     for name, leaf in run.params().items():
-        expected = moved if form == "full" else project(moved, paper_embeddings(K, N, 8))
+        expected = moved if form == "full" else project(moved, make_embeddings(K, N, 8))
         np.testing.assert_allclose(leaf, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
@@ -158,7 +158,7 @@ def test_walks_without_a_single_token_have_an_output_of_zero(float64):
 
 def training_by_hand(params, walks_of_step, num_steps, rate=0.1):
     """Steps of gradient descent of the full form, each on its walks and with its rate."""
-    model = full_transformer(paper_embeddings(K, N, 8), "none", 0, "gaussian")
+    model = full_transformer(make_embeddings(K, N, 8), "none", 0, "gaussian")
     params = jax.tree.map(jnp.asarray, params)
     for step in range(num_steps):
         (tokens, targets), eta = walks_of_step(step), rate(step) if callable(rate) else rate
@@ -205,6 +205,7 @@ def test_a_share_of_the_walks_of_a_chain_has_another_p():
     assert stats.binomtest(int(back.sum()), 200, 0.3).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_stages_are_trainings_in_parts(float64):
     stages = "2: p=0.9; 3: learning_rate=0.4"
     run = rw_jax.train(study(steps=5, learning_rate=0.1, stages=stages), form="full", seed=1)
