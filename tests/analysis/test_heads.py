@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 import rw_jax
+from rw_jax.analysis import plots
 from rw_jax.analysis.circuits import without_head
 from rw_jax.store import metrics_file
 from rw_jax.study.grid import Grid
@@ -293,3 +294,17 @@ def test_a_grid_of_decoders_has_the_numbers_of_each_where_it_has_layers_and_head
     (group,) = run.groups(layers=2, heads=2)
     assert group.metric("head_highest_lag").shape == (2, 6, 2, 3)
     assert len(run.summary()) == 3
+
+
+def test_the_maps_are_drawn_one_for_each_layer_and_head_with_the_mean_weights():
+    fields = {
+        "model.form": "decoder", "model.query": "last", "model.residual": "on", "model.layers": 2, "model.heads": 2,
+        "model.init": "gaussian", "model.init_scale": 0.5,
+    }  # fmt: skip
+    run = rw_jax.train(tiny_study(fields={**fields, "training.steps": 0, "training.loss": "cross_entropy"}))
+    figure, numbers = plots.attention_maps(run)
+    maps = run.attention_maps().mean(axis=0)
+    np.testing.assert_array_equal(numbers["weight"], maps.ravel())
+    panels = [panel for panel in figure.axes if panel.get_xlabel() == "slot looked at"]
+    assert [panel.get_title() for panel in panels] == [f"layer {i}, head {j}" for i in (0, 1) for j in (0, 1)]
+    np.testing.assert_array_equal(panels[3].images[0].get_array(), maps[1, 1])

@@ -12,6 +12,7 @@ import rw_jax.analysis.plots.backend  # noqa: F401  # before any other loads Mat
 from rw_jax.analysis.plots.drawing import save
 from rw_jax.analysis.plots.sweeps import (
     attention,
+    attention_maps,
     curves,
     main_axis,
     success_against,
@@ -23,6 +24,7 @@ from rw_jax.analysis.plots.sweeps import (
 
 __all__ = [
     "attention",
+    "attention_maps",
     "curves",
     "main_axis",
     "save",

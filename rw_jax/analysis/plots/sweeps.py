@@ -473,3 +473,26 @@ def attention(run: Run, **labels: Scalar) -> Picture:
     set_title(figure, "Where attention has gone after the last step", groups,
               "A: each of the first 30 of {seeds}; B: shares, 95% intervals; equal weights not counted")  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)
+
+
+@styled()
+def attention_maps(run: Run, *, step: int | None = None, **labels: Scalar) -> Picture:
+    """Attention of every slot of a decoder to every slot, mean over the test walks of one run: a map for each head.
+
+    Raises:
+      RunError: as `Run.attention_maps`.
+    """
+    maps = checked_run(run).attention_maps(None, step=step, **labels).mean(axis=0)
+    num_layers, num_heads, num_slots = maps.shape[:3]
+    figure = Figure(figsize=(0.9 + 2.2 * num_heads, 0.8 + 2.1 * num_layers), layout="constrained")
+    panels, slots = figure.subplots(num_layers, num_heads, squeeze=False), [str(i + 1) for i in range(num_slots)]
+    for (layer, head), panel in np.ndenumerate(panels):
+        image = show_map(panel, maps[layer, head], slots, slots)
+        panel.set(xlabel="slot looked at", ylabel="slot that looks")
+        panel.set_title(f"layer {layer}, head {head}", fontsize=8)
+    figure.colorbar(image, ax=panels, label="attention weight", shrink=0.8)
+    told = ", ".join(f"{symbol(axis)} = {label(each)}" for axis, each in run.cell(**labels).labels.items())
+    figure.suptitle(f"Which slot each head looks at{f', {told}' if told else ''}", fontsize=9)
+    layers, heads, looks, at = np.indices(maps.shape)
+    names = {"layer": layers, "head": heads, "slot": looks + 1, "looks_at": at + 1, "weight": maps}
+    return figure, pd.DataFrame({name: array.ravel() for name, array in names.items()})
