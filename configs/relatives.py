@@ -11,6 +11,7 @@ import ml_collections
 
 import rw_jax
 from rw_jax.reports.relatives import RELATIVES, fields_of
+from rw_jax.study.base import pair_rows
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -18,9 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = "relatives"
     config.record.parameters = ()
     rows = [fields_of(relative) for relative in RELATIVES]
-    for axis in rows[0]:
-        config.grid[axis] = tuple(row[axis] for row in rows)
-    config.zipped = (tuple(rows[0]),)
+    pair_rows(config, rows)
     config.grid.p = (0.5, 0.7, 0.9, 0.99, 1.0)
     config.grid.seed = range(20)
     return config

@@ -12,6 +12,7 @@ import ml_collections
 
 import rw_jax
 from rw_jax.reports.relatives import OF_TASKS, decoder_fields_of
+from rw_jax.study.base import pair_rows
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -20,8 +21,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.task.options.lag = 3  # of the lagged task
     config.training.steps = 2000
     rows = [decoder_fields_of(relative) for relative in OF_TASKS]
-    for axis in rows[0]:
-        config.grid[axis] = tuple(row[axis] for row in rows)
+    pair_rows(config, rows)
     config.grid.task = ("hidden_direction", "persistent", "lagged")
     config.grid.p = (0.7, 0.9, 1.0)
     return config

@@ -13,6 +13,7 @@ import ml_collections
 
 import rw_jax
 from rw_jax.reports.symmetry import OPTIONS, REMEDIES, fields_of
+from rw_jax.study.base import pair_rows
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -23,8 +24,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.record.parameters = ()
     config.training.options.update(OPTIONS)
     rows = [fields_of(remedy, p, walks=120) for remedy in REMEDIES for p in (0.0, 1.0)]
-    for axis in rows[0]:
-        config.grid[axis] = tuple(row[axis] for row in rows)
-    config.zipped = (tuple(rows[0]),)
+    pair_rows(config, rows)
     config.grid.seed = range(50)
     return config

@@ -12,6 +12,7 @@ import ml_collections
 
 import rw_jax
 from rw_jax.reports.symmetry import REMEDIES, fields_of
+from rw_jax.study.base import pair_rows
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -20,7 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.task.test_walks = 1000
     config.training.steps, config.record.every = 400, 50
     rows = [fields_of(remedy, p, walks=1000) for remedy in REMEDIES for p in (0.5, 0.7, 0.9, 0.99)]
-    for axis in rows[0]:
-        config.grid[axis] = tuple(row[axis] for row in rows)
+    pair_rows(config, rows)
     config.grid.seed = range(20)
     return config

@@ -12,6 +12,7 @@ import ml_collections
 
 import rw_jax
 from rw_jax.reports.symmetry import REMEDIES, fields_of
+from rw_jax.study.base import pair_rows
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -21,6 +22,5 @@ def get_config() -> ml_collections.ConfigDict:
     config.training.steps, config.record.every = 10_000, 100
     chosen = [remedy for remedy in REMEDIES if not remedy.leaves or remedy.name in ("sign", "all positions")]
     rows = [fields_of(remedy, p, walks=120) for remedy in chosen for p in (0.0, 1.0)]
-    for axis in rows[0]:
-        config.grid[axis] = tuple(row[axis] for row in rows)
+    pair_rows(config, rows)
     return config

@@ -5,7 +5,7 @@ import logging as python_logging
 import os
 import resource
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -17,14 +17,9 @@ except ValueError as error:  # of a variable that JAX cannot read; it names it
     print("rw_jax: JAX cannot start:", *str(error).split(), file=sys.stderr)
     sys.exit(2)
 
-from ml_collections import ConfigDict
-
-from rw_jax.analysis.run import Run
 from rw_jax.study.config import describe_fields
 from rw_jax.study.errors import ConfigError, RunError
-from rw_jax.study.flags import from_config_dict, read_config
 from rw_jax.sweeps import interruption, processes
-from rw_jax.sweeps.sweep import sweep
 
 Asked = TypeVar("Asked")
 
@@ -112,24 +107,6 @@ def explaining(is_distributed: bool = False) -> Generator[None]:
             name = error.filename or "The standard output"
             refuse(f"{name} cannot be written ({error.strerror}); {interruption.CONTINUE}", exit_code=1)
         raise
-
-
-def sweep_configs(
-    names: Iterable[str], workdir: Path, quickened: Callable[[ConfigDict], ConfigDict] | None = None
-) -> dict[str, Run]:
-    """Trains configs/NAME.py into WORKDIR/NAME for each name; what is finished is not run again.
-
-    Args:
-      names: of the files.
-      workdir: where the runs go.
-      quickened: (config) -> a smaller one in its place; None to train it as it is.
-    """
-    configs, runs = Path(__file__).parents[1] / "configs", {}
-    for name in names:
-        config = read_config(configs / f"{name}.py")
-        config = from_config_dict(config if quickened is None else quickened(config))
-        runs[name] = sweep(config, workdir / name, [configs])
-    return runs
 
 
 def write(text: str) -> None:

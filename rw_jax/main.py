@@ -136,7 +136,8 @@ def _goal(command: Command) -> Goal | None:
         raise ConfigError(
             f"--until_width is {command.words['until_width']!r}, but must be a number, such as 0.05."
         ) from None
-    return Goal(width, command.words.get("until_metric", Goal._field_defaults["metric"]))
+    metric = command.words.get("until_metric")
+    return Goal(width) if metric is None else Goal(width, metric)
 
 
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:

@@ -71,40 +71,38 @@ def main(asked: Asked) -> None:
     """Prints what each run directory holds. Exit code 1 if one cannot be read."""
     command_line.log_plainly()
     with command_line.explaining():
-        for number, path in enumerate(asked.paths):
-            run = load_run(path)
-            if not asked.watch or _num_finished(run):
-                command_line.write("\n" * (number > 0) + told(run, run.groups()))
         if asked.watch:
             watch(asked.paths, time.sleep)
+            return
+        for number, path in enumerate(asked.paths):
+            run = load_run(path)
+            command_line.write("\n" * (number > 0) + told(run, run.groups()))
 
 
 def watch(paths: Sequence[str], wait: Callable[[float], None]) -> None:
-    """Prints the table of each run directory whenever it has more finished runs, until every run is finished.
+    """Prints the table of each run directory, and again whenever it has more finished runs, until all are finished.
 
     Args:
       paths: the directories.
       wait: waits for so many seconds.
     """
-    seen = {path: _num_finished(load_run(path)) for path in paths}
+    seen, unfinished = dict.fromkeys(paths, 0), list(paths)
     while True:
-        unfinished = [path for path in paths if seen[path] < load_run(path).grid.num_cells]
+        for path in list(unfinished):
+            run = load_run(path)
+            finished = int(run.source.finished(run.grid).sum())
+            if finished > seen[path]:
+                seen[path] = finished
+                command_line.write(f"\n{finished} of {run.grid.num_cells} runs\n{told(run, run.groups())}")
+            if finished == run.grid.num_cells:
+                unfinished.remove(path)
         if not unfinished:
             return
         wait(_SECONDS)
-        for path in unfinished:
-            run = load_run(path)
-            if _num_finished(run) > seen[path]:
-                seen[path] = _num_finished(run)
-                command_line.write(f"\n{seen[path]} of {run.grid.num_cells} runs\n{told(run, run.groups())}")
 
 
 _SECONDS = 2.0
 """How often directories are looked at."""
-
-
-def _num_finished(run: Run) -> int:
-    return int(run.source.finished(run.grid).sum())
 
 
 def command() -> None:

@@ -17,10 +17,11 @@ from absl import app, flags
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from rw_jax.analysis import plots
-from rw_jax.command_line import explaining, log_plainly, sweep_configs
+from rw_jax.command_line import explaining, log_plainly
 from rw_jax.reports import pages
 from rw_jax.reports.chains import CHAINS, CLAIMS, FLOW, REPORT, SAMPLES, gallery, noise_map
 from rw_jax.reports.claim import judge_all
+from rw_jax.reports.configured import sweep_studies
 from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
 
@@ -39,9 +40,7 @@ def main(argv: list[str]) -> None:
     log_plainly()
     with explaining():
         workdir = local_path("--workdir", _WORKDIR.value or ("runs/chains_quick" if _QUICK.value else "runs/chains"))
-        quick = quickened if _QUICK.value else None
-        by_name = sweep_configs([study.name for study in (CHAINS, FLOW, SAMPLES)], workdir, quick)
-        runs = {study: by_name[study.name] for study in (CHAINS, FLOW, SAMPLES)}
+        runs = sweep_studies((CHAINS, FLOW, SAMPLES), workdir, quickened if _QUICK.value else None)
         written = pages.write(REPORT, judge_all(CLAIMS, runs), runs, workdir, _QUICK.value)
         plots.save(*gallery(runs[CHAINS], SHOWN), workdir / "figures" / "gallery")
         plots.save(*noise_map(24, 97), workdir / "figures" / "noise")

@@ -15,9 +15,10 @@ from absl import app, flags
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from rw_jax.command_line import explaining, log_plainly, sweep_configs
+from rw_jax.command_line import explaining, log_plainly
 from rw_jax.reports import pages
 from rw_jax.reports.claim import judge_all
+from rw_jax.reports.configured import sweep_studies
 from rw_jax.reports.symmetry import CLAIMS, REPORT
 from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
@@ -36,9 +37,7 @@ def main(argv: list[str]) -> None:
         workdir = local_path(
             "--workdir", _WORKDIR.value or ("runs/symmetry_quick" if _QUICK.value else "runs/symmetry")
         )
-        quick = quickened if _QUICK.value else None
-        by_name = sweep_configs([study.name for study in REPORT.studies], workdir, quick)
-        runs = {study: by_name[study.name] for study in REPORT.studies}
+        runs = sweep_studies(REPORT.studies, workdir, quickened if _QUICK.value else None)
         written = pages.write(REPORT, judge_all(CLAIMS, runs), runs, workdir, _QUICK.value)
         for line in written.verdicts():
             print(line)

@@ -68,3 +68,8 @@ def relative_error(actual: np.ndarray, exact: np.ndarray) -> float:
     """|actual - exact| / |exact| in the Frobenius norm; NaN if `exact` is zero."""
     norm = np.linalg.norm(exact)
     return float(np.linalg.norm(np.asarray(actual, np.float64) - exact) / norm) if norm else np.nan
+
+
+def attended_lag(attention_N: np.ndarray) -> int:
+    """How many states before the target the token with the highest weight is; 0 for the empty slot."""
+    return len(attention_N) - 1 - int(np.argmax(attention_N))

@@ -20,11 +20,6 @@ def loss_is_undefined(group: Group) -> np.ndarray:
     return ~np.isfinite(group.metric("train_loss")[:, -1])
 
 
-def attended_lag(attention_N: np.ndarray) -> int:
-    """How many states before the target the token with the highest weight is; 0 for the empty slot."""
-    return len(attention_N) - 1 - int(np.argmax(attention_N))
-
-
 def transition_shares(group: Group) -> np.ndarray:
     """The share of each next state among the transitions of the test walks from each state, float[runs, K, K].
 

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from rw_jax.analysis.run import Run
+from rw_jax.store import metrics_file
 from rw_jax.study.errors import RunError
 from rw_jax.study.fields import shown
 
@@ -34,7 +35,7 @@ def load_results(name: str) -> xr.Dataset:
     if name not in names:
         known = ", ".join(names) or "none here: they come with the repository, not with an installed copy"
         raise RunError(f"{shown(name)} names no published results; those are {known}.")
-    return xr.load_dataset(FOLDER / f"{name}.nc", engine="h5netcdf")
+    return metrics_file.load((FOLDER / f"{name}.nc").read_bytes())
 
 
 def published() -> tuple[str, ...]:
@@ -84,4 +85,4 @@ def write(results: xr.Dataset, path: Path) -> None:
         for name, array in results.data_vars.items()
         if array.ndim and array.dtype.kind in "fiub"
     }
-    results.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    metrics_file.save(path, results, encoding)

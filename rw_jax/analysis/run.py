@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from rw_jax.analysis import summary
-from rw_jax.analysis.interpret import Blocks, blocks, spectrum
+from rw_jax.analysis.interpret import Blocks, attended_lag, blocks, spectrum
 from rw_jax.analysis.labelled import Measured, over
 from rw_jax.analysis.numbers import axes, setting
 from rw_jax.analysis.sources import InRunDir, Source
@@ -351,7 +351,7 @@ class Run:
             given = self._given(cell, step, params)
             if given is None:
                 return None
-            num_walks = len(self.walk_weights("test", **cell.labels))
+            num_walks = 0 if attention is None else len(self.walk_weights("test", **cell.labels))
             weights_NxB = _attention_of(self._experiment(cell), attention, num_walks)
             with numbers_of(cell.config.precision):
                 compiled = self._compiled(cell)
@@ -372,7 +372,7 @@ class Run:
 
         def of_cell(cell: Cell) -> dict[str, Measured] | None:
             kept = self._kept_or_none(cell, step, "mean_attention")
-            return None if kept is None else {"lag": Measured((), np.asarray(len(kept) - 1 - np.argmax(kept)))}
+            return None if kept is None else {"lag": Measured((), np.asarray(attended_lag(kept)))}
 
         return self._over(labels, of_cell)["lag"]
 
@@ -387,7 +387,6 @@ class Run:
           RunError: as of `predict`, or if there is no such parameter.
         """
         names = (name,) if name in ("mean_attention", "head_attention") else ("params", name)
-
         steps = sorted({step for cell in self._cells(labels) for step in kept_steps(cell.config)})
 
         def of_cell(cell: Cell) -> dict[str, Measured] | None:

@@ -23,7 +23,7 @@ class Output(NamedTuple):
         several; None for a model without attention.
       empty_attention_B: float, softmax weight of the empty query slot; None as before.
       head_attention: float[layers, heads, N, B], the weights by which the prediction looks at every slot, the last for
-        the empty one; None for a model of one head in one layer.
+        the empty one; None for a model that does not tell its heads, such as the paper's with its one head.
     """
 
     output_KxB: jax.Array

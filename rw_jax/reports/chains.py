@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.measures import attended_lag, direction
+from rw_jax.analysis.interpret import attended_lag
+from rw_jax.analysis.measures import direction
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     MARKERS,

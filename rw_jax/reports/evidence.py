@@ -4,7 +4,7 @@ Evidence has a row for each setting with one number that counts, `estimate`, and
 is NaN where nothing is random, as on a population. Settings are named by symbols, as in the paper (K, N, M, η, p).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,38 @@ def evidence(rows: list[dict[str, Any]], points: list[dict[str, Any]] | pd.DataF
     """Evidence from its rows, which can be none, and, if it has a figure, its points."""
     of_rows = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["estimate", "low", "high", "seeds"])
     return Evidence(of_rows, pd.DataFrame([] if points is None else points))
+
+
+def by_labels(table: pd.DataFrame, *labels: str) -> Iterator[tuple[Labels, pd.DataFrame]]:
+    """The rows of a table that have the same in some columns, in their order, with what they have there."""
+    for _, group in table.groupby(list(labels), sort=False):
+        yield group[list(labels)].iloc[0].to_dict(), group
+
+
+def shares(table: pd.DataFrame, labels: Sequence[str], shown: str, *means: str) -> Evidence:
+    """The share of seeds of which something is true, and means of more, for each setting.
+
+    Args:
+      table: a row for each seed.
+      labels: the columns that tell settings apart.
+      shown: the column that is true or not.
+      means: the columns whose means are told beside it.
+    """
+    rows = []
+    for own, group in by_labels(table, *labels):
+        more = {name: float(group[name].mean()) for name in means}
+        rows.append(row(own, rate_interval(group[shown].to_numpy(bool)), **more))
+    return evidence(rows, table)
+
+
+def without_intervals(given: Evidence) -> Evidence:
+    """Shares of which only that of all seeds agrees: an interval of a share never ends at 1."""
+    return given._replace(rows=given.rows.assign(low=np.nan, high=np.nan))
+
+
+def with_first_steps(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with NaN in the place of a `learned_at` that is infinite, so that its mean is of those that learn."""
+    return table.assign(learned_at=table["learned_at"].replace(np.inf, np.nan))
 
 
 def one_by_one(run: Run, measure: Callable[[Group], float]) -> Evidence:

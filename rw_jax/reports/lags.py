@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.measures import attended_lag
+from rw_jax.analysis.interpret import attended_lag
 from rw_jax.analysis.numbers import label, text
 from rw_jax.analysis.plots.drawing import COLOURS, Picture, legend_below, set_letters, set_title, show_map, styled
 from rw_jax.analysis.run import Group, Run

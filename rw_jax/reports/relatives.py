@@ -1,7 +1,7 @@
 """The report on relatives of the model: heads, embeddings, positions, queries, depth, and tasks that take more."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rw_jax.analysis.circuits import num_heads_of, without_head
+from rw_jax.analysis.interpret import attended_lag
 from rw_jax.analysis.measures import direction_distance
 from rw_jax.analysis.numbers import text
 from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, legend_below, set_letters, show_shares, styled
@@ -16,7 +17,7 @@ from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import first_step, mean_interval, rate_interval
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.reports.claim import Claim, Evidence, Report, Within
-from rw_jax.reports.evidence import accuracy_gap, evidence, row
+from rw_jax.reports.evidence import accuracy_gap, by_labels, evidence, row, shares, with_first_steps, without_intervals
 from rw_jax.reports.study import Study
 from rw_jax.theory.geometry import second_scores
 from rw_jax.theory.lags import circle_matrix
@@ -166,7 +167,7 @@ def _table(run: Run, relatives: Sequence[Relative]) -> pd.DataFrame:
         parent = dict(config.task.options)["lag"] if config.task.name == "lagged" else 1
         for i, cell in enumerate(group.cells):
             params, heads = run.params(step=None, **cell.labels), _heads(run, cell.labels)
-            attended = heads.shape[1] - 1 - np.argmax(heads, axis=1)
+            attended = [attended_lag(head_N) for head_N in heads]
             on_parent = heads[:, -1 - parent]
             told = {"relative": relative.name, "keeps": relative.keeps, "task": config.task.name, "p": config.task.p}
             rows.append(
@@ -177,7 +178,7 @@ def _table(run: Run, relatives: Sequence[Relative]) -> pd.DataFrame:
                     "gap": gap[i],
                     "learned_at": learned[i],
                     "stays": bool((spread[i] == 0).all()),
-                    "parent": bool((attended == parent).any()),
+                    "parent": parent in attended,
                     "on_parent": float(on_parent.max()),
                     "lags": " ".join(map(str, attended)),
                     "value_error": _value_error(group, i, int(np.argmax(on_parent))),
@@ -190,7 +191,8 @@ def _table(run: Run, relatives: Sequence[Relative]) -> pd.DataFrame:
 
 def _heads(run: Run, labels: Mapping[str, Any]) -> np.ndarray:
     """The mean attention of each head at the end, layers after one another, float[heads, N]."""
-    if sum(num_heads_of(run.params(step=None, **labels))) > 2 or run.cell(**labels).config.model.form == "decoder":
+    model = run.cell(**labels).config.model
+    if model.form == "decoder" or model.heads > 1:
         of_heads = run.mean_head_attention(step=None, **labels)
         return of_heads.reshape(-1, of_heads.shape[-1])
     return run.mean_attention(step=None, **labels)[None]
@@ -199,41 +201,25 @@ def _heads(run: Run, labels: Mapping[str, Any]) -> np.ndarray:
 def _value_error(group: Group, seed: int, head: int) -> float:
     """The distance between the directions of a head's V and the law of the target, columns centred."""
     run, labels = group.run, group.cells[seed].labels
-    if "head_value_error" in run.metrics:
-        of_heads = group.metric("head_value_error")[seed, -1]
-        known = of_heads[np.isfinite(of_heads)]
-        if head < known.size:
-            return float(known[head])
     law, params = run.target_law(**labels), run.params(step=None, **labels)
-    if law is None or params["value"].ndim > 2 or params["value"].shape != law.shape:
+    if law is None:
         return np.nan
+    if params["value"].ndim > 2:
+        if "head_value_error" not in run.metrics:
+            return np.nan
+        num_layers, num_heads = num_heads_of(params)  # NaN beyond them, where another relative has more
+        return float(group.metric("head_value_error")[seed, -1, :num_layers, :num_heads].ravel()[head])
     return direction_distance(*(matrix - matrix.mean(axis=0) for matrix in (params["value"], law.T)))
 
 
-def _groups(table: pd.DataFrame, *by: str) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """The rows that have the same in some columns, in their order, with what they have there."""
-    for _, group in table.groupby(list(by), sort=False):
-        yield group[list(by)].iloc[0].to_dict(), group
-
-
-def _shares(table: pd.DataFrame, shown: str, *means: str, by: Sequence[str] = ("relative", "p")) -> Evidence:
-    """The share of seeds of which something is true, and means of more."""
-    rows = []
-    for labels, group in _groups(table, *by):
-        more = {name: float(group[name].mean()) for name in means}
-        rows.append(row(labels, rate_interval(group[shown].to_numpy(bool)), **more))
-    return evidence(rows, table)
-
-
-def _with_first_steps(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(learned_at=table["learned_at"].replace(np.inf, np.nan))
+_BY = ("relative", "p")
 
 
 def as_good_as_paper(table: pd.DataFrame) -> Evidence:
     """By how much the share of seeds that predict optimally differs from the paper's model's, seeds paired, p < 1."""
-    table, rows = _with_first_steps(table[table["p"] < 1]), []
+    table, rows = with_first_steps(table[table["p"] < 1]), []
     paper = {p: group.set_index("seed")["optimal"] for p, group in table[table["relative"] == "paper"].groupby("p")}
-    for labels, group in _groups(table[table["relative"] != "paper"], "relative", "p"):
+    for labels, group in by_labels(table[table["relative"] != "paper"], *_BY):
         of_paper = paper[labels["p"]]
         change = group.set_index("seed")["optimal"].astype(float) - of_paper.astype(float)
         more = {"optimal": group["optimal"].mean(), "optimal_of_paper": of_paper.mean()}
@@ -245,30 +231,30 @@ def as_good_as_paper(table: pd.DataFrame) -> Evidence:
 def symmetric(table: pd.DataFrame, keeps: bool) -> Evidence:
     """The share of seeds that stay at p = 1, of the relatives that are to stay, or leave, of those that are to."""
     chosen = table[(table["p"] == 1) & (table["keeps"] == keeps)]
-    found = _shares(chosen.assign(as_said=chosen["stays"] == keeps), "as_said", "optimal")
-    return _without_intervals(found) if keeps else found
+    found = shares(chosen.assign(as_said=chosen["stays"] == keeps), _BY, "as_said", "optimal")
+    return without_intervals(found) if keeps else found
 
 
 def equal_heads(table: pd.DataFrame) -> Evidence:
     """The share of seeds whose heads are the same to the bit at the end, of several heads from zero."""
     chosen = table[table["relative"].isin(["2 heads", "4 heads"])]
-    return _without_intervals(_shares(chosen, "equal_heads"))
+    return without_intervals(shares(chosen, _BY, "equal_heads"))
 
 
 def reaches_optimum(table: pd.DataFrame) -> Evidence:
     """The share of seeds that predict optimally, and when they first do."""
-    return _shares(_with_first_steps(table), "optimal", "gap", "learned_at", "parameters")
+    return shares(with_first_steps(table), _BY, "optimal", "gap", "learned_at", "parameters")
 
 
 def finds_parent(table: pd.DataFrame) -> Evidence:
     """Of the seeds that predict optimally at p < 1 the share in which a head attends to the parent most."""
-    return _shares(table[table["optimal"] & (table["p"] < 1)], "parent", "on_parent")
+    return shares(table[table["optimal"] & (table["p"] < 1)], _BY, "parent", "on_parent")
 
 
 def looks_like_transition(table: pd.DataFrame) -> Evidence:
     """The distance of V from Pi^T, columns centred, of the seeds that predict optimally at p < 1."""
     rows, table = [], table[table["optimal"] & (table["p"] < 1) & table["value_error"].notna()]
-    for labels, group in _groups(table, "relative", "p"):
+    for labels, group in by_labels(table, *_BY):
         rows.append(row(labels, mean_interval(group["value_error"].to_numpy())))
     return evidence(rows, table)
 
@@ -276,7 +262,7 @@ def looks_like_transition(table: pd.DataFrame) -> Evidence:
 def loss_of(table: pd.DataFrame, *relatives: str) -> Evidence:
     """By how much less of the optimal accuracy the second of two relatives loses, seeds paired, for each task and p."""
     rows, (one, other) = [], relatives
-    for labels, group in _groups(table, "task", "p"):
+    for labels, group in by_labels(table, "task", "p"):
         gaps = {name: each.set_index("seed")["gap"] for name, each in group.groupby("relative")}
         means = {one: gaps[one].mean(), other: gaps[other].mean()}
         rows.append(row(labels, mean_interval((gaps[one] - gaps[other]).to_numpy()), **means))
@@ -286,7 +272,7 @@ def loss_of(table: pd.DataFrame, *relatives: str) -> Evidence:
 def losses_of_tasks(table: pd.DataFrame) -> Evidence:
     """How far the expected accuracy is below the optimum, for each relative, task and p."""
     rows = []
-    for labels, group in _groups(table, "relative", "task", "p"):
+    for labels, group in by_labels(table, "relative", "task", "p"):
         rows.append(row(labels, mean_interval(group["gap"].to_numpy()), optimal=group["optimal"].mean()))
     return evidence(rows, table)
 
@@ -336,7 +322,7 @@ def without_attention(run: Run) -> pd.DataFrame:
 
 def lost_without_attention(table: pd.DataFrame) -> Evidence:
     """The mean of that loss, for each relative."""
-    groups = _groups(table, "relative")
+    groups = by_labels(table, "relative")
     return evidence([row(labels, mean_interval(group["lost"].to_numpy())) for labels, group in groups], table)
 
 
@@ -384,7 +370,7 @@ def positions_table_of(run: Run) -> pd.DataFrame:
                     "p": task.p,
                     "draw": model.embedding_seed,
                     "lag": int(group.metric("highest_lag")[i, second]),
-                    "predicted": task.walk_length - 1 - int(np.argmax(scores)),
+                    "predicted": attended_lag(scores),
                     "optimal": bool(group.metric("predicts_optimally")[i, -1] == 1),
                     "parent": bool(group.metric("parent_is_highest")[i, -1] == 1),
                 }
@@ -395,17 +381,12 @@ def positions_table_of(run: Run) -> pd.DataFrame:
 def predicted_slot(table: pd.DataFrame) -> Evidence:
     """The share of draws whose attention after the second step is highest where it is predicted."""
     told = table.assign(as_said=table["lag"] == table["predicted"])
-    return _shares(told, "as_said", by=("width", "rate", "p"))
+    return shares(told, ("width", "rate", "p"), "as_said")
 
 
 def random_positions_do(table: pd.DataFrame) -> Evidence:
     """The share of draws of random positions with which the parent is attended to in the end."""
-    return _shares(table, "parent", "optimal", by=("width", "rate", "p"))
-
-
-def _without_intervals(given: Evidence) -> Evidence:
-    """Shares of which only that of all seeds agrees: an interval of a share never ends at 1."""
-    return given._replace(rows=given.rows.assign(low=np.nan, high=np.nan))
+    return shares(table, ("width", "rate", "p"), "parent", "optimal")
 
 
 @styled()

@@ -14,7 +14,7 @@ from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import bootstrap_interval, first_step, mean_interval, rate_interval
 from rw_jax.models.positions import squared_norm
 from rw_jax.reports.claim import Claim, Evidence, Report, Within
-from rw_jax.reports.evidence import accuracy_gap, evidence, on_parent, row
+from rw_jax.reports.evidence import accuracy_gap, evidence, on_parent, row, shares, with_first_steps, without_intervals
 from rw_jax.reports.study import Study
 from rw_jax.study.fields import without_digest
 from rw_jax.theory.escape import growth_factors
@@ -210,14 +210,7 @@ def below_optimum(params: Mapping[str, np.ndarray], p: float, num_tokens: int) -
 
 
 def _by_remedy(table: pd.DataFrame, shown: str, *means: str) -> Evidence:
-    """The share of seeds of each remedy and p of which something is true, and means of more."""
-    rows = []
-    for _, group in table.groupby(["remedy", "p"], sort=False):
-        remedy, p = group[["remedy", "p"]].iloc[0]
-        more = {name: float(group[name].mean()) for name in means}
-        share = rate_interval(group[shown].to_numpy(bool))
-        rows.append(row({"remedy": remedy, "p": p}, share, **more))
-    return evidence(rows, table)
+    return shares(table, ("remedy", "p"), shown, *means)
 
 
 def stays(table: pd.DataFrame) -> Evidence:
@@ -234,7 +227,7 @@ def leaves(table: pd.DataFrame) -> Evidence:
 def learns(table: pd.DataFrame) -> Evidence:
     """The share of seeds that predict optimally in the end, of the remedies that leave, and when they first do."""
     chosen = table[table["leaves"]]
-    return _by_remedy(chosen.assign(learned_at=chosen["learned_at"].replace(np.inf, np.nan)), "optimal", "learned_at")
+    return _by_remedy(with_first_steps(chosen), "optimal", "learned_at")
 
 
 def on_one_residue(table: pd.DataFrame) -> Evidence:
@@ -470,7 +463,7 @@ CLAIMS = (
         labels=("remedy", "p"),
         studies=(SYMMETRY,),
         derive=table_of,
-        measure=lambda table: _without_intervals(stays(table)),
+        measure=lambda table: without_intervals(stays(table)),
         draw=what_each_does,
     ),
     Claim(
@@ -483,7 +476,7 @@ CLAIMS = (
         labels=("remedy", "p"),
         studies=(LONG,),
         derive=table_of,
-        measure=lambda table: _without_intervals(stays(table)),
+        measure=lambda table: without_intervals(stays(table)),
     ),
     Claim(
         name="leaves",
@@ -623,11 +616,6 @@ CLAIMS = (
         draw=cost_map,
     ),
 )  # fmt: skip
-
-
-def _without_intervals(given: Evidence) -> Evidence:
-    """Shares of which only that of all seeds agrees: an interval of a share never ends at 1."""
-    return given._replace(rows=given.rows.assign(low=np.nan, high=np.nan))
 
 
 REPORT = Report(

@@ -1,7 +1,7 @@
 """The metrics of a study as one labelled dataset, and the file that keeps it: the door to xarray's files."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,19 @@ def write(path: Path, grid: Grid, metrics: xr.Dataset) -> None:
     """
     # The checksum of each array is looked at when it is read.
     encoding = {name: {"fletcher32": True} for name, array in metrics.data_vars.items() if array.ndim}
+    save(path, metrics.assign_attrs(rw_jax=identity(grid)), encoding)
+
+
+def save(path: Path, numbers: xr.Dataset, encoding: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes a dataset as netCDF, atomically, each variable as its encoding says. Raises: OSError, as `write`."""
     content = io.BytesIO()  # where the disk is full, HDF5 brings the process down
-    metrics.assign_attrs(rw_jax=identity(grid)).to_netcdf(content, engine="h5netcdf", encoding=encoding)
+    numbers.to_netcdf(content, engine="h5netcdf", encoding=encoding)
     write_atomically(path, content.getvalue())
+
+
+def load(content: bytes) -> xr.Dataset:
+    """The dataset in a netCDF file."""
+    return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
 
 
 def read(path: Path, grid: Grid) -> xr.Dataset:
@@ -101,7 +111,7 @@ def read(path: Path, grid: Grid) -> xr.Dataset:
     except OSError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}).") from error
     try:
-        metrics = xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
+        metrics = load(content)
     except Exception as error:  # whatever HDF5 makes of a file that is not as it was
         raise RunError(f"{path} is not as it was written; the command of the run makes it again.") from error
     if metrics.attrs.get("rw_jax") != identity(grid):

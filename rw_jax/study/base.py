@@ -1,9 +1,19 @@
 """The paper's setting (section 5) for one run at p = 0.5: every field there is, each with its value."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import ml_collections
 from ml_collections import config_dict
 
 from rw_jax.study.config import AXES
+
+
+def pair_rows(config: ml_collections.ConfigDict, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Gives a study axes that are paired, from rows of labels by axis: each row is one setting of the grid."""
+    for axis in rows[0]:
+        config.grid[axis] = tuple(row[axis] for row in rows)
+    config.zipped = (tuple(rows[0]),)
 
 
 def base_config() -> ml_collections.ConfigDict:
@@ -42,9 +52,8 @@ def base_config() -> ml_collections.ConfigDict:
     config.model.residual = "off"
     config.model.layer_norm = "off"
     config.model.unit_length = "none"  # or "keys", "both": what is scaled to unit length inside the softmax
-    config.model.feed_forward_width = (
-        0  # m, units of the feed-forward layer, with a residual stream of each; 0 for none
-    )
+    # m, units of the feed-forward layer, with a residual stream of that in each layer; 0 for none.
+    config.model.feed_forward_width = 0
     config.model.init = "zero"  # or "gaussian"; or another run's parameters: "runs/first?p=0.5&step=50"
     config.model.init_scale = 0.01  # standard deviation of a Gaussian start
     config.model.init_place = "both"  # or "value", "scores": where a start is Gaussian, and not zero

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rw_jax
-from rw_jax.analysis.measures import attended_lag
+from rw_jax.analysis.interpret import attended_lag
 from rw_jax.tasks.chain import stationary_law
 from rw_jax.tasks.families import transition_of
 from rw_jax.theory import chains, closed_forms, lags

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rw_jax.analysis import interpret, measures
-from rw_jax.analysis.measures import attended_lag
+from rw_jax.analysis.interpret import attended_lag
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, bootstrap_interval, rate_interval, slopes
 from rw_jax.reports import figures
