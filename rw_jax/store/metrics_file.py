@@ -88,7 +88,7 @@ def write(path: Path, grid: Grid, metrics: xr.Dataset) -> None:
     save(path, metrics.assign_attrs(rw_jax=identity(grid)), encoding)
 
 
-def save(path: Path, numbers: xr.Dataset, encoding: Mapping[str, Mapping[str, Any]]) -> None:
+def save(path: Path, numbers: xr.Dataset, encoding: Mapping[Any, Any]) -> None:
     """Writes a dataset as netCDF, atomically, each variable as its encoding says. Raises: OSError, as `write`."""
     content = io.BytesIO()  # where the disk is full, HDF5 brings the process down
     numbers.to_netcdf(content, engine="h5netcdf", encoding=encoding)
