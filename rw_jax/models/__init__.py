@@ -99,12 +99,14 @@ class Model(NamedTuple):
         None if it cannot be.
       every_position: (params, tokens_LxB) -> float[L, K, B], what is predicted to follow each token, from those up to
         it; None if only the end is predicted.
+      weighs: (params) -> bool[L], of each position whether it still weighs; then `apply` takes the Classes of walks that
+        agree there in the place of their tokens. None if it does not.
       maps: (params, tokens_LxB) -> float[layers, heads, T, T, B], attention of every slot (row) to every slot; None if
         only one slot looks.
     """
 
     init: Callable[[jax.Array, Mapping[str, ArrayLike]], Params]
-    apply: Callable[[Params, jax.Array], Output]
+    apply: Callable[[Params, Any], Output]
     value: Callable[[Params], jax.Array] | None = None
     head_values: Callable[[Params], jax.Array] | None = None
     value_is_output: bool = False
@@ -117,4 +119,5 @@ class Model(NamedTuple):
     has_gaps: bool = False
     attend: Callable[[Params, jax.Array, jax.Array], Output] | None = None
     every_position: Callable[[Params, jax.Array], jax.Array] | None = None
+    weighs: Callable[[Params], jax.Array] | None = None
     maps: Callable[[Params, jax.Array], jax.Array] | None = None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from rw_jax.models.classes import Classes
 from rw_jax.models.sums import look_up, sums_by_state
 
 
@@ -35,20 +36,26 @@ class Mixture(NamedTuple):
 
 
 @jax.custom_vjp
-def mix(scores: TokenScores, tokens_LxB: jax.Array) -> Mixture:
+def mix(scores: TokenScores, tokens_LxB: jax.Array | Classes) -> Mixture:
     """Softmax attention; only `averaged_KxB` is to be differentiated.
 
     exp(u[s] + a_j) factors into exp(u[s]) exp(a_j), so that a walk enters through its sums of exp(a_j) by state alone,
     and no exponential of a token is ever taken. Where the largest u and the largest a do not meet in some walk and
     are so far from the rest that its factors underflow, the exponentials are taken token by token.
+
+    Args:
+      scores: of states, positions and the empty slot.
+      tokens_LxB: the tokens of the walks; or their classes, if `weighs` holds at their positions alone.
     """
     state_factor_K, position_factor_L, empty_score = _factors(scores)
-    weights_KxB = state_factor_K[:, None] * sums_by_state(position_factor_L[:, None], tokens_LxB, len(state_factor_K))
+    weights_KxB = state_factor_K[:, None] * _sums(position_factor_L, tokens_LxB, len(state_factor_K))
     sums_B = functools.reduce(jnp.add, weights_KxB)
     factor_B, empty_B = _with_empty_slot(sums_B, empty_score)
     # A term that underflowed is smaller than `tiny`; next to a sum this large it is below rounding.
     info = jnp.finfo(sums_B.dtype)
     is_safe = jnp.min(sums_B) >= info.tiny / info.eps**2
+    if isinstance(tokens_LxB, Classes):
+        return Mixture(weights_KxB * factor_B, empty_B, factor_B, is_safe)
     averaged_KxB, empty_B = _choose(
         is_safe,
         lambda mixed, scores, tokens_LxB: mixed,
@@ -56,6 +63,27 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array) -> Mixture:
         ((weights_KxB * factor_B, empty_B), scores, tokens_LxB),
     )
     return Mixture(averaged_KxB, empty_B, factor_B, is_safe)
+
+
+def _sums(position_factor_L: jax.Array, tokens: jax.Array | Classes, num_states: int) -> jax.Array:
+    """Sum of the factors of each walk's tokens of each state, float[K, B]."""
+    if isinstance(tokens, Classes):
+        return jnp.tensordot(position_factor_L, tokens.shares_LxKxC, 1)
+    return sums_by_state(position_factor_L[:, None], tokens, num_states)
+
+
+def weighs(scores: TokenScores) -> jax.Array:
+    """bool[L], of each position, whether it weighs enough to tell walks apart (`models.classes`).
+
+    Relative to the largest a and the largest u, the sum of a walk is at least its token at the position with the
+    largest a: the smallest factor of a state. All positions of which this is false add less to it, together, than half
+    the square root of `eps` times that.
+    """
+    state_factor_K, position_factor_L, _ = _factors(scores)
+    info, least = jnp.finfo(position_factor_L.dtype), jnp.min(state_factor_K)
+    # Where factors of states underflow, the exponentials are needed token by token.
+    smallest = jnp.where(least >= info.tiny / info.eps**2, least * info.eps**0.5 / 2 / len(position_factor_L), -1)
+    return position_factor_L > smallest
 
 
 def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -82,10 +110,19 @@ def _mix_backward(residuals, gradient):
     def token_by_token(scores, factor_B, excess_KxB, tokens_LxB):
         return jnp.sum(softmax(scores, tokens_LxB)[0] * look_up(excess_KxB, tokens_LxB), axis=1)
 
+    def of_classes(scores, factor_C, excess_KxC, classes):
+        state_factor_K, position_factor_L, _ = _factors(scores)
+        table_KxC = state_factor_K[:, None] * factor_C * excess_KxC
+        return position_factor_L * jnp.tensordot(classes.shares_LxKxC, table_KxC, 2)
+
     operands = (scores, mixture.factor_B, excess_KxB, tokens_LxB)
     scores_gradient = TokenScores(
         state_K=jnp.sum(mixture.averaged_KxB * excess_KxB, axis=1),
-        position_L=_choose(mixture.is_safe, by_factors, token_by_token, operands),
+        position_L=(
+            of_classes(*operands)
+            if isinstance(tokens_LxB, Classes)
+            else _choose(mixture.is_safe, by_factors, token_by_token, operands)
+        ),
         empty=-jnp.sum(mixture.empty_B * mean_B),
     )
     return scores_gradient, None

@@ -14,6 +14,7 @@ additions decides what is learned. Here, quantities that are equal by symmetry a
   - products with the value matrix run over states in their order (apply_matrix).
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +27,8 @@ import numpy as np
 from rw_jax.models import Lift, Lifts, Model, Output, Params, output_of_heads
 from rw_jax.models.embeddings import Embeddings
 from rw_jax.models.full import full_transformer
-from rw_jax.models.mix import TokenScores, mix, softmax, token_attention
+from rw_jax.models.classes import Classes
+from rw_jax.models.mix import TokenScores, mix, softmax, token_attention, weighs
 from rw_jax.models.positions import key_scales
 from rw_jax.models.sums import apply_matrix, sums_by_state
 from rw_jax.models.values import Values, each_head
@@ -46,12 +48,18 @@ def reduced_transformer(
     Args: as of full_transformer.
     """
     full = full_transformer(embeddings, unit_length, feed_forward_width, init, init_place, has_gaps, num_heads)
-    values_of_tokens = Values(embeddings.num_nodes, feed_forward_width, nn.initializers.zeros, apply_matrix)
-    module = ReducedTransformer(embeddings, unit_length, values_of_tokens, has_gaps, num_heads)
+
+    def with_product(product: Callable[[jax.Array, jax.Array], jax.Array]) -> ReducedTransformer:
+        values = Values(embeddings.num_nodes, feed_forward_width, nn.initializers.zeros, product)
+        return ReducedTransformer(embeddings, unit_length, values, has_gaps, num_heads)
+
+    # Where walks are classes, attention has locked, and nothing is equal by symmetry.
+    module, of_classes = with_product(apply_matrix), with_product(jnp.matmul)
     is_one, q = num_heads == 1, embeddings.squared_norm
 
-    def apply(params: Params, tokens_LxB: jax.Array, attention_NxB: jax.Array | None = None) -> Any:
-        return module.apply({"params": params}, tokens_LxB, attention_NxB)
+    def apply(params: Params, tokens_LxB: jax.Array | Classes, attention_NxB: jax.Array | None = None) -> Any:
+        chosen = of_classes if isinstance(tokens_LxB, Classes) else module
+        return chosen.apply({"params": params}, tokens_LxB, attention_NxB)
 
     def start(key: jax.Array, values: Any) -> Params:
         if init == "gaussian":
@@ -75,6 +83,10 @@ def reduced_transformer(
         to_full=lambda params, key, values: rebuilt(params, full.init(key, values)),
         lifts=Lifts(by_rotations(q), by_entries(embeddings)) if is_one and q is not None else None,
         has_gaps=has_gaps,
+        # Where a token may be missing, or its position is in its value, every position counts.
+        weighs=None
+        if has_gaps or embeddings.are_added
+        else lambda params: module.apply({"params": params}, method=module.weighs),
     )
 
 
@@ -205,10 +217,11 @@ class ReducedTransformer(nn.Module):
         nn.share_scope(self, self.values)  # all parameters by their names alone
 
     @nn.compact
-    def __call__(self, tokens_LxB: jax.Array, attention_NxB: jax.Array | None = None) -> Output:
-        """The output. Args: as of FullTransformer."""
+    def __call__(self, tokens_LxB: jax.Array | Classes, attention_NxB: jax.Array | None = None) -> Output:
+        """The output. Args: as of FullTransformer; of classes of walks there is no attention in it."""
         N, H = self.embeddings.walk_length, self.num_heads
-        chex.assert_shape(tokens_LxB, (N - 1, None))
+        if not isinstance(tokens_LxB, Classes):
+            chex.assert_shape(tokens_LxB, (N - 1, None))
         K = self.embeddings.num_nodes
         of_heads = () if H == 1 else (H,)
         state_scores = self.param("state_scores", nn.initializers.zeros, (*of_heads, K))
@@ -221,11 +234,19 @@ class ReducedTransformer(nn.Module):
             return self._mixed([softmax(of_head, tokens_LxB) for of_head in scores], tokens_LxB)
         mixtures = [mix(of_head, tokens_LxB) for of_head in scores]
         output_KxB = self.values({"value": [mixture.averaged_KxB[:K] for mixture in mixtures]})
+        if isinstance(tokens_LxB, Classes):
+            return Output(output_KxB)
         # The gradient of the output is mix's own; the attention is for looking at.
         looked_at = jax.lax.stop_gradient(list(zip(scores, mixtures, strict=True)))
         heads_LxB = [token_attention(*of_head, tokens_LxB) for of_head in looked_at]
         empty_B = [mixture.empty_B for mixture in mixtures]
         return output_of_heads(output_KxB, list(zip(heads_LxB, empty_B, strict=True)))
+
+    def weighs(self) -> jax.Array:
+        """bool[L], of each position, whether it weighs in any head."""
+        u, a = (self.get_variable("params", name) for name in ("state_scores", "position_scores"))
+        heads = zip(each_head(u, self.num_heads), each_head(a, self.num_heads), strict=True)
+        return functools.reduce(jnp.logical_or, (weighs(self._scores(*each)) for each in heads))
 
     def _scores(self, state_scores_K: jax.Array, position_scores_N: jax.Array) -> TokenScores:
         token_scale, empty_scale = key_scales(self.unit_length, self.embeddings.squared_norm)

@@ -54,7 +54,7 @@ def make_training(experiment: Experiment, placement: Placement) -> jax.stages.Wr
         begun = jax.lax.cond(
             schedule.first == 0, lambda: run.begin(experiment, values, progress.record), lambda: progress
         )
-        return run.train(experiment, values, begun, schedule)
+        return run.train(experiment, values, begun, schedule, is_alone=size == 1)
 
     def run_one(values: Mapping[str, Any], progress: Progress, schedule: Schedule) -> Progress:
         # The axis that vmap would carry through the program of a single run makes it up to three times slower.

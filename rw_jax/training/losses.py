@@ -3,6 +3,7 @@
 The paper trains with the log-loss; Theorem 4.1 is stated for any loss of f_y, and the others test how far it reaches.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -16,7 +17,7 @@ Loss = Callable[[jax.Array, jax.Array, Values], jax.Array]
 
 def log_loss(output_K: jax.Array, target_K: jax.Array, values: Values) -> jax.Array:
     """-log(f_y + values["epsilon"]), the loss of section 2; NaN where f_y + epsilon < 0."""
-    return -jnp.log(jnp.sum(output_K * target_K) + values["epsilon"])
+    return -jnp.log(functools.reduce(jnp.add, output_K * target_K) + values["epsilon"])
 
 
 def cross_entropy(output_K: jax.Array, target_K: jax.Array, values: Values) -> jax.Array:

@@ -1,12 +1,13 @@
 """What training descends on: objectives, which give their gradients themselves."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from rw_jax.models import Model, Params
+from rw_jax.models.classes import Grouped, group, most_positions
 from rw_jax.tasks import Values, Walks
 from rw_jax.training.losses import Loss
 from rw_jax.training.metrics import mean
@@ -55,6 +56,67 @@ def mean_loss(
         return mean(jnp.mean(losses_LxB, axis=0), walks.weights_B)
 
     return loss_of_every_position if at_every_position else loss_of_params
+
+
+class ByClasses(NamedTuple):
+    """A full-batch objective that goes over classes of walks in the place of walks, where there are few of them.
+
+    What it remembers of a step makes the next ones quick, and changes no number: it is made anew when other positions
+    weigh.
+
+    Attributes:
+      nothing: () -> what it remembers before the first step.
+      remember: (params, remembered) -> what it remembers then.
+      objective: (params, remembered) -> (measured, gradients), as an Objective.
+    """
+
+    nothing: Callable[[], Any]
+    remember: Callable[[Params, Any], Any]
+    objective: Callable[[Params, Any], tuple[Mapping[str, jax.Array], Params]]
+
+
+class _Remembered(NamedTuple):
+    weighs_L: jax.Array  # all true where too many positions weigh
+    grouped: Grouped
+
+
+def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int) -> ByClasses:
+    """The objective `on_walks` by classes, of a model that tells which positions weigh. Args: as of mean_loss."""
+    on_all = on_walks(model, loss, walks, values, num_nodes)
+    L = walks.tokens_LxB.shape[0]
+
+    def group_of(weighs_L: jax.Array) -> _Remembered:
+        return _Remembered(weighs_L, group(weighs_L, *walks, num_nodes))
+
+    def nothing() -> _Remembered:
+        shapes = jax.eval_shape(group_of, jax.ShapeDtypeStruct((L,), bool))
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+    def remember(params: Params, remembered: _Remembered) -> _Remembered:
+        tell: Any = model.weighs
+        weighs_L = tell(params)
+        weighs_L |= jnp.sum(weighs_L) > most_positions(num_nodes, L + 1)
+
+        def made_anew(held: _Remembered) -> _Remembered:
+            # The compiler computes before a loop, needed or not, what hangs on nothing that the loop changes.
+            return group_of(held.weighs_L ^ (held.weighs_L ^ weighs_L))
+
+        # A loop of one round or none, not a condition, which would copy what it keeps.
+        return jax.lax.while_loop(lambda held: jnp.any(held.weighs_L != weighs_L), made_anew, remembered)
+
+    def on_classes(params: Params, grouped: Grouped) -> tuple[Mapping[str, jax.Array], Params]:
+        as_walks = Walks(grouped.classes, grouped.targets_C, grouped.weights_C)
+        return on_walks(model, loss, as_walks, values, num_nodes)(params, 0, None)
+
+    def objective(params: Params, remembered: _Remembered) -> tuple[Mapping[str, jax.Array], Params]:
+        return jax.lax.cond(
+            remembered.grouped.fits,
+            on_classes,
+            lambda params, grouped: on_all(params, 0, None),
+            params, remembered.grouped,
+        )
+
+    return ByClasses(nothing, remember, objective)
 
 
 def on_walks(

@@ -18,7 +18,7 @@ from rw_jax.tasks import Values, Walks
 from rw_jax.training import infinite, metrics
 from rw_jax.training.experiment import Experiment, has_gaps, predicts_every_position
 from rw_jax.training.metrics import Seen
-from rw_jax.training.objectives import Objective, as_model_takes, on_walks
+from rw_jax.training.objectives import ByClasses, Objective, as_model_takes, by_classes, on_walks
 from rw_jax.training.optimizers import transformation
 from rw_jax.training.values import RunKeys, num_stages, of_stage, run_keys, stage_at
 from rw_jax.training.walks import at_stage, batch_of, draw_test_walks, draw_training_walks
@@ -85,12 +85,15 @@ class Prepared(NamedTuple):
       see: (params) -> what metrics are measured from.
       optimizer: (step) -> the Optax transformation of its parameters; its state does not hang on the step.
       keys: its keys.
+      by_classes: the objective by classes of walks, which is quicker where a run may take a way of its own; None if it
+        cannot be had.
     """
 
     objective: Objective
     see: Callable[[Params], Seen]
     optimizer: Callable[[ArrayLike], optax.GradientTransformation]
     keys: RunKeys
+    by_classes: ByClasses | None = None
 
 
 def prepare(experiment: Experiment, values: Values) -> Prepared:
@@ -122,10 +125,11 @@ def prepare(experiment: Experiment, values: Values) -> Prepared:
         return transformation(experiment.optimizer, model, _values_at(values, step))
 
     keys = run_keys(experiment.config.study_seed, values["seed"])
-    return Prepared(_objective(experiment, values), see, optimizer, keys)
+    objective, of_classes = _objective(experiment, values)
+    return Prepared(objective, see, optimizer, keys, of_classes)
 
 
-def _objective(experiment: Experiment, values: Values) -> Objective:
+def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByClasses | None]:
     """What a run descends on: on all walks of its one stage, or on what a step takes of those of its stage."""
     task, batch = experiment.task, experiment.config.training.batch
     stages, at_every_position = range(num_stages(values)), predicts_every_position(experiment)
@@ -139,7 +143,12 @@ def _objective(experiment: Experiment, values: Values) -> Objective:
     num_tokens = task.num_nodes + has_gaps(experiment)
     every = [None if walks is None else as_model_takes(walks, num_tokens) for walks in drawn]
     if len(stages) == 1 and not batch:
-        return on(every[0], values)
+        walks, model = every[0], experiment.model
+        # Others than linear optimizers look at how small a gradient is beside itself, and not beside the parameter.
+        can_be = walks is not None and model.weighs is not None and experiment.optimizer.is_linear
+        if not can_be or at_every_position:
+            return on(walks, values), None
+        return on(walks, values), by_classes(model, experiment.loss, walks, values, task.num_nodes)
 
     def objective(params: Params, step: jax.Array, key: jax.Array) -> Any:
         walks, values_now = every[0], _values_at(values, step)
@@ -149,7 +158,7 @@ def _objective(experiment: Experiment, values: Values) -> Objective:
             walks = batch_of(walks, key, batch)
         return on(walks, values_now)(params, step, key)
 
-    return objective
+    return objective, None
 
 
 def _values_at(values: Values, step: ArrayLike) -> Values:
@@ -191,14 +200,25 @@ def _kept(seen: Seen) -> dict[str, jax.Array]:
     return {name: leaf for name, leaf in kept.items() if leaf is not None}
 
 
-def train_step(run: Prepared, state: State) -> tuple[State, Any]:
-    """One step of the optimizer: (the next state, what the objective has measured at the state that was given)."""
-    measured, gradients = run.objective(state.params, state.step, jax.random.fold_in(run.keys.steps, state.step))
+def train_step(run: Prepared, state: State, remembered: Any = None) -> tuple[State, Any]:
+    """One step of the optimizer: (the next state, what the objective has measured at the state that was given).
+
+    Args:
+      run: the run.
+      state: its state.
+      remembered: what its objective by classes remembers; None for the objective on walks.
+    """
+    if remembered is not None and run.by_classes is not None:
+        measured, gradients = run.by_classes.objective(state.params, remembered)
+    else:
+        measured, gradients = run.objective(state.params, state.step, jax.random.fold_in(run.keys.steps, state.step))
     updates, opt_state = run.optimizer(state.step).update(gradients, state.opt_state, state.params)
     return State(state.step + 1, jax.tree.map(jnp.add, state.params, updates), opt_state), measured
 
 
-def train(experiment: Experiment, values: Values, progress: Progress, schedule: Schedule) -> Progress:
+def train(
+    experiment: Experiment, values: Values, progress: Progress, schedule: Schedule, is_alone: bool = False
+) -> Progress:
     """Trains one run from the schedule's first recorded step up to its last, recording before each gap.
 
     The loops' lengths are arguments of the compiled program, so that neither their number nor their place
@@ -209,6 +229,8 @@ def train(experiment: Experiment, values: Values, progress: Progress, schedule: 
       values: the values of the run.
       progress: the progress at the first recorded step of the schedule.
       schedule: T recorded steps, and which of them to go through.
+      is_alone: whether no other run is trained with it in lockstep, so that it can go over classes of walks when its
+        attention has locked.
 
     Returns:
       The progress at the recorded step `last`; at the last recorded step if that is T.
@@ -216,8 +238,10 @@ def train(experiment: Experiment, values: Values, progress: Progress, schedule: 
     run = prepare(experiment, values)
     gaps, slots = jnp.asarray(schedule.gaps), jnp.asarray(schedule.slots)
 
-    def record_and_advance(t, progress):
-        state, record = progress
+    of_classes = run.by_classes if is_alone else None
+
+    def record_and_advance(t, carry):
+        (state, record), remembered = carry
         seen = run.see(state.params)
         measured = metrics.measure(experiment.metrics, seen)
         kept = jax.tree.map(
@@ -227,22 +251,28 @@ def train(experiment: Experiment, values: Values, progress: Progress, schedule: 
         )
 
         def advance(i, carry):
-            state, recorded = carry
-            state, on_the_way = train_step(run, state)
+            state, recorded, remembered = carry
+            if of_classes is not None:
+                remembered = of_classes.remember(state.params, remembered)
+            state, on_the_way = train_step(run, state, remembered)
             # What the objective measures at the recorded step comes with its gradient, for free.
-            return state, jax.tree.map(lambda new, old: jnp.where(i == 0, new, old), on_the_way, recorded)
+            recorded = jax.tree.map(lambda new, old: jnp.where(i == 0, new, old), on_the_way, recorded)
+            return state, recorded, remembered
 
         blank = jax.tree.map(
             lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(lambda: train_step(run, state)[1])
         )
         # After the last recorded step one step is taken for what the objective measures there, and then forgotten.
-        ahead, on_the_way = jax.lax.fori_loop(0, jnp.maximum(gaps[t], 1), advance, (state, blank))
+        ahead, on_the_way, remembered = jax.lax.fori_loop(
+            0, jnp.maximum(gaps[t], 1), advance, (state, blank, remembered)
+        )
         state = jax.tree.map(lambda new, old: jnp.where(gaps[t] > 0, new, old), ahead, state)
         measured |= metrics.measure(_of_the_objective(experiment), seen._replace(objective=on_the_way))
         measured_T = {name: stack.at[t].set(measured[name]) for name, stack in record.metrics.items()}
-        return Progress(state, Record(measured_T, kept))
+        return Progress(state, Record(measured_T, kept)), remembered
 
-    return jax.lax.fori_loop(schedule.first, schedule.last, record_and_advance, progress)
+    remembered = None if of_classes is None else of_classes.nothing()
+    return jax.lax.fori_loop(schedule.first, schedule.last, record_and_advance, (progress, remembered))[0]
 
 
 def _of_the_objective(experiment: Experiment) -> tuple[metrics.Metric, ...]:
