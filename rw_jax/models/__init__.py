@@ -24,12 +24,15 @@ class Output(NamedTuple):
       empty_attention_B: float, softmax weight of the empty query slot; None as before.
       head_attention: float[layers, heads, N, B], the weights by which the prediction looks at every slot, the last for
         the empty one; None for a model that does not tell its heads, such as the paper's with its one head.
+      spread_B: float, largest minus smallest weight of the tokens, of a model that is quicker to tell it than the
+        weights are to look through; else None.
     """
 
     output_KxB: jax.Array
     token_attention_LxB: jax.Array | None = None
     empty_attention_B: jax.Array | None = None
     head_attention: jax.Array | None = None
+    spread_B: jax.Array | None = None
 
     @property
     def attention_NxB(self) -> jax.Array | None:

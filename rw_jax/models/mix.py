@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rw_jax.models.classes import Classes
-from rw_jax.models.sums import look_up, sums_by_state
+from rw_jax.models.sums import in_order, look_up, sums_by_state
 
 
 class TokenScores(NamedTuple):
@@ -48,7 +48,13 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array | Classes) -> Mixture:
       tokens_LxB: the tokens of the walks; or their classes, if `weighs` holds at their positions alone.
     """
     state_factor_K, position_factor_L, empty_score = _factors(scores)
-    weights_KxB = state_factor_K[:, None] * _sums(position_factor_L, tokens_LxB, len(state_factor_K))
+    if isinstance(tokens_LxB, Classes):
+        sums_KxB = jnp.tensordot(position_factor_L, tokens_LxB.shares_LxKxC, 1)
+    else:
+        matters_L = _matters(state_factor_K, position_factor_L, jnp.finfo(position_factor_L.dtype).eps / 4)
+        summed_L = jnp.where(matters_L, position_factor_L, 0)  # what else there is would be lost to rounding
+        sums_KxB = sums_by_state(summed_L[:, None], tokens_LxB, len(state_factor_K))
+    weights_KxB = state_factor_K[:, None] * sums_KxB
     sums_B = functools.reduce(jnp.add, weights_KxB)
     factor_B, empty_B = _with_empty_slot(sums_B, empty_score)
     # A term that underflowed is smaller than `tiny`; next to a sum this large it is below rounding.
@@ -65,25 +71,26 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array | Classes) -> Mixture:
     return Mixture(averaged_KxB, empty_B, factor_B, is_safe)
 
 
-def _sums(position_factor_L: jax.Array, tokens: jax.Array | Classes, num_states: int) -> jax.Array:
-    """Sum of the factors of each walk's tokens of each state, float[K, B]."""
-    if isinstance(tokens, Classes):
-        return jnp.tensordot(position_factor_L, tokens.shares_LxKxC, 1)
-    return sums_by_state(position_factor_L[:, None], tokens, num_states)
-
-
 def weighs(scores: TokenScores) -> jax.Array:
     """bool[L], of each position, whether it weighs enough to tell walks apart (`models.classes`).
 
-    Relative to the largest a and the largest u, the sum of a walk is at least its token at the position with the
-    largest a: the smallest factor of a state. All positions of which this is false add less to it, together, than half
-    the square root of `eps` times that.
+    All positions of which this is false add less to the sum of any walk, together, than half the square root of `eps`
+    times that.
     """
     state_factor_K, position_factor_L, _ = _factors(scores)
+    return _matters(state_factor_K, position_factor_L, jnp.finfo(position_factor_L.dtype).eps ** 0.5 / 2)
+
+
+def _matters(state_factor_K: jax.Array, position_factor_L: jax.Array, share: float) -> jax.Array:
+    """bool[L]: all positions of which this is false are less than this share of the sum of any walk, together.
+
+    Relative to the largest a and the largest u, a sum is at least the walk's token at the position with the largest a,
+    which is at least the smallest factor of a state.
+    """
     info, least = jnp.finfo(position_factor_L.dtype), jnp.min(state_factor_K)
     # Where factors of states underflow, the exponentials are needed token by token.
-    smallest = jnp.where(least >= info.tiny / info.eps**2, least * info.eps**0.5 / 2 / len(position_factor_L), -1)
-    return position_factor_L > smallest
+    is_known = least >= info.tiny / info.eps**2
+    return ~is_known | (position_factor_L > least * share / len(position_factor_L))
 
 
 def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -140,6 +147,38 @@ def token_attention(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array
 
     def token_by_token(scores, mixture, tokens_LxB):
         return softmax(scores, tokens_LxB)[0]
+
+    return _choose(mixture.is_safe, by_factors, token_by_token, (scores, mixture, tokens_LxB))
+
+
+def attention_spread(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
+    """Largest minus smallest attention weight of the tokens of each walk, float[B]."""
+
+    def by_factors(scores, mixture, tokens_LxB):
+        state_factor_K, position_factor_L, _ = _factors(scores)
+        table_KxB = state_factor_K[:, None] * mixture.factor_B
+        # Another position than these has no token of any state that is the largest, or the smallest.
+        ratio = 0.99 * jnp.min(state_factor_K)
+        can_be_largest_L = position_factor_L >= ratio * jnp.max(position_factor_L)
+        can_be_smallest_L = ratio * position_factor_L <= jnp.min(position_factor_L)
+        order, number = in_order(can_be_largest_L | can_be_smallest_L)
+
+        def look_at(i, extremes):
+            largest_B, smallest_B = extremes
+            factor, tokens_B = (
+                jax.lax.dynamic_index_in_dim(array, order[i], keepdims=False)
+                for array in (position_factor_L, tokens_LxB)
+            )
+            weights_B = factor * look_up(table_KxB, tokens_B[None])[0]
+            return jnp.maximum(largest_B, weights_B), jnp.minimum(smallest_B, weights_B)
+
+        blank_B = jnp.zeros_like(mixture.factor_B)
+        largest_B, smallest_B = jax.lax.fori_loop(0, number, look_at, (blank_B, blank_B + jnp.inf))
+        return largest_B - smallest_B
+
+    def token_by_token(scores, mixture, tokens_LxB):
+        attention_LxB = softmax(scores, tokens_LxB)[0]
+        return jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
 
     return _choose(mixture.is_safe, by_factors, token_by_token, (scores, mixture, tokens_LxB))
 

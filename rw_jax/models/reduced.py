@@ -25,10 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from rw_jax.models import Lift, Lifts, Model, Output, Params, output_of_heads
+from rw_jax.models.classes import Classes
 from rw_jax.models.embeddings import Embeddings
 from rw_jax.models.full import full_transformer
-from rw_jax.models.classes import Classes
-from rw_jax.models.mix import TokenScores, mix, softmax, token_attention, weighs
+from rw_jax.models.mix import TokenScores, attention_spread, mix, softmax, token_attention, weighs
 from rw_jax.models.positions import key_scales
 from rw_jax.models.sums import apply_matrix, sums_by_state
 from rw_jax.models.values import Values, each_head
@@ -240,7 +240,8 @@ class ReducedTransformer(nn.Module):
         looked_at = jax.lax.stop_gradient(list(zip(scores, mixtures, strict=True)))
         heads_LxB = [token_attention(*of_head, tokens_LxB) for of_head in looked_at]
         empty_B = [mixture.empty_B for mixture in mixtures]
-        return output_of_heads(output_KxB, list(zip(heads_LxB, empty_B, strict=True)))
+        output = output_of_heads(output_KxB, list(zip(heads_LxB, empty_B, strict=True)))
+        return output if H > 1 else output._replace(spread_B=attention_spread(*looked_at[0], tokens_LxB))
 
     def weighs(self) -> jax.Array:
         """bool[L], of each position, whether it weighs in any head."""

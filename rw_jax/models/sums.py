@@ -33,18 +33,37 @@ def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> 
 
 
 def _sums_position_by_position(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    L, B = tokens_LxB.shape
     states_Kx1 = jnp.arange(num_nodes, dtype=tokens_LxB.dtype)[:, None]
+    padded = jnp.pad(weights, ((0, 1), (0, 0)))
+    counts_L = weights[:, 0] != 0 if weights.shape[1] == 1 else jnp.ones(L, bool)
+    order, number = in_order(counts_L)
 
-    def add(j, sums_KxB):
-        weight, tokens_B = (jax.lax.dynamic_index_in_dim(array, j, keepdims=False) for array in (weights, tokens_LxB))
+    def add(i, sums_KxB):
+        j = order[i]
+        weight, tokens_B = (jax.lax.dynamic_index_in_dim(array, j, keepdims=False) for array in (padded, tokens_LxB))
         return jnp.where(tokens_B == states_Kx1, sums_KxB + weight, sums_KxB)
 
     def add_two(i, sums_KxB):  # half as many passes over the sums; with more than three, XLA makes no vectors of them
         return add(2 * i + 1, add(2 * i, sums_KxB))
 
-    L, B = tokens_LxB.shape
-    sums_KxB = jax.lax.fori_loop(0, L // 2, add_two, jnp.zeros((num_nodes, B), weights.dtype))
-    return add(L - 1, sums_KxB) if L % 2 else sums_KxB
+    return jax.lax.fori_loop(0, (number + 1) // 2, add_two, jnp.zeros((num_nodes, B), weights.dtype))
+
+
+@jax.custom_batching.custom_vmap
+def in_order(counts_L: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The positions that count, int32[L + 1], with L behind them, and their number; in a batch of runs all of them."""
+    L = len(counts_L)
+    order = jnp.nonzero(counts_L, size=L + 1, fill_value=L)[0].astype(jnp.int32)
+    return order, jnp.sum(counts_L, dtype=jnp.int32)
+
+
+@in_order.def_vmap
+def _all_of_them(axis_size, in_batched, counts_L):
+    """The runs of a batch go through their loops together."""
+    del axis_size, in_batched
+    L = counts_L.shape[-1]
+    return (jnp.arange(L + 1, dtype=jnp.int32), jnp.int32(L)), (False, False)
 
 
 def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:

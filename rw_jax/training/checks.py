@@ -143,7 +143,7 @@ def check_shapes(experiment: Experiment) -> None:
         if not isinstance(output, Output):
             raise ConfigError(f"model.apply gives {type(output).__name__}, but must give Output.")
         of_heads = getattr(output.head_attention, "shape", ())[:2]
-        right = {"output_KxB": (K, 2), "token_attention_LxB": (L, 2), "empty_attention_B": (2,)}
+        right = {"output_KxB": (K, 2), "token_attention_LxB": (L, 2), "empty_attention_B": (2,), "spread_B": (2,)}
         right["head_attention"] = (*of_heads, L + 1, 2) if len(of_heads) == 2 else ()
         _expect("model.apply", {name: leaf for name, leaf in output._asdict().items() if leaf is not None}, right)
         if model.value is not None:

@@ -72,7 +72,13 @@ def _accuracy(seen: Seen) -> jax.Array:
 
 
 def _predicted_B(seen: Seen) -> jax.Array:
-    return jnp.argmax(seen.output.output_KxB, axis=0)  # ties go to the smallest label
+    """The state with the largest output, the first of those that are equal; as K - 1 selections (`sum_over_states`)."""
+    largest_B, *others = seen.output.output_KxB
+    predicted_B = jnp.zeros(largest_B.shape, jnp.int32)
+    for state, output_B in enumerate(others, 1):
+        predicted_B = jnp.where(output_B > largest_B, state, predicted_B)
+        largest_B = jnp.maximum(largest_B, output_B)
+    return predicted_B
 
 
 def _expected_accuracy(seen: Seen) -> jax.Array:
@@ -100,8 +106,10 @@ def _log_other_attention(seen: Seen) -> jax.Array:
 
 
 def _attention_spread(seen: Seen) -> jax.Array:
-    attention_LxB: Any = seen.output.token_attention_LxB
-    spread_B = jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
+    spread_B: Any = seen.output.spread_B
+    if spread_B is None:
+        attention_LxB: Any = seen.output.token_attention_LxB
+        spread_B = jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
     return jnp.max(jnp.where(seen.walks.weights_B > 0, spread_B, 0))
 
 
@@ -233,7 +241,8 @@ def measure(metrics: tuple[Metric, ...], seen: Seen) -> dict[str, jax.Array]:
     means = mean(jnp.stack([metric.measure(seen) for metric in of_walks]), seen.walks.weights_B) if of_walks else []
     measured = dict(zip((metric.name for metric in of_walks), means, strict=True))
     measured |= {metric.name: metric.measure(seen) for metric in those if not metric.of_walks}
-    is_lost = jnp.any(~jnp.isfinite(seen.output.output_KxB) & (seen.walks.weights_B > 0))
+    is_finite_B = functools.reduce(jnp.logical_and, jnp.isfinite(seen.output.output_KxB))
+    is_lost = jnp.any(~is_finite_B & (seen.walks.weights_B > 0))
     of_objective = {metric.name for metric in those if "objective" in metric.needs}
     return {
         name: value if name in of_objective else jnp.where(is_lost, jnp.nan, value) for name, value in measured.items()

@@ -113,7 +113,8 @@ def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes
             remembered.grouped.fits,
             on_classes,
             lambda params, grouped: on_all(params, 0, None),
-            params, remembered.grouped,
+            params,
+            remembered.grouped,
         )
 
     return ByClasses(nothing, remember, objective)
