@@ -102,8 +102,8 @@ class Model(NamedTuple):
         None if it cannot be.
       every_position: (params, tokens_LxB) -> float[L, K, B], what is predicted to follow each token, from those up to
         it; None if only the end is predicted.
-      weighs: (params) -> bool[L], of each position whether it still weighs; then `apply` takes the Classes of walks that
-        agree there in the place of their tokens. None if it does not.
+      weighs: (params) -> bool[L], of each position whether it still weighs; `apply` takes Classes of walks that agree
+        there in the place of their tokens (`models.classes`). None if it does not.
       maps: (params, tokens_LxB) -> float[layers, heads, T, T, B], attention of every slot (row) to every slot; None if
         only one slot looks.
     """

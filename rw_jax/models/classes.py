@@ -45,7 +45,7 @@ MOST_CLASSES = 64
 
 def most_positions(num_nodes: int, walk_length: int) -> int:
     """How many positions may weigh: 6, and as many as keep the number of a class below 2^31."""
-    return min(6, walk_length - 2, int(31 / math.log2(num_nodes)) - 1)
+    return min(6, walk_length - 2, int(31 / math.log2(max(num_nodes, 2))) - 1)
 
 
 def group(

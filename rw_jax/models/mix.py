@@ -51,7 +51,7 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array | Classes) -> Mixture:
     if isinstance(tokens_LxB, Classes):
         sums_KxB = jnp.tensordot(position_factor_L, tokens_LxB.shares_LxKxC, 1)
     else:
-        matters_L = _matters(state_factor_K, position_factor_L, jnp.finfo(position_factor_L.dtype).eps / 4)
+        matters_L = _matters(state_factor_K, position_factor_L, _eps(position_factor_L) / 4)
         summed_L = jnp.where(matters_L, position_factor_L, 0)  # what else there is would be lost to rounding
         sums_KxB = sums_by_state(summed_L[:, None], tokens_LxB, len(state_factor_K))
     weights_KxB = state_factor_K[:, None] * sums_KxB
@@ -78,7 +78,11 @@ def weighs(scores: TokenScores) -> jax.Array:
     times that.
     """
     state_factor_K, position_factor_L, _ = _factors(scores)
-    return _matters(state_factor_K, position_factor_L, jnp.finfo(position_factor_L.dtype).eps ** 0.5 / 2)
+    return _matters(state_factor_K, position_factor_L, _eps(position_factor_L) ** 0.5 / 2)
+
+
+def _eps(array: jax.Array) -> float:
+    return float(jnp.finfo(array.dtype).eps)
 
 
 def _matters(state_factor_K: jax.Array, position_factor_L: jax.Array, share: float) -> jax.Array:

@@ -28,7 +28,7 @@ from rw_jax.models import Lift, Lifts, Model, Output, Params, output_of_heads
 from rw_jax.models.classes import Classes
 from rw_jax.models.embeddings import Embeddings
 from rw_jax.models.full import full_transformer
-from rw_jax.models.mix import TokenScores, attention_spread, mix, softmax, token_attention, weighs
+from rw_jax.models.mix import Mixture, TokenScores, attention_spread, mix, softmax, token_attention, weighs
 from rw_jax.models.positions import key_scales
 from rw_jax.models.sums import apply_matrix, sums_by_state
 from rw_jax.models.values import Values, each_head
@@ -70,6 +70,9 @@ def reduced_transformer(
     def rebuilt(params: Params, start: Params) -> Params:
         return rebuild(params, start, embeddings)
 
+    def weighing(params: Params) -> Any:
+        return module.apply({"params": params}, method=module.weighs)
+
     return Model(
         init=start,
         apply=apply,
@@ -84,9 +87,7 @@ def reduced_transformer(
         lifts=Lifts(by_rotations(q), by_entries(embeddings)) if is_one and q is not None else None,
         has_gaps=has_gaps,
         # Where a token may be missing, or its position is in its value, every position counts.
-        weighs=None
-        if has_gaps or embeddings.are_added
-        else lambda params: module.apply({"params": params}, method=module.weighs),
+        weighs=None if has_gaps or embeddings.are_added else weighing,
     )
 
 
@@ -220,28 +221,31 @@ class ReducedTransformer(nn.Module):
     def __call__(self, tokens_LxB: jax.Array | Classes, attention_NxB: jax.Array | None = None) -> Output:
         """The output. Args: as of FullTransformer; of classes of walks there is no attention in it."""
         N, H = self.embeddings.walk_length, self.num_heads
-        if not isinstance(tokens_LxB, Classes):
-            chex.assert_shape(tokens_LxB, (N - 1, None))
         K = self.embeddings.num_nodes
         of_heads = () if H == 1 else (H,)
         state_scores = self.param("state_scores", nn.initializers.zeros, (*of_heads, K))
         position_scores = self.param("position_scores", nn.initializers.zeros, (*of_heads, N))
         heads = (each_head(state_scores, H), each_head(position_scores, H))
         scores = [self._scores(*each) for each in zip(*heads, strict=True)]
+        if isinstance(tokens_LxB, Classes):
+            return Output(self._output([mix(of_head, tokens_LxB) for of_head in scores]))
+        chex.assert_shape(tokens_LxB, (N - 1, None))
         if attention_NxB is not None:
             return self._mixed([(attention_NxB[:-1], attention_NxB[-1])] * H, tokens_LxB)
         if self.embeddings.are_added:  # the output depends on every weight, not on sums of them by state
             return self._mixed([softmax(of_head, tokens_LxB) for of_head in scores], tokens_LxB)
         mixtures = [mix(of_head, tokens_LxB) for of_head in scores]
-        output_KxB = self.values({"value": [mixture.averaged_KxB[:K] for mixture in mixtures]})
-        if isinstance(tokens_LxB, Classes):
-            return Output(output_KxB)
+        output_KxB = self._output(mixtures)
         # The gradient of the output is mix's own; the attention is for looking at.
         looked_at = jax.lax.stop_gradient(list(zip(scores, mixtures, strict=True)))
         heads_LxB = [token_attention(*of_head, tokens_LxB) for of_head in looked_at]
         empty_B = [mixture.empty_B for mixture in mixtures]
         output = output_of_heads(output_KxB, list(zip(heads_LxB, empty_B, strict=True)))
         return output if H > 1 else output._replace(spread_B=attention_spread(*looked_at[0], tokens_LxB))
+
+    def _output(self, mixtures: Sequence[Mixture]) -> jax.Array:
+        K = self.embeddings.num_nodes
+        return self.values({"value": [mixture.averaged_KxB[:K] for mixture in mixtures]})
 
     def weighs(self) -> jax.Array:
         """bool[L], of each position, whether it weighs in any head."""

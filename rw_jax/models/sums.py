@@ -36,8 +36,8 @@ def _sums_position_by_position(weights: jax.Array, tokens_LxB: jax.Array, num_no
     L, B = tokens_LxB.shape
     states_Kx1 = jnp.arange(num_nodes, dtype=tokens_LxB.dtype)[:, None]
     padded = jnp.pad(weights, ((0, 1), (0, 0)))
-    counts_L = weights[:, 0] != 0 if weights.shape[1] == 1 else jnp.ones(L, bool)
-    order, number = in_order(counts_L)
+    # Where each walk has weights of its own, what is summed may be differentiated: over a fixed number of positions.
+    order, number = in_order(weights[:, 0] != 0) if weights.shape[1] == 1 else (jnp.arange(L + 1), L)
 
     def add(i, sums_KxB):
         j = order[i]
@@ -60,8 +60,7 @@ def in_order(counts_L: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @in_order.def_vmap
 def _all_of_them(axis_size, in_batched, counts_L):
-    """The runs of a batch go through their loops together."""
-    del axis_size, in_batched
+    del axis_size, in_batched  # the runs of a batch go through their loops together
     L = counts_L.shape[-1]
     return (jnp.arange(L + 1, dtype=jnp.int32), jnp.int32(L)), (False, False)
 

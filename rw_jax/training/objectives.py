@@ -105,14 +105,14 @@ def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes
         return jax.lax.while_loop(lambda held: jnp.any(held.weighs_L != weighs_L), made_anew, remembered)
 
     def on_classes(params: Params, grouped: Grouped) -> tuple[Mapping[str, jax.Array], Params]:
-        as_walks = Walks(grouped.classes, grouped.targets_C, grouped.weights_C)
-        return on_walks(model, loss, as_walks, values, num_nodes)(params, 0, None)
+        tokens: Any = grouped.classes
+        return on_walks(model, loss, Walks(tokens, grouped.targets_C, grouped.weights_C), values, num_nodes)(params)
 
     def objective(params: Params, remembered: _Remembered) -> tuple[Mapping[str, jax.Array], Params]:
         return jax.lax.cond(
             remembered.grouped.fits,
             on_classes,
-            lambda params, grouped: on_all(params, 0, None),
+            lambda params, grouped: on_all(params),
             params,
             remembered.grouped,
         )
@@ -122,11 +122,11 @@ def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes
 
 def on_walks(
     model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int, at_every_position: bool = False
-) -> Objective:
-    """The full-batch objective: the mean loss over these walks at every step. Args: as of mean_loss."""
+) -> Callable[..., tuple[Mapping[str, jax.Array], Params]]:
+    """The full-batch objective: the mean loss over these walks, which needs no step or key. Args: as of mean_loss."""
     loss_and_gradients = jax.value_and_grad(mean_loss(model, loss, walks, values, num_nodes, at_every_position))
 
-    def objective(params, step, key):
+    def objective(params, step=None, key=None):
         del step, key
         train_loss, gradients = loss_and_gradients(params)
         return {"train_loss": train_loss}, gradients

@@ -1,5 +1,7 @@
 """Sums, look-ups and products in a fixed order, against loops and NumPy."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +23,25 @@ def test_sums_by_state_of_either_kind_equal_the_slow_loop(variant, one_weight_fo
             expected_KxB[tokens_LxB[j, b], b] += np.broadcast_to(weights, (37, 5))[j, b]
     actual_KxB = jax.jit(variant, static_argnums=2)(weights, tokens_LxB, K)
     np.testing.assert_allclose(actual_KxB, expected_KxB, rtol=1e-13, atol=1e-13)
+
+
+def test_positions_of_no_weight_are_passed_over_and_a_batch_has_the_same_bits():
+    generator = np.random.default_rng(16)
+    tokens = jnp.asarray(generator.integers(0, K, (3, 37, 5)), jnp.int8)
+    weights = jnp.asarray(generator.uniform(size=(3, 37, 1)), jnp.float32)
+    weights = weights.at[0, ::2].set(0).at[1, 5:].set(0)
+    sums_of = functools.partial(sums._sums_position_by_position, num_nodes=K)
+    for number, (weights_Lx1, tokens_LxB) in enumerate(zip(weights, tokens, strict=True)):
+        order, counted = sums.in_order(weights_Lx1[:, 0] != 0)
+        assert counted == [18, 5, 37][number]
+        np.testing.assert_array_equal(order[:counted], np.flatnonzero(weights_Lx1))
+        of_all = jnp.where(weights_Lx1 == 0, jnp.float32(1e-30), weights_Lx1)  # below the rounding of any sum
+        np.testing.assert_array_equal(
+            sums_of(weights_Lx1, tokens_LxB),
+            jnp.where(sums_of(of_all, tokens_LxB) < 1e-20, 0, sums_of(of_all, tokens_LxB)),
+        )
+    batch = jax.vmap(sums_of)(weights, tokens)
+    np.testing.assert_array_equal(batch, jnp.stack(list(map(sums_of, weights, tokens))))
 
 
 @pytest.mark.parametrize("num_nodes", [1, 4, 5, 6, 7, 12, 20, 128])

@@ -144,6 +144,28 @@ def band(axes: Axes, x: Sequence[int] | np.ndarray, estimates: pd.DataFrame, **l
     axes.fill_between(x, low, high, color=line["color"], alpha=0.2, linewidth=0)
 
 
+def single_seeds(axes: Axes, x: Sequence[int] | np.ndarray, samples: np.ndarray, colour: str) -> pd.DataFrame:
+    """The first seeds of float[seeds, columns] as thin lines below a band, where a mean hides that they part.
+
+    Returns:
+      What is drawn, one row for each seed and column: seed (its place), mean.
+    """
+    shown = samples[:_MOST_SEEDS]
+    axes.plot(x, shown.T, color=colour, alpha=0.25, linewidth=0.4, zorder=1)
+    seeds = np.repeat(np.arange(len(shown)), shown.shape[1])
+    return pd.DataFrame({"seed": seeds, "step": np.tile(x, len(shown)), "mean": shown.ravel()})
+
+
+_MOST_SEEDS = 20
+
+
+def paper_says(axes: Axes, x: float, y: float) -> None:
+    """A number that the paper gives, as a star."""
+    known = "the paper" in axes.get_legend_handles_labels()[1]
+    label = None if known else "the paper"
+    axes.plot(x, y, "*", color="black", markersize=9, markeredgecolor="white", zorder=5, clip_on=False, label=label)
+
+
 def bars(axes: Axes, x: np.ndarray, estimates: pd.DataFrame, **points: Any) -> None:
     """Points with bars, cut off at 0 and 1."""
     points["linestyle"] = "none"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from rw_jax.analysis.measures import transition_shares
 from rw_jax.analysis.numbers import label
-from rw_jax.analysis.plots.drawing import Picture, estimate_columns, set_title, show_matrix, styled
+from rw_jax.analysis.plots.drawing import Picture, estimate_columns, set_letters, set_title, show_matrix, styled
 from rw_jax.analysis.run import Run
 from rw_jax.reports.claim import Claim, of_seeds
 from rw_jax.reports.evidence import transition_matrix
@@ -34,6 +34,7 @@ def transition_matrices(run: Run) -> Picture:
         numbers.append(counted.assign(p=p, now=now, next=following, transition=exact.ravel()))
     for panel, name in zip(panels[:, 0], (r"$\Pi$", "test walks"), strict=True):
         panel.set_ylabel(f"{name}\nstate now")
+    set_letters(panels.flat)
     figure.colorbar(image, ax=panels, shrink=0.8, label="probability, share of the transitions")
     set_title(
         figure,

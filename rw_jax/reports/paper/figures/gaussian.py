@@ -21,8 +21,11 @@ from rw_jax.analysis.plots.drawing import (
     estimate_columns,
     legend_below,
     line_styles,
+    paper_says,
+    set_letters,
     set_title,
     show_matrix,
+    single_seeds,
     styled,
     unit_value_matrices,
 )
@@ -35,6 +38,10 @@ from rw_jax.study.config import Config
 from rw_jax.study.fields import Scalar
 
 _NOT_ALL_ONES = float(np.nextafter(ALL_ONES, 1))
+
+
+PAPER = {0.5: (400, 0.5)}
+"""The step and the accuracy that the paper reports then, by p."""
 
 
 @styled()
@@ -50,23 +57,30 @@ def gaussian_start(run: Run) -> Picture:
         steps, when = group.steps, steps_to_learn(group)
         style["markevery"] = max(len(steps) // 8, 1)
         tables = {
-            "accuracy": estimate_columns(group.metric("accuracy")),
-            "optimal_accuracy": estimate_columns(group.metric("optimal_accuracy")),
-            "kl_divergence": medians(group.metric("kl_divergence")),
-            "share that has learned": pd.DataFrame([rate_interval(when <= step) for step in steps]),
+            "accuracy": estimate_columns(group.metric("accuracy")).assign(step=steps),
+            "optimal_accuracy": estimate_columns(group.metric("optimal_accuracy")).assign(step=steps),
+            "kl_divergence": medians(group.metric("kl_divergence")).assign(step=steps),
+            "share that has learned": pd.DataFrame([rate_interval(when <= step) for step in steps]).assign(step=steps),
         }
+        tables["accuracy of a seed"] = single_seeds(accuracy_axes, steps, group.metric("accuracy"), style["color"])
         band(accuracy_axes, steps, tables["accuracy"], **style, label=f"p = {label(p)}")
+        if p in PAPER and PAPER[p][0] <= steps[-1]:
+            paper_says(accuracy_axes, *PAPER[p])
         accuracy_axes.plot(steps, tables["optimal_accuracy"]["mean"], **OPTIMUM)
         median_line(kl_axes, steps, tables["kl_divergence"], style)
         band(share_axes, steps, tables["share that has learned"], **style)
-        numbers += [table.assign(metric=name, p=p, step=steps) for name, table in tables.items()]
-    accuracy_axes.lines[-1].set_label("optimum")
+        numbers += [table.assign(metric=name, p=p) for name, table in tables.items()]
+    accuracy_axes.plot([], [], label="optimum", **OPTIMUM)
     accuracy_axes.set(xlabel=STEPS, ylabel="accuracy", ylim=(0, 1.03))
     kl_axes.set(xlabel=STEPS, ylabel="KL divergence (nats), median", ylim=(0, None))
     share_axes.set(xlabel=STEPS, ylabel="share of seeds that have learned", ylim=(-0.03, 1.03))
+    set_letters((accuracy_axes, kl_axes, share_axes))
     legend_below(figure, accuracy_axes)
     set_title(
-        figure, "Training from a Gaussian start: accuracy, divergence, seeds that have learned", list(groups.values())
+        figure,
+        "Training from a Gaussian start: accuracy, divergence, seeds that have learned",
+        list(groups.values()),
+        "mean and 95% interval over {seeds}, thin: single seeds",
     )
     return figure, pd.concat(numbers, ignore_index=True)
 
@@ -91,6 +105,7 @@ def value_snapshots(run: Run, p: float) -> Picture:
         column[1].set_xlabel("state now")
     for panel, name in zip(panels[:, 0], (f"seed {first_labels['seed']}", "mean"), strict=True):
         panel.set_ylabel(f"$V$, {name}\nnext state")
+    set_letters(panels.flat)
     figure.colorbar(image, ax=panels, shrink=0.7, label="entry of V at unit norm")
     set_title(figure, f"V during training at p = {label(p)}", [group], "V at unit norm, mean over {seeds}")
     return figure, pd.concat(numbers, ignore_index=True)
@@ -117,6 +132,7 @@ def token_snapshots(run: Run, p: float) -> Picture:
         numbers.append(table)
     panels[0, 0].set_ylabel(f"entry of X S, one walk\nof seed {group.cells[0].labels['seed']}")
     panels[1, 0].set_ylabel("variance over walks")
+    set_letters(panels.flat)
     legend_below(figure, panels[0, 0])
     seen = f"The averaged token during training at p = {label(p)}"
     set_title(figure, seen, [group], "variance: mean and 95% interval over {seeds}")
@@ -161,6 +177,7 @@ def readings(run: Run) -> Picture:
         panel.set_ylabel(f"steps to {LEARNED:.0%} of the optimum")
     for p, style in zip(groups, line_styles(groups), strict=True):
         panels[0, 0].plot([], [], color=style["color"], marker=style["marker"], linestyle="none", label=f"p = {p:g}")
+    set_letters(panels.flat)
     legend_below(figure, panels[0, 0])
     key = "dots: each of {seeds}, crosses where the loss is no number; above the line: never, and the share that learns"
     rates_of_sum = f"bars: median and 95% interval; a loss summed over walks has η / {run.config.task.walks}"

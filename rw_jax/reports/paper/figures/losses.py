@@ -14,6 +14,7 @@ from rw_jax.analysis.plots.drawing import (
     estimate_columns,
     legend_below,
     line_styles,
+    set_letters,
     set_title,
     styled,
 )
@@ -45,6 +46,7 @@ def losses_and_rates(run: Run) -> Picture:
         spread_axes.set(xlabel=STEPS, ylim=(-0.03, 1.03))
     panels[0, 0].set_ylabel("accuracy")
     panels[1, 0].set_ylabel("attention spread")
+    set_letters(panels.flat)
     legend_below(figure, panels[0, 0])
     set_title(figure, "Accuracy and attention spread at p = 1 with four losses", drawn)
     return figure, pd.concat(numbers, ignore_index=True)

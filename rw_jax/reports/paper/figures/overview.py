@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.plots.drawing import OPTIMUM, Picture, band, estimate_columns, line_styles, styled
+from rw_jax.analysis.plots.drawing import OPTIMUM, Picture, band, estimate_columns, line_styles, set_letters, styled
 from rw_jax.analysis.run import Run
 from rw_jax.reports.figures import STEPS, one
 from rw_jax.study.fields import Scalar
@@ -56,6 +56,7 @@ def overview(runs: Mapping[str, Run], panels: Mapping[str, Sequence[Curve]]) -> 
             numbers.append(table.assign(figure=title, curve=curve.name, step=steps, optimum=optimum["mean"]))
         axes.set(title=title, xlabel=STEPS, ylabel="accuracy", ylim=(0, 1.03))
         axes.legend(loc="center left", bbox_to_anchor=(0.08, 0.76))  # where no curve of the paper's figures runs
+    set_letters(figure.axes)
     figure.suptitle("Accuracy in six figures of the paper: mean and 95% interval over seeds; dashed: optimum",
                     fontsize=9, fontweight="bold")  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)

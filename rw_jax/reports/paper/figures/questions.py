@@ -1,6 +1,7 @@
 """Figures 7 and 10: two question-answering tasks, in every reading of the paper."""
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,10 @@ from rw_jax.analysis.plots.drawing import (
     estimate_columns,
     legend_below,
     line_styles,
+    paper_says,
+    set_letters,
     set_title,
+    single_seeds,
     styled,
 )
 from rw_jax.analysis.run import Group, Run
@@ -24,6 +28,9 @@ from rw_jax.reports.figures import STEPS, median_line, medians, one
 from rw_jax.reports.paper.figures.walks import at
 from rw_jax.study.config import Config
 from rw_jax.study.fields import Scalar
+
+PAPER: Mapping[Scalar, float] = {"majority": 1.0, "preference": 0.5}
+"""The accuracy after the last step that the paper reports, by task."""
 
 
 @styled()
@@ -40,15 +47,20 @@ def questions(run: Run) -> Picture:
         style["markevery"] = max(len(steps) // 10, 1)
         accuracy = estimate_columns(group.metric("accuracy"))
         divergence = medians(group.metric("kl_divergence"))
+        singles = single_seeds(accuracy_axes, steps, group.metric("accuracy"), style["color"])
         band(accuracy_axes, steps, accuracy, **style, label=f"Task {number}, {task}")
+        paper_says(accuracy_axes, steps[-1], PAPER[task])
+        numbers.append(singles.assign(metric="accuracy of a seed", task=task))
         median_line(kl_axes, steps, divergence, style)
         for name, table in (("accuracy", accuracy), ("kl_divergence", divergence)):
             numbers.append(table.assign(metric=name, task=task, step=steps))
     accuracy_axes.axhline(0.5, **OPTIMUM, label="1/2")
     accuracy_axes.set(xlabel=STEPS, ylabel="accuracy", ylim=(0, 1.03))
     kl_axes.set(xlabel=STEPS, ylabel="KL divergence (nats), median", ylim=(0, None))
+    set_letters((accuracy_axes, kl_axes))
     legend_below(figure, accuracy_axes)
-    set_title(figure, "The two tasks of questions: accuracy and divergence from the true answers", drawn)
+    seen = "The two tasks of questions: accuracy and divergence from the true answers"
+    set_title(figure, seen, drawn, "mean and 95% interval over {seeds}, thin: single seeds")
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -70,6 +82,7 @@ def question_readings(run: Run) -> Picture:
         panel.set_xticks(range(len(rates)), [label(rate) for rate in rates])
         panel.set(title=f"unit length: {length}", xlabel="η for the mean loss", ylim=(0, 1.03))
     figure.axes[0].set_ylabel("accuracy after the last step")
+    set_letters(figure.axes)
     legend_below(figure, figure.axes[0])
     set_title(figure, "Accuracy on the two tasks of questions in the readings of figure 10", drawn)
     return figure, pd.concat(numbers, ignore_index=True)

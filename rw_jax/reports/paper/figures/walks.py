@@ -1,6 +1,6 @@
 """Figures 4, 5, 8 and 9: walks from a zero start."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,12 @@ from rw_jax.analysis.plots.drawing import (
     estimate_columns,
     label_slots,
     legend_below,
+    paper_says,
+    set_letters,
     set_title,
     show_attention,
     show_matrix,
+    single_seeds,
     styled,
     unit_value_matrices,
 )
@@ -35,6 +38,10 @@ ALL_ONES = 0.2
 """What is within this distance of all-ones, both at unit norm, looks like it; the distance of Pi^T is about 1."""
 
 
+PAPER: Mapping[float, Callable[[int], float]] = {0.5: lambda K: 0.5, 1.0: lambda K: 1 / K}
+"""The accuracy after the last step that the paper reports, by p: (K) -> it."""
+
+
 @styled()
 def walk_learning(run: Run) -> Picture:
     """Figures 4, 5, 8 and 9: accuracy against the step, V beside Pi^T, mean attention against the slot and its zoom."""
@@ -45,7 +52,10 @@ def walk_learning(run: Run) -> Picture:
     style = {"color": COLOURS[0], "marker": None, "linewidth": 1.2}
 
     accuracy, optimum = (estimate_columns(group.metric(name)) for name in ("accuracy", "optimal_accuracy"))
+    singles = single_seeds(panels["accuracy"], steps, group.metric("accuracy"), style["color"])
     band(panels["accuracy"], steps, accuracy, **style, label="accuracy")
+    if p in PAPER:
+        paper_says(panels["accuracy"], steps[-1], PAPER[p](group.config.task.num_nodes))
     panels["accuracy"].plot(steps, optimum["mean"], label="optimum", **OPTIMUM)
     panels["accuracy"].set(xlabel=STEPS, ylabel="accuracy", ylim=(0, 1.03))
 
@@ -66,12 +76,17 @@ def walk_learning(run: Run) -> Picture:
         panels[name].set_ylim(-0.03 * top, top)
 
     highest = rate_interval(group.metric("parent_is_highest")[:, -1])
+    set_letters(panels.values())
     legend_below(figure, panels["accuracy"])
     found = f"{highest.mean:.0%} [{highest.low:.0%}, {highest.high:.0%}]"
-    ending = f"mean and 95% interval over {{seeds}}; attention is highest on the direct parent for {found} of them"
+    ending = (
+        "mean and 95% interval over {seeds}, thin: single seeds\n"
+        f"attention is highest on the direct parent for {found} of them"
+    )
     set_title(figure, f"Accuracy, V and attention at p = {label(p)}", [group], ending)
     numbers = [
         accuracy.assign(metric="accuracy", step=steps),
+        singles.assign(metric="accuracy of a seed"),
         optimum.assign(metric="optimal_accuracy", step=steps),
         value.assign(metric="value", transition=transition.ravel()),
         weights.assign(metric="attention", slot=np.arange(1, len(weights) + 1)),
