@@ -27,13 +27,13 @@ PANELS = {
     "figure 5, cross-entropy, η = 10": (
         Curve("fig5_losses", {"loss": "cross_entropy", "learning_rate": 10.0}, 1.0, "p = 1"),
     ),
-    "figure 6, loss summed, start of scale 1e-5": (
+    "figure 6, loss summed,\nstart of scale 1e-5": (
         Curve("fig6_small_start", {}, 0.5, "p = 0.5"), Curve("fig6_small_start", {}, 1.0, "p = 1"),
     ),
-    "figure 7: questions": (
+    "figure 7:\nquestions": (
         Curve("fig7", {"task": "majority"}, 0.5, "Task 1"), Curve("fig7", {"task": "preference"}, 0.5, "Task 2"),
     ),
-    "figure 10: with feed-forward layer": (
+    "figure 10:\nfeed-forward layer": (
         Curve("fig10", {"task": "majority"}, 0.5, "Task 1"), Curve("fig10", {"task": "preference"}, 0.5, "Task 2"),
     ),
 }  # fmt: skip
