@@ -62,12 +62,14 @@ def group(
     """
     (L, B), K, C = tokens_LxB.shape, num_nodes, MOST_CLASSES
     most = most_positions(K, L + 1)
-    number_B = targets_B.astype(jnp.int32)
-    for position in jnp.nonzero(weighs_L, size=most, fill_value=L)[0]:
-        number_B = number_B * K + jnp.where(position < L, tokens_LxB[jnp.minimum(position, L - 1)], 0)
-    _, first_C, class_B, count_C = jnp.unique(
-        number_B, return_index=True, return_inverse=True, return_counts=True, size=C + 1, fill_value=-1
-    )
+    # A class has the number whose digits are the target and the tokens that weigh.
+    digit_L = jnp.where(weighs_L, jnp.cumsum(weighs_L, dtype=jnp.int32), 0)
+    worth_L = jnp.where(weighs_L, K**digit_L, 0)
+    number_B = targets_B + jnp.sum(worth_L[:, None] * tokens_LxB, axis=0, dtype=jnp.int32)
+    order_B = jnp.argsort(number_B)
+    sorted_B = number_B[order_B]
+    place_B = jnp.cumsum(sorted_B != jnp.roll(sorted_B, 1).at[0].set(sorted_B[0]))
+    class_B = jnp.zeros(B, jnp.int32).at[order_B].set(place_B.astype(jnp.int32))
     weights_C = jnp.zeros(C, weights_B.dtype).at[class_B].add(weights_B, mode="drop")
     share_B = weights_B / jnp.where(weights_C > 0, weights_C, 1).at[class_B].get(mode="fill", fill_value=1)
     place_LxB = (jnp.arange(L)[:, None] * K + tokens_LxB) * C + class_B
@@ -77,7 +79,7 @@ def group(
     nowhere_KxC = jnp.where(jnp.arange(K)[:, None] == 0, 1 - jnp.sign(weights_C), 0)
     return Grouped(
         Classes(shares.reshape(L, K, C) + nowhere_KxC),
-        targets_B[first_C[:C]],
+        jnp.zeros(C, targets_B.dtype).at[class_B].set(targets_B, mode="drop"),
         weights_C,
-        (jnp.sum(weighs_L) <= most) & (count_C[C] == 0),
+        (jnp.sum(weighs_L) <= most) & (place_B[-1] < C),
     )

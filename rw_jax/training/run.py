@@ -14,6 +14,7 @@ import optax
 from jax.typing import ArrayLike
 
 from rw_jax.models import Output, Params
+from rw_jax.models.classes import MOST_CLASSES
 from rw_jax.tasks import Values, Walks
 from rw_jax.training import infinite, metrics
 from rw_jax.training.experiment import Experiment, has_gaps, predicts_every_position
@@ -145,8 +146,8 @@ def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByCla
     if len(stages) == 1 and not batch:
         walks, model = every[0], experiment.model
         # Others than linear optimizers look at how small a gradient is beside itself, and not beside the parameter.
-        can_be = walks is not None and model.weighs is not None and experiment.optimizer.is_linear
-        if not can_be or at_every_position:
+        can_be = model.weighs is not None and experiment.optimizer.is_linear and not at_every_position
+        if walks is None or not can_be or len(walks.targets_B) < 2 * MOST_CLASSES:
             return on(walks, values), None
         return on(walks, values), by_classes(model, experiment.loss, walks, values, task.num_nodes)
 

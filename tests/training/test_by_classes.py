@@ -79,6 +79,7 @@ def test_where_all_positions_are_equal_no_step_goes_over_classes(p, float64):
         ({}, True),
         ({"optimizer": "sign"}, False),
         ({"batch": 50}, False),
+        ({"walks": 100}, False),
         ({"dropped_tokens": 0.1}, False),
         ({"position_place": "added"}, False),
         ({"form": "full"}, False),
