@@ -6,9 +6,10 @@
 Every row trains the setting of configs/base.py at p = 0.7 (K = 6, N = 97, M = 1000, 1000 walks, float32) on the same
 walks, in a process of its own. Nothing is timed unless all rows agree on the losses of the first steps; those on
 infinitely many walks agree with one another where they are of one setting. Times are of training only: the median over
-several repeats of a long training less a short one, per run and step. Below the table stand the floor and what
-recording the metrics of a step costs beside the step itself. PyTorch is optional: without it its rows are left out; it
-computes on the CPU, so compare it on a machine without an accelerator.
+several repeats of a long training less a short one, per run and step; of steps 2 to 51 in rows (d), (e) and (j). Below
+the table stand what a long training costs, the floor, and what recording the metrics of a step costs beside the step
+itself. PyTorch is optional: without it its rows are left out; it computes on the CPU, so compare it on a machine
+without an accelerator.
 """
 
 import dataclasses
@@ -51,11 +52,15 @@ ROWS = {
     "c": "rw_jax, full form",
     "d": "rw_jax, reduced form, one run at a time",
     "e": "rw_jax, reduced form, the grid",
+    "j": "the same, every step over all walks",
     "f": "rw_jax, infinitely many walks, the grid, float32",
     "g": "rw_jax, infinitely many walks, the grid, float64",
     "h": "rw_jax, infinitely many walks, the grid, float64, K = 20",
     "i": "rw_jax, infinitely many walks, the grid, float64, N = 385",
 }
+LONG_STEPS = 5_000
+"""The length of a long training, of which rows (e) and (j) are compared as well."""
+
 INFINITE: dict[str, dict[str, Any]] = {
     "f": {"precision": "float32"},
     "g": {"precision": "float64"},
@@ -190,8 +195,8 @@ class Training(NamedTuple):
     devices: int
 
 
-def our_training(row: str) -> Training:
-    """The training of a row from (c) on."""
+def our_training(row: str, runs: int = 0) -> Training:
+    """The training of a row from (c) on, of as many runs as the row has if 0 are given."""
     import jax
 
     from rw_jax.sweeps import devices
@@ -206,7 +211,8 @@ def our_training(row: str) -> Training:
     if row == "d":
         placement = placement._replace(mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=1)
     many = _RUNS.value or (128 if jax.default_backend() == "cpu" else 10_000)
-    runs = many if row == "e" else 8 * placement.mesh.size if row in INFINITE else placement.mesh.size
+    several = 8 * placement.mesh.size if row in INFINITE else placement.mesh.size
+    runs = runs or (many if row in "ej" else several)
     placement = placement._replace(cells_per_chunk=runs)
 
     def train(steps: int, every: int) -> Callable[[], Any]:
@@ -214,6 +220,8 @@ def our_training(row: str) -> Training:
         grid = (("seed", tuple(range(runs))),)
         study = make_grid(dataclasses.replace(config.replace(steps=steps), grid=grid, record=record))
         experiment = make_experiment(study.structures[0].config)
+        if row == "j":
+            experiment = experiment._replace(model=experiment.model._replace(weighs=None))
         program = compile_program(experiment, placement, shape_of_cell(experiment))
         cells = list(study.cells())
         return lambda: run_chunk(program, cells).record
@@ -232,8 +240,9 @@ def our_times(row: str) -> dict:
     train, runs, devices = our_training(row)
     short, long = {
         "c": (2, 22),
-        "d": (20, 420),
-        "e": (20, 120),
+        "d": (1, 51),
+        "e": (1, 51),
+        "j": (1, 51),
         "f": (5, 55),
         "g": (5, 55),
         "h": (2, 12),
@@ -247,12 +256,22 @@ def our_times(row: str) -> dict:
     train_long()
     record_all()
     return {
+        **(long_times(row) if row in "ej" else {}),
         "ms": 1e3 * difference(train_short, train_long) / (long - short) / runs,
         "record_ms": 1e3 * difference(train_long, record_all) / (long - 1) / runs,  # the ends are recorded always
         "first_call_s": first_call,
         "runs": runs,
         "devices": devices,
     }
+
+
+def long_times(row: str) -> dict:
+    """Milliseconds of a step of a long training, per run."""
+    train, runs, devices = our_training(row, runs=8 * our_training(row).devices)
+    short, long = train(1, 1), train(LONG_STEPS, LONG_STEPS)
+    short()
+    long()
+    return {"long_ms": 1e3 * difference(short, long) / (LONG_STEPS - 1) / runs, "long_runs": runs, "devices": devices}
 
 
 def torch_training(row: str) -> Callable[[int], list[float]]:
@@ -316,13 +335,15 @@ def torch_times(row: str) -> dict:
 def measure_floor() -> dict:
     """What a step must move and do at least, and the rates at which this machine can.
 
-    A step reads every token twice, as one byte: from scores to averaged token, and back. It does, per token, K
-    comparisons, selections and additions on the way there; back, K - 1 selections by the bits of the token, each of
-    which is looked at once, and an addition.
+    A step over all walks reads every token twice, as one byte: from scores to averaged token, and back. It does, per
+    token, K comparisons, selections and additions on the way there; back, K - 1 selections by the bits of the token,
+    each of which is looked at once, and an addition. A step over classes multiplies their shares with a number and adds
+    it, on the way there and back. Of steps 2 to 51 the first is over all walks, as attention locks at step 2.
     """
     import jax
     import jax.numpy as jnp
 
+    from rw_jax.models.classes import MOST_CLASSES
     from rw_jax.sweeps import devices
     from rw_jax.sweeps.program import compiler_options
 
@@ -351,7 +372,10 @@ def measure_floor() -> dict:
     rate = 3 * 64 * small * mesh.size / seconds_per_round(compare_select_add, small, 2000)
     nodes, tokens = config.task.num_nodes, config.task.walks * (config.task.walk_length - 1)
     forward, backward = 3 * nodes, (nodes - 1) + (nodes - 1).bit_length() + 1
-    moved, operations = 2 * tokens, (forward + backward) * tokens
+    shares = (config.task.walk_length - 1) * nodes * MOST_CLASSES
+    over_walks, over_classes = 1 / 50, 49 / 50
+    moved = over_walks * 2 * tokens + over_classes * 2 * 4 * shares
+    operations = over_walks * (forward + backward) * tokens + over_classes * 4 * shares
     return {
         "bandwidth_GB_s": bandwidth / 1e9,
         "rate_Gop_s": rate / 1e9,
@@ -386,12 +410,19 @@ def print_table(rows: dict[str, dict], floor: dict) -> None:
         table.add_row(f"({name})", row["title"], *numbers)
     show(table)
     step, record = rows["e"]["ms"], rows["e"]["record_ms"]
+    of_classes, of_walks = rows["e"]["long_ms"], rows["j"]["long_ms"]
     print(
-        f"Recording the metrics of a step in row (e) takes {record:.4f} ms, {record / step:.2f} times the step itself."
+        f"Steps 2 to 51 are {rows['j']['ratio_to_e']:.1f} times as fast over classes of walks as over all walks, and "
+        f"{LONG_STEPS:,} steps of {rows['e']['long_runs']} runs {of_walks / of_classes:.1f} times ({of_walks:.4f} and "
+        f"{of_classes:.4f} ms a step)."
     )
     print(
-        f"Floor of this machine: {floor['bytes']:,} bytes at {floor['bandwidth_GB_s']:.1f} GB/s take "
-        f"{floor['bytes_ms']:.4f} ms, {floor['operations']:,} operations at {floor['rate_Gop_s']:.0f} Gop/s take "
+        f"Recording the metrics of a step in row (e) takes {record:.4f} ms, {record / step:.2f} times such a step, and "
+        f"{record / rows['j']['ms']:.2f} times one over all walks."
+    )
+    print(
+        f"Floor of this machine: {floor['bytes']:,.0f} bytes at {floor['bandwidth_GB_s']:.1f} GB/s take "
+        f"{floor['bytes_ms']:.4f} ms, {floor['operations']:,.0f} operations at {floor['rate_Gop_s']:.0f} Gop/s take "
         f"{floor['operations_ms']:.4f} ms. Row (e) is {floor['multiple']:.1f} times the larger of the two."
     )
 
