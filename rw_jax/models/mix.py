@@ -145,20 +145,30 @@ mix.defvjp(_mix_forward, _mix_backward)
 def token_attention(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
     """Attention weights of the tokens, float[L, B]."""
 
-    def by_factors(scores, mixture, tokens_LxB):
-        state_factor_K, position_factor_L, _ = _factors(scores)
-        return position_factor_L[:, None] * look_up(state_factor_K[:, None] * mixture.factor_B, tokens_LxB)
-
     def token_by_token(scores, mixture, tokens_LxB):
         return softmax(scores, tokens_LxB)[0]
 
-    return _choose(mixture.is_safe, by_factors, token_by_token, (scores, mixture, tokens_LxB))
+    return _choose(mixture.is_safe, _attention_by_factors, token_by_token, (scores, mixture, tokens_LxB))
+
+
+def _attention_by_factors(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
+    state_factor_K, position_factor_L, _ = _factors(scores)
+    return position_factor_L[:, None] * look_up(state_factor_K[:, None] * mixture.factor_B, tokens_LxB)
 
 
 def attention_spread(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Array) -> jax.Array:
     """Largest minus smallest attention weight of the tokens of each walk, float[B]."""
 
+    def of_all(attention_LxB):
+        return jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
+
     def by_factors(scores, mixture, tokens_LxB):
+        # A CPU looks at few positions, one after another; an accelerator at all of them at once.
+        return jax.lax.platform_dependent(
+            scores, mixture, tokens_LxB, cpu=of_few, default=lambda *each: of_all(_attention_by_factors(*each))
+        )
+
+    def of_few(scores, mixture, tokens_LxB):
         state_factor_K, position_factor_L, _ = _factors(scores)
         table_KxB = state_factor_K[:, None] * mixture.factor_B
         # Another position than these has no token of any state that is the largest, or the smallest.
@@ -181,8 +191,7 @@ def attention_spread(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Arra
         return largest_B - smallest_B
 
     def token_by_token(scores, mixture, tokens_LxB):
-        attention_LxB = softmax(scores, tokens_LxB)[0]
-        return jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
+        return of_all(softmax(scores, tokens_LxB)[0])
 
     return _choose(mixture.is_safe, by_factors, token_by_token, (scores, mixture, tokens_LxB))
 
