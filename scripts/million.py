@@ -3,8 +3,8 @@
     python scripts/million.py [--workdir=runs/million] [--seeds=5000] [--stop_after=60]
 
 Runs `python -m rw_jax.main --config=configs/million.py`, interrupts it after so many seconds as Ctrl-C does, and gives
-the command again, which trains what is missing. Then it draws success over p and the number of walks, and writes what
-it took to WORKDIR/cost.json: seconds, peak memory, disk. A run directory that is finished is only drawn.
+the command again, which trains what is missing. What both took goes to WORKDIR/cost.json: seconds, peak memory, disk.
+Then it draws success over p and the number of walks. A run directory that is finished is only drawn.
 """
 
 import json
@@ -33,7 +33,7 @@ _STOP_AFTER = flags.DEFINE_float("stop_after", 60.0, "Seconds after which the sw
 
 
 def main(argv: list[str]) -> None:
-    """Trains, interrupts, goes on, draws, and tells what it took."""
+    """Trains, interrupts and goes on, unless all is there; and draws."""
     del argv
     log_plainly()
     with explaining():
@@ -42,46 +42,55 @@ def main(argv: list[str]) -> None:
             sys.executable, "-m", "rw_jax.main", f"--config={_ROOT / 'configs' / 'million.py'}",
             f"--workdir={workdir}", f"--config.grid.seed=range({_SEEDS.value})",
         ]  # fmt: skip
-        started = time.perf_counter()
-        first = interrupted(command, _STOP_AFTER.value)
-        rest = interrupted(command, None)
-        seconds = time.perf_counter() - started
+        if not (workdir / "metrics.nc").is_file():
+            train(command, workdir)
         opened = time.perf_counter()
         run = rw_jax.load_run(workdir)
         drawing.save(*plots.success_over(run, "p", "walks"), workdir / "map")
-        cost = {
-            "runs": run.grid.num_cells,
-            "seconds": round(seconds, 1),
-            "seconds until it was interrupted": round(first, 1),
-            "seconds after that": round(rest, 1),
-            "seconds to open and draw": round(time.perf_counter() - opened, 1),
-            "peak memory of the sweep, MiB": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
-            "peak memory to open and draw, MiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "disk, MB": round(sum(f.stat().st_size for f in workdir.rglob("*") if f.is_file()) / 1e6),
-        }
-        (workdir / "cost.json").write_text(json.dumps(cost, indent=2))
-        for what, number in cost.items():
-            print(f"{what}: {number:,}")
-        print(f"The map is {workdir}/map.png.")
+        seconds, memory = time.perf_counter() - opened, _peak_MiB(resource.RUSAGE_SELF)
+        print(f"{run.grid.num_cells:,} runs are opened and drawn in {seconds:.1f} s with {memory:,} MiB.")
+        print(f"The map is {workdir}/map.png, what the runs took {workdir}/cost.json.")
 
 
-def interrupted(command: list[str], after: float | None) -> float:
-    """Runs a command, and interrupts it after so many seconds if it is not done by then; gives how many it took.
+def train(command: list[str], workdir: Path) -> None:
+    """Gives the command, interrupts it, gives it again, and writes what both took together."""
+    first, code = given(command, _STOP_AFTER.value)
+    rest, _ = given(command, None) if code == INTERRUPTED else (0.0, code)
+    cost = {
+        "seconds": round(first + rest, 1),
+        "of them until it was interrupted": round(first, 1) if code == INTERRUPTED else None,
+        "peak memory, MiB": _peak_MiB(resource.RUSAGE_CHILDREN),
+        "disk, MB": round(sum(f.stat().st_size for f in workdir.rglob("*") if f.is_file()) / 1e6),
+    }
+    (workdir / "cost.json").write_text(json.dumps(cost, indent=2))
+    for what, number in cost.items():
+        print(f"{what}: {number:,}" if number is not None else f"{what}: it was done before")
+
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C has stopped."""
+
+
+def given(command: list[str], stop_after: float | None) -> tuple[float, int]:
+    """Runs a command, and interrupts it after so many seconds if it is not done by then; its seconds and exit code.
 
     Raises:
-      ConfigError: if it fails by itself.
+      ConfigError: if it fails.
     """
     started = time.perf_counter()
     with subprocess.Popen(command, cwd=_ROOT) as process:
         try:
-            process.wait(after)
+            process.wait(stop_after)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
             process.wait()
-        else:
-            if process.returncode:
-                raise ConfigError(f"the command is {' '.join(command)!r}, which failed; it says why above.")
-    return time.perf_counter() - started
+    if process.returncode not in (0, INTERRUPTED):
+        raise ConfigError(f"the command is {' '.join(command)!r}, which failed; it says why above.")
+    return time.perf_counter() - started, process.returncode
+
+
+def _peak_MiB(who: int) -> int:
+    return round(resource.getrusage(who).ru_maxrss / 1024)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Classes of walks: those that agree on their target, and on every token that still weighs, are one with a count.
 
 Attention locks on a few positions within steps, and then a thousand walks are some ten different ones. What the other
-positions add to a walk's sums of weights is taken as its mean over the class. Where it is a share d of a sum, the loss
-and its gradients are off by d^2, which is lost to rounding if d is below half the square root of `eps`; the gradient by
-the score of such a position, which is of order d itself, is right to a share d of it.
+positions add to a walk's sums of weights is taken as its mean over the class. Where that is a share d of a sum, the
+loss and its gradients are off by the order of d^2, as the mean is right to first order: for the log-loss by
+(|V| d / (f_y + eps))^2 / 2. The gradient by the score of such a position, which is of order d itself, is off by a
+share d of it. Both need a loss without kinks. With d below half the square root of `eps`, d^2 is below rounding.
 """
 
 import math
@@ -17,7 +18,8 @@ class Classes(NamedTuple):
     """C classes of walks, as a model takes them in the place of tokens_LxB.
 
     Attributes:
-      shares_LxKxC: the share of the walks of a class that have each state at each position: 0 or 1 where all agree.
+      shares_LxKxC: the share of the walks of a class, by weight, that have each state at each position: exactly 0 or 1
+        where all agree.
     """
 
     shares_LxKxC: jax.Array
@@ -30,7 +32,7 @@ class Grouped(NamedTuple):
       classes: the classes.
       targets_C: their targets.
       weights_C: the sum of the weights of the walks of each; 0 of those that are fewer.
-      fits: whether there are no more positions and classes than the arrays hold; if not, they hold nothing.
+      fits: whether there are no more positions and classes than the arrays hold; if not, what they hold is of no use.
     """
 
     classes: Classes
@@ -40,12 +42,17 @@ class Grouped(NamedTuple):
 
 
 MOST_CLASSES = 64
-"""C."""
+"""C: twice what there are on a circle with K = 6 and one position beside the parent that weighs, and some more."""
 
 
-def most_positions(num_nodes: int, walk_length: int) -> int:
-    """How many positions may weigh: 6, and as many as keep the number of a class below 2^31."""
-    return min(6, walk_length - 2, int(31 / math.log2(max(num_nodes, 2))) - 1)
+def most_positions(num_nodes: int, walk_length: int, num_walks: int) -> int:
+    """How many positions may weigh: 6, and as many as keep the numbers of a class and of a walk within 31 bits."""
+    digits = int((31 - _bits(num_walks)) / math.log2(max(num_nodes, 2)))
+    return max(0, min(6, walk_length - 2, digits - 1))
+
+
+def _bits(num_walks: int) -> int:
+    return max(1, (num_walks - 1).bit_length())
 
 
 def group(
@@ -61,25 +68,24 @@ def group(
       num_nodes: K.
     """
     (L, B), K, C = tokens_LxB.shape, num_nodes, MOST_CLASSES
-    most = most_positions(K, L + 1)
-    # A class has the number whose digits are the target and the tokens that weigh.
-    digit_L = jnp.where(weighs_L, jnp.cumsum(weighs_L, dtype=jnp.int32), 0)
-    worth_L = jnp.where(weighs_L, K**digit_L, 0)
+    most, bits = most_positions(K, L + 1, B), _bits(B)
+    # A class has the number whose digits are the target and the tokens that weigh. With the walk's own number behind
+    # it, sorting numbers sorts walks: sorting pairs would take seven times as long.
+    digit_L = jnp.cumsum(weighs_L, dtype=jnp.int32)
+    worth_L = jnp.where(weighs_L & (digit_L <= most), K ** jnp.minimum(digit_L, most), 0)
     number_B = targets_B + jnp.sum(worth_L[:, None] * tokens_LxB, axis=0, dtype=jnp.int32)
-    order_B = jnp.argsort(number_B)
-    sorted_B = number_B[order_B]
-    place_B = jnp.cumsum(sorted_B != jnp.roll(sorted_B, 1).at[0].set(sorted_B[0]))
-    class_B = jnp.zeros(B, jnp.int32).at[order_B].set(place_B.astype(jnp.int32))
+    sorted_B = jnp.sort((number_B << bits) + jnp.arange(B, dtype=jnp.int32))
+    is_first_B = jnp.diff(sorted_B >> bits, prepend=-1) != 0
+    place_B = jnp.cumsum(is_first_B, dtype=jnp.int32) - 1
+    class_B = jnp.zeros(B, jnp.int32).at[sorted_B & (2**bits - 1)].set(place_B)
+    fits = (digit_L[-1] <= most) & (place_B[-1] < C)
     weights_C = jnp.zeros(C, weights_B.dtype).at[class_B].add(weights_B, mode="drop")
-    share_B = weights_B / jnp.where(weights_C > 0, weights_C, 1).at[class_B].get(mode="fill", fill_value=1)
-    place_LxB = (jnp.arange(L)[:, None] * K + tokens_LxB) * C + class_B
-    shares = jnp.zeros(L * K * C, weights_B.dtype)
-    shares = shares.at[place_LxB].add(jnp.broadcast_to(share_B, (L, B)), mode="drop")
+    place_LxB = (jnp.arange(L, dtype=jnp.int32)[:, None] * K + tokens_LxB) * C + class_B
+    weights_LKC = jnp.zeros(L * K * C, weights_B.dtype)
+    weights_LKC = weights_LKC.at[place_LxB.reshape(-1)].add(jnp.tile(weights_B, L), mode="drop")
     # A class of no walks is in state 0 everywhere, so that its output, which counts for nothing, is a number.
-    nowhere_KxC = jnp.where(jnp.arange(K)[:, None] == 0, 1 - jnp.sign(weights_C), 0)
-    return Grouped(
-        Classes(shares.reshape(L, K, C) + nowhere_KxC),
-        jnp.zeros(C, targets_B.dtype).at[class_B].set(targets_B, mode="drop"),
-        weights_C,
-        (jnp.sum(weighs_L) <= most) & (place_B[-1] < C),
-    )
+    is_empty_C = weights_C <= 0
+    nowhere_KxC = jnp.where(jnp.arange(K)[:, None] == 0, is_empty_C, 0)
+    shares_LxKxC = weights_LKC.reshape(L, K, C) / jnp.where(is_empty_C, 1, weights_C)
+    targets_C = jnp.zeros(C, targets_B.dtype).at[class_B].set(targets_B, mode="drop")
+    return Grouped(Classes(shares_LxKxC + nowhere_KxC), targets_C, weights_C, fits)

@@ -45,15 +45,22 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array | Classes) -> Mixture:
 
     Args:
       scores: of states, positions and the empty slot.
-      tokens_LxB: the tokens of the walks; or their classes, if `weighs` holds at their positions alone.
+      tokens_LxB: the tokens of the walks; or their classes, if `tells_apart` holds at their positions alone.
     """
+    # Positions whose sum is lost to rounding are passed over here, but not where a gradient is wanted (_mix_forward):
+    # an entry of V that no other position moves is not to stand still.
+    return _mix(scores, tokens_LxB, jnp.finfo(scores.position_L.dtype).eps / 4)
+
+
+def _mix(scores: TokenScores, tokens_LxB: jax.Array | Classes, passed_over: Any) -> Mixture:
     state_factor_K, position_factor_L, empty_score = _factors(scores)
     if isinstance(tokens_LxB, Classes):
         sums_KxB = jnp.tensordot(position_factor_L, tokens_LxB.shares_LxKxC, 1)
     else:
-        matters_L = _matters(state_factor_K, position_factor_L, _eps(position_factor_L) / 4)
-        summed_L = jnp.where(matters_L, position_factor_L, 0)  # what else there is would be lost to rounding
-        sums_KxB = sums_by_state(summed_L[:, None], tokens_LxB, len(state_factor_K))
+        summed_L = position_factor_L
+        if passed_over:
+            summed_L = jnp.where(_matters(state_factor_K, position_factor_L, passed_over), position_factor_L, 0)
+        sums_KxB = sums_by_state(summed_L, tokens_LxB, len(state_factor_K))
     weights_KxB = state_factor_K[:, None] * sums_KxB
     sums_B = functools.reduce(jnp.add, weights_KxB)
     factor_B, empty_B = _with_empty_slot(sums_B, empty_score)
@@ -71,18 +78,14 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array | Classes) -> Mixture:
     return Mixture(averaged_KxB, empty_B, factor_B, is_safe)
 
 
-def weighs(scores: TokenScores) -> jax.Array:
+def tells_apart(scores: TokenScores) -> jax.Array:
     """bool[L], of each position, whether it weighs enough to tell walks apart (`models.classes`).
 
     All positions of which this is false add less to the sum of any walk, together, than half the square root of `eps`
     times that.
     """
     state_factor_K, position_factor_L, _ = _factors(scores)
-    return _matters(state_factor_K, position_factor_L, _eps(position_factor_L) ** 0.5 / 2)
-
-
-def _eps(array: jax.Array) -> float:
-    return float(jnp.finfo(array.dtype).eps)
+    return _matters(state_factor_K, position_factor_L, float(jnp.finfo(position_factor_L.dtype).eps) ** 0.5 / 2)
 
 
 def _matters(state_factor_K: jax.Array, position_factor_L: jax.Array, share: float) -> jax.Array:
@@ -94,7 +97,7 @@ def _matters(state_factor_K: jax.Array, position_factor_L: jax.Array, share: flo
     info, least = jnp.finfo(position_factor_L.dtype), jnp.min(state_factor_K)
     # Where factors of states underflow, the exponentials are needed token by token.
     is_known = least >= info.tiny / info.eps**2
-    return ~is_known | (position_factor_L > least * share / len(position_factor_L))
+    return ~is_known | ~(position_factor_L <= least * share / len(position_factor_L))  # NaN matters
 
 
 def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -103,7 +106,7 @@ def _mix_token_by_token(scores: TokenScores, tokens_LxB: jax.Array) -> tuple[jax
 
 
 def _mix_forward(scores, tokens_LxB):
-    mixture = mix.fun(scores, tokens_LxB)  # not mix itself, so that a gradient can be differentiated forward once more
+    mixture = _mix(scores, tokens_LxB, 0)  # not mix itself, so that a gradient can be differentiated forward once more
     return mixture, (scores, tokens_LxB, mixture)
 
 

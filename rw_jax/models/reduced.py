@@ -28,7 +28,7 @@ from rw_jax.models import Lift, Lifts, Model, Output, Params, output_of_heads
 from rw_jax.models.classes import Classes
 from rw_jax.models.embeddings import Embeddings
 from rw_jax.models.full import full_transformer
-from rw_jax.models.mix import Mixture, TokenScores, attention_spread, mix, softmax, token_attention, weighs
+from rw_jax.models.mix import Mixture, TokenScores, attention_spread, mix, softmax, tells_apart, token_attention
 from rw_jax.models.positions import key_scales
 from rw_jax.models.sums import apply_matrix, sums_by_state
 from rw_jax.models.values import Values, each_head
@@ -53,7 +53,7 @@ def reduced_transformer(
         values = Values(embeddings.num_nodes, feed_forward_width, nn.initializers.zeros, product)
         return ReducedTransformer(embeddings, unit_length, values, has_gaps, num_heads)
 
-    # Where walks are classes, attention has locked, and nothing is equal by symmetry.
+    # Where walks are classes, attention has locked, and nothing that matters is equal by symmetry.
     module, of_classes = with_product(apply_matrix), with_product(jnp.matmul)
     is_one, q = num_heads == 1, embeddings.squared_norm
 
@@ -86,8 +86,8 @@ def reduced_transformer(
         to_full=lambda params, key, values: rebuilt(params, full.init(key, values)),
         lifts=Lifts(by_rotations(q), by_entries(embeddings)) if is_one and q is not None else None,
         has_gaps=has_gaps,
-        # Where a token may be missing, or its position is in its value, every position counts.
-        weighs=None if has_gaps or embeddings.are_added else weighing,
+        # Where a token may be missing, or its position is in its value, every position counts; ReLUs have kinks.
+        weighs=None if has_gaps or embeddings.are_added or feed_forward_width else weighing,
     )
 
 
@@ -251,7 +251,7 @@ class ReducedTransformer(nn.Module):
         """bool[L], of each position, whether it weighs in any head."""
         u, a = (self.get_variable("params", name) for name in ("state_scores", "position_scores"))
         heads = zip(each_head(u, self.num_heads), each_head(a, self.num_heads), strict=True)
-        return functools.reduce(jnp.logical_or, (weighs(self._scores(*each)) for each in heads))
+        return functools.reduce(jnp.logical_or, (tells_apart(self._scores(*each)) for each in heads))
 
     def _scores(self, state_scores_K: jax.Array, position_scores_N: jax.Array) -> TokenScores:
         token_scale, empty_scale = key_scales(self.unit_length, self.embeddings.squared_norm)

@@ -22,7 +22,10 @@ def look_up(table: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
 
 
 def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
-    """Sum of the weights of each walk's tokens of each state, float[K, B], for weights of shape [L, 1] or [L, B]."""
+    """Sum of the weights of each walk's tokens of each state, float[K, B], for weights of shape [L] or [L, B].
+
+    Of weights of positions alone, a CPU passes over those that are 0; such sums can be differentiated forward only.
+    """
     # A CPU keeps the sums in cache and passes over the tokens once; an accelerator fuses each sum and passes K times.
     return jax.lax.platform_dependent(
         weights,
@@ -35,9 +38,8 @@ def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> 
 def _sums_position_by_position(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
     L, B = tokens_LxB.shape
     states_Kx1 = jnp.arange(num_nodes, dtype=tokens_LxB.dtype)[:, None]
-    padded = jnp.pad(weights, ((0, 1), (0, 0)))
-    # Where each walk has weights of its own, what is summed may be differentiated: over a fixed number of positions.
-    order, number = in_order(weights[:, 0] != 0) if weights.shape[1] == 1 else (jnp.arange(L + 1), L)
+    padded = jnp.pad(weights, [(0, 1), *[(0, 0)] * (weights.ndim - 1)])
+    order, number = in_order(weights != 0) if weights.ndim == 1 else (jnp.arange(L + 1), L)
 
     def add(i, sums_KxB):
         j = order[i]
@@ -66,6 +68,7 @@ def _all_of_them(axis_size, in_batched, counts_L):
 
 
 def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    weights = weights[:, None] if weights.ndim == 1 else weights
     return jnp.stack([jnp.sum(jnp.where(tokens_LxB == k, weights, 0), axis=0) for k in range(num_nodes)])
 
 

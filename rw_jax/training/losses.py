@@ -32,6 +32,10 @@ def squared_error(output_K: jax.Array, target_K: jax.Array, values: Values) -> j
     return jnp.sum((output_K - target_K) ** 2) / 2
 
 
+SMOOTH: tuple[Loss, ...] = (log_loss, cross_entropy, squared_error)
+"""The losses without kinks."""
+
+
 def hinge(output_K: jax.Array, target_K: jax.Array, values: Values) -> jax.Array:
     """max(0, 1 + the largest f_i of i other than y - f_y), the multi-class hinge loss; epsilon plays no part."""
     del values

@@ -67,12 +67,12 @@ class ByClasses(NamedTuple):
     Attributes:
       nothing: () -> what it remembers before the first step.
       remember: (params, remembered) -> what it remembers then.
-      objective: (params, remembered) -> (measured, gradients), as an Objective.
+      objective: (remembered) -> the Objective.
     """
 
     nothing: Callable[[], Any]
     remember: Callable[[Params, Any], Any]
-    objective: Callable[[Params, Any], tuple[Mapping[str, jax.Array], Params]]
+    objective: Callable[[Any], Objective]
 
 
 class _Remembered(NamedTuple):
@@ -83,7 +83,7 @@ class _Remembered(NamedTuple):
 def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int) -> ByClasses:
     """The objective `on_walks` by classes, of a model that tells which positions weigh. Args: as of mean_loss."""
     on_all = on_walks(model, loss, walks, values, num_nodes)
-    L = walks.tokens_LxB.shape[0]
+    L, B = walks.tokens_LxB.shape
 
     def group_of(weighs_L: jax.Array) -> _Remembered:
         return _Remembered(weighs_L, group(weighs_L, *walks, num_nodes))
@@ -95,7 +95,7 @@ def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes
     def remember(params: Params, remembered: _Remembered) -> _Remembered:
         tell: Any = model.weighs
         weighs_L = tell(params)
-        weighs_L |= jnp.sum(weighs_L) > most_positions(num_nodes, L + 1)
+        weighs_L |= jnp.sum(weighs_L) > most_positions(num_nodes, L + 1, B)
 
         def made_anew(held: _Remembered) -> _Remembered:
             # The compiler computes before a loop, needed or not, what hangs on nothing that the loop changes.
@@ -104,29 +104,22 @@ def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes
         # A loop of one round or none, not a condition, which would copy what it keeps.
         return jax.lax.while_loop(lambda held: jnp.any(held.weighs_L != weighs_L), made_anew, remembered)
 
-    def on_classes(params: Params, grouped: Grouped) -> tuple[Mapping[str, jax.Array], Params]:
+    def objective(remembered: _Remembered) -> Objective:
+        grouped = remembered.grouped
         tokens: Any = grouped.classes
-        return on_walks(model, loss, Walks(tokens, grouped.targets_C, grouped.weights_C), values, num_nodes)(params)
-
-    def objective(params: Params, remembered: _Remembered) -> tuple[Mapping[str, jax.Array], Params]:
-        return jax.lax.cond(
-            remembered.grouped.fits,
-            on_classes,
-            lambda params, grouped: on_all(params),
-            params,
-            remembered.grouped,
-        )
+        on_classes = on_walks(model, loss, Walks(tokens, grouped.targets_C, grouped.weights_C), values, num_nodes)
+        return lambda params, step, key: jax.lax.cond(grouped.fits, on_classes, on_all, params, step, key)
 
     return ByClasses(nothing, remember, objective)
 
 
 def on_walks(
     model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int, at_every_position: bool = False
-) -> Callable[..., tuple[Mapping[str, jax.Array], Params]]:
-    """The full-batch objective: the mean loss over these walks, which needs no step or key. Args: as of mean_loss."""
+) -> Objective:
+    """The full-batch objective: the mean loss over these walks at every step. Args: as of mean_loss."""
     loss_and_gradients = jax.value_and_grad(mean_loss(model, loss, walks, values, num_nodes, at_every_position))
 
-    def objective(params, step=None, key=None):
+    def objective(params, step, key):
         del step, key
         train_loss, gradients = loss_and_gradients(params)
         return {"train_loss": train_loss}, gradients

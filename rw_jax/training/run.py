@@ -15,9 +15,11 @@ from jax.typing import ArrayLike
 
 from rw_jax.models import Output, Params
 from rw_jax.models.classes import MOST_CLASSES
+from rw_jax.study.config import ALL
 from rw_jax.tasks import Values, Walks
 from rw_jax.training import infinite, metrics
 from rw_jax.training.experiment import Experiment, has_gaps, predicts_every_position
+from rw_jax.training.losses import SMOOTH
 from rw_jax.training.metrics import Seen
 from rw_jax.training.objectives import ByClasses, Objective, as_model_takes, by_classes, on_walks
 from rw_jax.training.optimizers import transformation
@@ -145,9 +147,7 @@ def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByCla
     every = [None if walks is None else as_model_takes(walks, num_tokens) for walks in drawn]
     if len(stages) == 1 and not batch:
         walks, model = every[0], experiment.model
-        # Others than linear optimizers look at how small a gradient is beside itself, and not beside the parameter.
-        can_be = model.weighs is not None and experiment.optimizer.is_linear and not at_every_position
-        if walks is None or not can_be or len(walks.targets_B) < 2 * MOST_CLASSES:
+        if walks is None or at_every_position or not _can_be_classes(experiment, len(walks.targets_B)):
             return on(walks, values), None
         return on(walks, values), by_classes(model, experiment.loss, walks, values, task.num_nodes)
 
@@ -160,6 +160,20 @@ def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByCla
         return on(walks, values_now)(params, step, key)
 
     return objective, None
+
+
+def _can_be_classes(experiment: Experiment, num_walks: int) -> bool:
+    """Whether a step may go over classes of the walks (`models.classes`), and may gain by it."""
+    return (
+        experiment.model.weighs is not None
+        # A loss of the user's own may have kinks.
+        and experiment.loss in SMOOTH
+        # Others look at how small a gradient is beside itself, and not beside the parameter.
+        and experiment.optimizer.is_linear
+        # Walks that are all there are have classes that are equal by symmetry; samples have not.
+        and experiment.config.task.walks != ALL
+        and num_walks >= 2 * MOST_CLASSES >= 4 * experiment.task.num_nodes
+    )
 
 
 def _values_at(values: Values, step: ArrayLike) -> Values:
@@ -209,10 +223,10 @@ def train_step(run: Prepared, state: State, remembered: Any = None) -> tuple[Sta
       state: its state.
       remembered: what its objective by classes remembers; None for the objective on walks.
     """
-    if remembered is not None and run.by_classes is not None:
-        measured, gradients = run.by_classes.objective(state.params, remembered)
-    else:
-        measured, gradients = run.objective(state.params, state.step, jax.random.fold_in(run.keys.steps, state.step))
+    objective = run.objective
+    if run.by_classes is not None and remembered is not None:
+        objective = run.by_classes.objective(remembered)
+    measured, gradients = objective(state.params, state.step, jax.random.fold_in(run.keys.steps, state.step))
     updates, opt_state = run.optimizer(state.step).update(gradients, state.opt_state, state.params)
     return State(state.step + 1, jax.tree.map(jnp.add, state.params, updates), opt_state), measured
 

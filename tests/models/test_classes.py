@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rw_jax.models import classes
-from rw_jax.models.classes import Classes, group, most_positions
-from rw_jax.models.mix import TokenScores, attention_spread, mix, token_attention, weighs
+from rw_jax.models.classes import group, most_positions
+from rw_jax.models.mix import TokenScores, attention_spread, mix, softmax, tells_apart
 
 K, L, B = 4, 12, 500
 PARENT, OTHER = L - 1, 3
@@ -30,42 +29,47 @@ def parameters(weak, strong=(PARENT, OTHER)):
     return tuple(map(jnp.asarray, (value_KxK, generator.uniform(-0.2, 0.2, K), scores_L, -2.0)))
 
 
-def loss_of_walks(parameters, tokens_LxB, targets_B, weights_B):
+LOSSES = {
+    "log": lambda output_K, target: -jnp.log(output_K[target] + 0.1),
+    "cross-entropy": lambda output_K, target: jax.nn.logsumexp(output_K) - output_K[target],
+    "squared error": lambda output_K, target: jnp.sum((output_K - jax.nn.one_hot(target, K)) ** 2) / 2,
+}
+
+
+def loss_of_walks(parameters, loss, tokens_LxB, targets_B, weights_B):
     """The mean loss, by a softmax over the slots of each walk."""
     value_KxK, u_K, a_L, empty = parameters
 
     def of_walk(tokens_L, target):
         attention_N = jax.nn.softmax(jnp.append(u_K[tokens_L] + a_L, empty))
         averaged_K = jax.nn.one_hot(tokens_L, K).T @ attention_N[:-1]
-        return -jnp.log(value_KxK[target] @ averaged_K + 0.1)
+        return loss(value_KxK @ averaged_K, target)
 
     return jnp.average(jax.vmap(of_walk, (1, 0))(tokens_LxB, targets_B), weights=weights_B)
 
 
-def loss_of_classes(parameters, grouped):
+def loss_of_classes(parameters, loss, grouped):
     value_KxK, u_K, a_L, empty = parameters
     averaged_KxC = mix(TokenScores(u_K, a_L, empty), grouped.classes).averaged_KxB
-    losses_C = -jnp.log((value_KxK @ averaged_KxC)[grouped.targets_C, jnp.arange(len(grouped.targets_C))] + 0.1)
+    losses_C = jax.vmap(loss, (1, 0))(value_KxK @ averaged_KxC, grouped.targets_C)
     return jnp.average(losses_C, weights=grouped.weights_C)
 
 
-@pytest.mark.parametrize("weak", [1e-3, 1e-5, 1e-7])
-def test_loss_and_gradients_of_classes_are_off_by_the_square_of_what_does_not_weigh(weak, float64):
-    drawn, at = walks(), parameters(weak)
-    weighs_L = jnp.zeros(L, bool).at[jnp.array([PARENT, OTHER])].set(True)
-    grouped = group(weighs_L, *drawn, K)
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(("weak", "size"), [(1e-3, 1), (1e-5, 1), (1e-5, 10), (1e-7, 1)])
+def test_loss_and_gradients_of_classes_are_off_by_the_square_of_what_does_not_weigh(weak, size, name, float64):
+    loss, drawn = LOSSES[name], walks()
+    value_KxK, *scores = parameters(weak)
+    at = (size * value_KxK, *scores)
+    grouped = group(jnp.zeros(L, bool).at[jnp.array([PARENT, OTHER])].set(True), *drawn, K)
     assert grouped.fits
-    found = jax.value_and_grad(loss_of_classes)(at, grouped)
-    right = jax.value_and_grad(loss_of_walks)(at, *drawn)
-    scores = found[1][2], right[1][2]
-    strong = np.array([PARENT, OTHER])
-    for number, exact in ((found[0], right[0]), *((found[1][i], right[1][i]) for i in (0, 1, 3))):
-        np.testing.assert_allclose(number, exact, rtol=0, atol=weak**2 + 1e-15)
-    np.testing.assert_allclose(scores[0][strong], scores[1][strong], rtol=0, atol=weak**2 + 1e-15)
-    # Of a position that does not weigh, the gradient itself is of the order of its weight.
-    np.testing.assert_allclose(scores[0], scores[1], rtol=0, atol=2 * weak**2 + 1e-15)
-    others = np.setdiff1d(np.arange(L), strong)
-    assert np.max(np.abs(scores[1][others])) > 1e-3 * weak, "the gradients that are compared must not be nothing"
+    found = jax.value_and_grad(loss_of_classes)(at, loss, grouped)
+    right = jax.value_and_grad(loss_of_walks)(at, loss, *drawn)
+    curvature = size**2 if name != "log" else 1  # V beside f_y, which grows with it
+    for number, exact in zip(jax.tree.leaves(found), jax.tree.leaves(right), strict=True):
+        np.testing.assert_allclose(number, exact, rtol=0, atol=2 * curvature * weak**2 + 1e-14)
+    others = np.setdiff1d(np.arange(L), [PARENT, OTHER])
+    assert np.max(np.abs(right[1][2][others])) > 1e-4 * weak, "the gradients that are compared must not be nothing"
 
 
 def test_classes_are_the_walks_that_agree_where_it_weighs():
@@ -90,22 +94,32 @@ def test_classes_are_the_walks_that_agree_where_it_weighs():
 
 
 def test_too_many_positions_or_classes_do_not_fit():
-    drawn, most = walks(), most_positions(K, L + 1)
+    drawn, most = walks(), most_positions(K, L + 1, B)
     assert not group(jnp.ones(L, bool), *drawn, K).fits
     assert not group(jnp.arange(L) < 4, *drawn, K).fits, f"they are {4**5} classes of {B} walks"
     assert most == 6 < L
     assert group(jnp.arange(L) < 2, *drawn, K).fits
 
 
-def test_the_number_of_a_class_is_an_integer_of_32_bits():
-    for num_nodes in (1, 2, 6, 20, 128, 1000, 30_000):
-        assert max(num_nodes, 2) ** (most_positions(num_nodes, 97) + 1) <= 2**31
+@pytest.mark.parametrize("num_walks", [128, 1000, 100_000])
+def test_the_number_of_a_class_and_a_walk_is_an_integer_of_31_bits(num_walks):
+    for num_nodes in (1, 2, 6, 20, 32):
+        most = most_positions(num_nodes, 97, num_walks)
+        assert max(num_nodes, 2) ** (most + 1) * num_walks < 2**31
+
+
+def test_shares_of_many_walks_are_exactly_one_where_they_agree():
+    walk_L = jnp.arange(L, dtype=jnp.int8) % K
+    tokens_LxB = jnp.tile(walk_L[:, None], (1, 100_000))
+    grouped = group(jnp.arange(L) == PARENT, tokens_LxB, jnp.zeros(100_000, jnp.int8), jnp.ones(100_000), K)
+    np.testing.assert_array_equal(grouped.classes.shares_LxKxC[:, :, 0], jax.nn.one_hot(walk_L, K))
+    assert grouped.weights_C[0] == 100_000
 
 
 def test_what_does_not_weigh_is_less_than_half_the_root_of_eps_of_any_sum():
     for weak in (1e-9, 1e-5, 1e-3, 1):
         u_K, a_L, empty = (leaf.astype(jnp.float32) for leaf in parameters(weak)[1:])
-        weighs_L = np.asarray(weighs(TokenScores(u_K, a_L, empty)))
+        weighs_L = np.asarray(tells_apart(TokenScores(u_K, a_L, empty)))
         least = np.exp(np.min(u_K) - np.max(u_K))
         others = np.sum(np.exp(np.asarray(a_L) - np.max(a_L))[~weighs_L])
         assert others <= 2.0**-12.5 * least
@@ -115,11 +129,11 @@ def test_what_does_not_weigh_is_less_than_half_the_root_of_eps_of_any_sum():
 
 def test_scores_that_underflow_weigh_everywhere():
     u_K = jnp.array([0.0, -90.0, -90.0, -90.0])
-    assert jnp.all(weighs(TokenScores(u_K, jnp.linspace(-80.0, 0.0, L), jnp.float32(0))))
+    assert jnp.all(tells_apart(TokenScores(u_K, jnp.linspace(-80.0, 0.0, L), jnp.float32(0))))
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.3, 5.0, 40.0])
-def test_spread_of_attention_is_that_of_all_weights_to_the_bit(scale):
+def test_spread_of_attention_is_that_of_the_softmax_over_tokens_alone_and_in_a_batch(scale):
     generator = np.random.default_rng(5)
     tokens_LxB = walks()[0]
     scores = TokenScores(
@@ -127,12 +141,28 @@ def test_spread_of_attention_is_that_of_all_weights_to_the_bit(scale):
         jnp.asarray(scale * generator.normal(size=L), jnp.float32),
         jnp.float32(-1),
     )
-    mixture = mix(scores, tokens_LxB)
-    attention_LxB = token_attention(scores, mixture, tokens_LxB)
-    spread_B = jnp.max(attention_LxB, axis=0) - jnp.min(attention_LxB, axis=0)
-    np.testing.assert_array_equal(attention_spread(scores, mixture, tokens_LxB), spread_B)
+    attention_LxB = np.asarray(softmax(scores, tokens_LxB)[0])
+    spread_B = attention_LxB.max(axis=0) - attention_LxB.min(axis=0)
+
+    def spread_of(scores):
+        return attention_spread(scores, mix(scores, tokens_LxB), tokens_LxB)
+
+    tolerance = 0 if scale == 0 else 2e-6
+    np.testing.assert_allclose(spread_of(scores), spread_B, rtol=0, atol=tolerance)
+    batch = jax.vmap(spread_of)(jax.tree.map(lambda leaf: jnp.stack([leaf, 0 * leaf]), scores))
+    np.testing.assert_allclose(batch, np.stack([spread_B, 0 * spread_B]), rtol=0, atol=tolerance)
 
 
-def test_classes_take_no_more_memory_than_they_say():
-    shapes = jax.eval_shape(lambda: group(jnp.ones(L, bool), *walks(), K))
-    assert shapes.classes == Classes(jax.ShapeDtypeStruct((L, K, classes.MOST_CLASSES), shapes.weights_C.dtype))
+def test_a_gradient_is_never_nothing_because_it_is_small():
+    """Sign descent moves an entry of V that a position of weight 1e-12 alone moves as far as any other."""
+    tokens_LxB, targets_B, _ = walks()
+    at = [jnp.asarray(leaf, jnp.float32) for leaf in parameters(1e-12, strong=(PARENT,))]
+
+    def loss(parameters):
+        value_KxK, u_K, a_L, empty = parameters
+        averaged_KxB = mix(TokenScores(u_K, a_L, empty), tokens_LxB).averaged_KxB
+        return jnp.mean(-jnp.log((value_KxK @ averaged_KxB)[targets_B, jnp.arange(B)] + 0.1))
+
+    gradient_KxK = np.asarray(jax.grad(loss)(at)[0])
+    assert np.all(gradient_KxK != 0)
+    assert np.min(np.abs(gradient_KxK)) < 1e-10, "some entries of V are moved by what does not weigh alone"

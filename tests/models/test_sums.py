@@ -16,11 +16,11 @@ K = 4
 @pytest.mark.parametrize("one_weight_for_all_walks", [True, False])
 def test_sums_by_state_of_either_kind_equal_the_slow_loop(variant, one_weight_for_all_walks, float64):
     tokens_LxB = np.random.default_rng(11).integers(0, K, (37, 5)).astype(np.int8)
-    weights = np.random.default_rng(12).normal(size=(37, 1 if one_weight_for_all_walks else 5))
+    weights = np.random.default_rng(12).normal(size=37 if one_weight_for_all_walks else (37, 5))
     expected_KxB = np.zeros((K, 5))
     for j in range(37):
         for b in range(5):
-            expected_KxB[tokens_LxB[j, b], b] += np.broadcast_to(weights, (37, 5))[j, b]
+            expected_KxB[tokens_LxB[j, b], b] += weights[j] if one_weight_for_all_walks else weights[j, b]
     actual_KxB = jax.jit(variant, static_argnums=2)(weights, tokens_LxB, K)
     np.testing.assert_allclose(actual_KxB, expected_KxB, rtol=1e-13, atol=1e-13)
 
@@ -28,20 +28,24 @@ def test_sums_by_state_of_either_kind_equal_the_slow_loop(variant, one_weight_fo
 def test_positions_of_no_weight_are_passed_over_and_a_batch_has_the_same_bits():
     generator = np.random.default_rng(16)
     tokens = jnp.asarray(generator.integers(0, K, (3, 37, 5)), jnp.int8)
-    weights = jnp.asarray(generator.uniform(size=(3, 37, 1)), jnp.float32)
+    weights = jnp.asarray(generator.uniform(size=(3, 37)), jnp.float32)
     weights = weights.at[0, ::2].set(0).at[1, 5:].set(0)
     sums_of = functools.partial(sums._sums_position_by_position, num_nodes=K)
-    for number, (weights_Lx1, tokens_LxB) in enumerate(zip(weights, tokens, strict=True)):
-        order, counted = sums.in_order(weights_Lx1[:, 0] != 0)
+    for number, (weights_L, tokens_LxB) in enumerate(zip(weights, tokens, strict=True)):
+        order, counted = sums.in_order(weights_L != 0)
         assert counted == [18, 5, 37][number]
-        np.testing.assert_array_equal(order[:counted], np.flatnonzero(weights_Lx1))
-        of_all = jnp.where(weights_Lx1 == 0, jnp.float32(1e-30), weights_Lx1)  # below the rounding of any sum
-        np.testing.assert_array_equal(
-            sums_of(weights_Lx1, tokens_LxB),
-            jnp.where(sums_of(of_all, tokens_LxB) < 1e-20, 0, sums_of(of_all, tokens_LxB)),
-        )
+        np.testing.assert_array_equal(order[:counted], np.flatnonzero(weights_L))
+        # Weights of each walk's own are never passed over.
+        of_each = sums_of(jnp.broadcast_to(weights_L[:, None], (37, 5)), tokens_LxB)
+        np.testing.assert_array_equal(sums_of(weights_L, tokens_LxB), of_each)
     batch = jax.vmap(sums_of)(weights, tokens)
     np.testing.assert_array_equal(batch, jnp.stack(list(map(sums_of, weights, tokens))))
+
+
+def test_weights_of_a_single_walk_can_be_differentiated():
+    tokens_Lx1 = jnp.array([[0], [2], [0]], jnp.int8)
+    gradient = jax.jit(jax.grad(lambda weights: sums.sums_by_state(weights, tokens_Lx1, 3)[0, 0]))(jnp.ones((3, 1)))
+    np.testing.assert_array_equal(gradient, [[1], [0], [1]])
 
 
 @pytest.mark.parametrize("num_nodes", [1, 4, 5, 6, 7, 12, 20, 128])

@@ -85,6 +85,9 @@ def test_where_all_positions_are_equal_no_step_goes_over_classes(p, float64):
         ({"form": "full"}, False),
         ({"heads": 2}, True),
         ({"loss": "squared_error"}, True),
+        ({"loss": "hinge"}, False),
+        ({"feed_forward_width": 3, "init": "gaussian"}, False),
+        ({"num_nodes": 40}, False),
     ],
 )
 def test_which_runs_go_over_classes(fields, has, float64):

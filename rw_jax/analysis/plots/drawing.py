@@ -144,16 +144,16 @@ def band(axes: Axes, x: Sequence[int] | np.ndarray, estimates: pd.DataFrame, **l
     axes.fill_between(x, low, high, color=line["color"], alpha=0.2, linewidth=0)
 
 
-def single_seeds(axes: Axes, x: Sequence[int] | np.ndarray, samples: np.ndarray, colour: str) -> pd.DataFrame:
-    """The first seeds of float[seeds, columns] as thin lines below a band, where a mean hides that they part.
+def single_seeds(axes: Axes, group: Group, metric: str, colour: str) -> pd.DataFrame:
+    """The first seeds of a group as thin lines below a band, where a mean hides that they part.
 
     Returns:
-      What is drawn, one row for each seed and column: seed (its place), mean.
+      What is drawn, one row for each seed and step: seed, step, value.
     """
-    shown = samples[:_MOST_SEEDS]
-    axes.plot(x, shown.T, color=colour, alpha=0.25, linewidth=0.4, zorder=1)
-    seeds = np.repeat(np.arange(len(shown)), shown.shape[1])
-    return pd.DataFrame({"seed": seeds, "step": np.tile(x, len(shown)), "mean": shown.ravel()})
+    shown, steps = group.metric(metric)[:_MOST_SEEDS], group.steps
+    axes.plot(steps, shown.T, color=colour, alpha=0.25, linewidth=0.4, zorder=1)
+    seeds = np.repeat([cell.labels["seed"] for cell in group.cells[:_MOST_SEEDS]], len(steps))
+    return pd.DataFrame({"seed": seeds, "step": np.tile(steps, len(shown)), "value": shown.ravel()})
 
 
 _MOST_SEEDS = 20

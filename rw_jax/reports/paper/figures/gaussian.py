@@ -62,7 +62,7 @@ def gaussian_start(run: Run) -> Picture:
             "kl_divergence": medians(group.metric("kl_divergence")).assign(step=steps),
             "share that has learned": pd.DataFrame([rate_interval(when <= step) for step in steps]).assign(step=steps),
         }
-        tables["accuracy of a seed"] = single_seeds(accuracy_axes, steps, group.metric("accuracy"), style["color"])
+        tables["accuracy of a seed"] = single_seeds(accuracy_axes, group, "accuracy", style["color"])
         band(accuracy_axes, steps, tables["accuracy"], **style, label=f"p = {label(p)}")
         if p in PAPER and PAPER[p][0] <= steps[-1]:
             paper_says(accuracy_axes, *PAPER[p])

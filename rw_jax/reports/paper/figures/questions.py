@@ -47,7 +47,7 @@ def questions(run: Run) -> Picture:
         style["markevery"] = max(len(steps) // 10, 1)
         accuracy = estimate_columns(group.metric("accuracy"))
         divergence = medians(group.metric("kl_divergence"))
-        singles = single_seeds(accuracy_axes, steps, group.metric("accuracy"), style["color"])
+        singles = single_seeds(accuracy_axes, group, "accuracy", style["color"])
         band(accuracy_axes, steps, accuracy, **style, label=f"Task {number}, {task}")
         paper_says(accuracy_axes, steps[-1], PAPER[task])
         numbers.append(singles.assign(metric="accuracy of a seed", task=task))

@@ -52,7 +52,7 @@ def walk_learning(run: Run) -> Picture:
     style = {"color": COLOURS[0], "marker": None, "linewidth": 1.2}
 
     accuracy, optimum = (estimate_columns(group.metric(name)) for name in ("accuracy", "optimal_accuracy"))
-    singles = single_seeds(panels["accuracy"], steps, group.metric("accuracy"), style["color"])
+    singles = single_seeds(panels["accuracy"], group, "accuracy", style["color"])
     band(panels["accuracy"], steps, accuracy, **style, label="accuracy")
     if p in PAPER:
         paper_says(panels["accuracy"], steps[-1], PAPER[p](group.config.task.num_nodes))
