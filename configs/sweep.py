@@ -2,7 +2,7 @@
 
     python -m rw_jax.main --config=configs/sweep.py
 
-Time: about a minute on 2 cores. Expect every seed on the direct parent in the middle and fewer towards p = 0 and 1
+Time: half a minute on 2 cores. Expect every seed on the direct parent in the middle and fewer towards p = 0 and 1
 (Theorem 3.1), accuracy near max(p, 1 - p), and accuracy 1/6 with equal weights at p = 0 and 1 (Theorem 4.1).
 """
 

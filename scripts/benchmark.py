@@ -1,7 +1,8 @@
 """Times a training step of PyTorch and of rw_jax side by side, and holds it against the floor of the machine.
 
     python scripts/benchmark.py                  # the table of ratios, about three minutes
-    python scripts/benchmark.py --scaling        # cost against runs, steps, walks and N as well, about five more
+    python scripts/benchmark.py --scaling        # whole sweeps against runs, steps, walks and N as well, five more
+    python scripts/benchmark.py --law            # nothing but what a run costs against steps, walks, N and K, four
 
 Every row trains the setting of configs/base.py at p = 0.7 (K = 6, N = 97, M = 1000, 1000 walks, float32) on the same
 walks, in a process of its own. Nothing is timed unless all rows agree on the losses of the first steps; those on
@@ -38,6 +39,7 @@ from absl import logging as absl_logging
 
 _JSON = flags.DEFINE_string("json", "runs/benchmark.json", "Where the numbers are written.")
 _SCALING = flags.DEFINE_bool("scaling", False, "Also measure how cost grows with runs, steps, walks and N.")
+_LAW = flags.DEFINE_bool("law", False, "Measure nothing but what a run costs, fit a law to it, and draw both.")
 _RUNS = flags.DEFINE_integer("runs", 0, "Runs of row (e); 0 for 128 on a CPU and 10,000 on an accelerator.")
 _MEASURE = flags.DEFINE_string("measure", None, "Measure one thing and print it as JSON; used by the script itself.")
 
@@ -77,6 +79,9 @@ def main(argv: list[str]) -> None:
     absl_logging.set_verbosity(absl_logging.WARNING)  # sweeps tell how far they have come
     if _MEASURE.value:
         print(json.dumps(measure(_MEASURE.value)))
+        return
+    if _LAW.value:
+        draw_law(Path(_JSON.value).with_name("cost"))
         return
     titles = dict(ROWS)
     if importlib.util.find_spec("torch") is None:
@@ -134,6 +139,8 @@ def measure(what: str) -> Any:
             return {**times, "peak_MiB": peak_MiB()}
         case ["sweep", setting]:
             return measure_sweep(json.loads(setting))
+        case ["run", setting]:
+            return measure_run(json.loads(setting))
         case ["floor"]:
             return measure_floor()
         case ["environment"]:
@@ -397,6 +404,93 @@ def measure_sweep(changes: dict) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         plots.write_figures(sweep(config, Path(folder) / "run"), Path(folder) / "figures")
     return {"s": time.perf_counter() - started, "peak_MiB": peak_MiB()}
+
+
+AXES_OF_COST: dict[str, tuple[int, ...]] = {
+    "steps": (50, 200, 500, 1000, 2000, 5000),
+    "walks": (250, 500, 1000, 2000, 4000),
+    "walk_length": (25, 49, 97, 193, 385),
+    "num_nodes": (4, 6, 8, 12, 16),
+}
+"""What a run's cost is measured against, one axis at a time; the others are as in configs/base.py."""
+
+
+def measure_run(changes: dict) -> float:
+    """Milliseconds of one run on one device: its walks, its steps, and records at its ends; a mean over 32 seeds."""
+    import jax
+
+    from rw_jax.sweeps import devices
+    from rw_jax.sweeps.program import compile_program, run_chunk, shape_of_cell
+    from rw_jax.training.experiment import make_experiment
+    from rw_jax.training.grids import make_grid
+
+    config, runs = base_config().replace(**changes), 32
+    record = dataclasses.replace(config.record, every=config.training.steps, parameters=())
+    study = make_grid(dataclasses.replace(config, grid=(("seed", tuple(range(runs))),), record=record))
+    placement = devices.set_up(config.execution)._replace(
+        mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=1, cells_per_chunk=runs
+    )
+    experiment = make_experiment(study.structures[0].config)
+    program = compile_program(experiment, placement, shape_of_cell(experiment))
+    cells = list(study.cells())
+    run_chunk(program, cells)
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        run_chunk(program, cells)
+        seconds.append(time.perf_counter() - started)
+    return 1e3 * statistics.median(seconds) / runs
+
+
+def terms(setting: dict[str, int]) -> list[float]:
+    """What the cost of a run is a sum of: a start, tokens drawn, tokens seen by steps over walks, steps by classes."""
+    tokens = setting["walks"] * (setting["walk_length"] - 1)
+    shares = setting["walk_length"] * setting["num_nodes"]
+    return [1.0, tokens, tokens * setting["num_nodes"], setting["steps"], setting["steps"] * shares]
+
+
+def draw_law(stem: Path) -> None:
+    """Measures a run along each axis, fits the law, and writes STEM.png, .svg and .csv."""
+    import pandas as pd
+    import scipy.optimize
+    from matplotlib.figure import Figure
+
+    from rw_jax.analysis.plots import drawing
+
+    base = {"steps": 50, "walks": 1000, "walk_length": 97, "num_nodes": 6}
+    rows: list[dict[str, Any]] = []
+    for axis, values in AXES_OF_COST.items():
+        for value in values:
+            setting = base | {axis: value}
+            print(f"{axis} = {value} ...", file=sys.stderr)
+            changes = setting | {"test_walks": setting["walks"]}
+            rows.append({"axis": axis, **setting, "ms": in_own_process(f"run:{json.dumps(changes)}")})
+    measured = np.array([row["ms"] for row in rows])
+    matrix = np.array([terms(row) for row in rows])
+    factors, _ = scipy.optimize.nnls(matrix / measured[:, None], np.ones(len(rows)))  # relative errors count alike
+    table = pd.DataFrame(rows).assign(law=matrix @ factors)
+    figure = Figure(figsize=(7.0, 3.2), layout="constrained")
+    names = {"steps": "steps", "walks": "walks", "walk_length": "N", "num_nodes": "K"}
+    with drawing.styled():
+        for axes, (axis, of_axis) in zip(
+            figure.subplots(1, 4, sharey=True), table.groupby("axis", sort=False), strict=True
+        ):
+            axes.plot(of_axis[axis], of_axis["law"], color=drawing.COLOURS[0], label="fitted law")
+            axes.plot(of_axis[axis], of_axis["ms"], "o", color=drawing.COLOURS[1], label="measured")
+            axes.set(xlabel=names[str(axis)], xscale="log", yscale="log")
+            axes.set_xticks(of_axis[axis], [f"{value:,}" for value in of_axis[axis]], rotation=60, minor=False)
+            axes.minorticks_off()
+        figure.axes[0].set_ylabel("ms per run, one core")
+        drawing.set_letters(figure.axes)
+        drawing.legend_below(figure, figure.axes[0])
+        figure.suptitle("What a run costs against steps, walks, walk length and states", fontsize=9, fontweight="bold")
+        drawing.save(figure, table, stem)
+    off = np.max(np.abs(table["law"] / measured - 1))
+    print(
+        f"ms = {factors[0]:.2g} + {factors[1]:.2g} B (N - 1) + {factors[2]:.2g} B (N - 1) K + {factors[3]:.2g} T + "
+        f"{factors[4]:.2g} T N K for B training and B test walks and T steps; off by at most {off:.0%}. "
+        f"It is drawn in {stem}.png."
+    )
 
 
 def print_table(rows: dict[str, dict], floor: dict) -> None:

@@ -6,7 +6,7 @@
 
 Runs go to RUNS/<config> (--runs, default runs), where a finished one is not run again and an interrupted one goes on;
 each figure goes to FOLDER/<figure> (--folder, default reproduction), with PNG, SVG, CSV and claims.csv.
-FOLDER/reproduction.md holds every claim with its verdict. Time of `all`: a quarter of an hour on 2 cores.
+FOLDER/reproduction.md holds every claim with its verdict. Time of `all`: five minutes on 2 cores.
 """
 
 import sys

@@ -26,8 +26,8 @@ class Chunk(NamedTuple):
       rows: the row of each cell along the first axis of the arrays.
       recorded: how many recorded steps they have gone through.
       study: the digest of their study.
-      cells_per_batch: how many of them were trained in a batch: one alone may go over classes of its walks, and last bits
-        depend on it in any case.
+      cells_per_batch: how many of them were trained in a batch, on which last bits depend, and whether a step may go
+        over classes of walks.
     """
 
     folder: Path
