@@ -16,6 +16,7 @@ import dataclasses
 import functools
 import sys
 
+import numpy as np
 from absl import app, flags, logging
 
 from rw_jax import command_line
@@ -169,9 +170,9 @@ def _answer(run: Run, config: Config) -> None:
             for axis, label in cell.labels.items()
         )
 
-    chosen = [dataclasses.replace(group, cells=tuple(filter(is_asked_for, group.cells))) for group in run.groups()]
-    groups = [group for group in chosen if group.cells]
-    count = sum(len(group.cells) for group in groups)
+    asked_for = [(group, [cell.number for cell in group.cells if is_asked_for(cell)]) for group in run.groups()]
+    groups = [dataclasses.replace(group, numbers=np.array(numbers)) for group, numbers in asked_for if numbers]
+    count = sum(map(len, groups))
     ending = f"All {count} runs that were asked for are there, among {run.grid.num_cells}. Nothing to do."
     command_line.write(f"{told(run, groups)}\n{ending}")
 

@@ -21,7 +21,8 @@ def load_results(name: str) -> xr.Dataset:
     """Published numbers.
 
     Args:
-      name: "sweep", the default sweep on 200 seeds, or another file in docs/results/.
+      name: "sweep", the default sweep on 200 seeds; "fig4" and the like, a figure of the paper; "theorems" or
+        "relatives", a report; or another file in docs/results/.
 
     Returns:
       Of a run its metrics, on the axes of its grid and some of its steps. Of a report `verdict`, `statement`,

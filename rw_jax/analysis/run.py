@@ -561,19 +561,39 @@ class Run:
         if unknown:
             name = unknown[0] if isinstance(unknown[0], str) else shown(unknown[0])
             raise RunError(f"{name} is no axis of a grid; those are {', '.join(AXES)}.")
-        together: dict[tuple, tuple[dict[str, Scalar], list[Cell]]] = {}
         fixed = {axis: label for axis, label in labels.items() if axis not in self.grid.axes}
-        if all(same_label(self.config.value(axis), label) for axis, label in fixed.items()):
-            for number in np.flatnonzero(self._metrics["finished"].values):
-                cell = self.grid.cell(number)
-                if all(same_label(cell.labels[axis], label) for axis, label in labels.items() if axis not in fixed):
-                    others = {axis: label for axis, label in cell.labels.items() if axis != over}
-                    together.setdefault(tuple(others.items()), (others, []))[1].append(cell)
-        if not together:
-            asked = ", ".join(f"{axis} = {shown(label)}" for axis, label in labels.items())
+        numbers = np.flatnonzero(self._metrics["finished"].values)
+        if not all(same_label(self.config.value(axis), label) for axis, label in fixed.items()):
+            numbers = numbers[:0]
+        indices = np.unravel_index(numbers, self.grid.shape) if self.grid.shape else ()
+        is_asked_for, key = np.ones(len(numbers), bool), np.zeros(len(numbers), np.int64)
+        for dimension, index in zip(self.grid.dimensions, indices, strict=True):  # there may be a million runs
+            kinds: dict[tuple[Scalar, ...], int] = {}
+            others = [place for place, axis in enumerate(dimension.axes) if axis != over]
+            kind = [kinds.setdefault(tuple(each[i] for i in others), len(kinds)) for each in dimension.labels]
+            has = [
+                all(
+                    same_label(own, labels[axis])
+                    for axis, own in zip(dimension.axes, each, strict=True)
+                    if axis in labels
+                )
+                for each in dimension.labels
+            ]
+            key = key * max(len(kinds), 1) + np.array(kind)[index]
+            is_asked_for &= np.array(has)[index]
+        numbers, key = numbers[is_asked_for], key[is_asked_for]
+        if not numbers.size:
+            told = ", ".join(f"{axis} = {shown(label)}" for axis, label in labels.items())
             grid = "; ".join(f"{axis} = {', '.join(map(str, of_axis))}" for axis, of_axis in self.config.grid)
-            raise RunError(f"No finished run has {asked}; the grid has {grid or 'no axes'}.")
-        return [Group(self, others, tuple(cells)) for others, cells in together.values()]
+            raise RunError(f"No finished run has {told}; the grid has {grid or 'no axes'}.")
+        _, first, kind = np.unique(key, return_index=True, return_inverse=True)
+        sorted_by_kind = np.argsort(kind, kind="stable")
+        parts = np.split(numbers[sorted_by_kind], np.cumsum(np.bincount(kind))[:-1])
+        return [self._group(parts[place], over) for place in np.argsort(first, kind="stable")]
+
+    def _group(self, numbers: np.ndarray, over: str) -> "Group":
+        labels = self.grid.cell(int(numbers[0])).labels
+        return Group(self, {axis: label for axis, label in labels.items() if axis != over}, numbers)
 
     def cell(self, **labels: Scalar) -> Cell:
         """The cell with these labels. Errors as `params`."""
@@ -674,24 +694,32 @@ class Run:
         return self._programs[structure]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Group:
     """Finished runs that differ in one axis alone, mostly the seed.
 
     Attributes:
       run: where they are.
       labels: what they have in common on the other axes of the grid.
-      cells: the runs, at least one.
+      numbers: the numbers of their cells, at least one.
     """
 
     run: Run
     labels: dict[str, Scalar]
-    cells: tuple[Cell, ...]
+    numbers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @functools.cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Their cells."""
+        return tuple(self.run.grid.cell(int(number)) for number in self.numbers)
 
     @property
     def config(self) -> Config:
         """The config of the first of them."""
-        return self.cells[0].config
+        return self.run.grid.cell(int(self.numbers[0])).config
 
     @property
     def steps(self) -> np.ndarray:
@@ -705,9 +733,9 @@ class Group:
             raise RunError(
                 f"{shown(name)} is no metric of this run; those are {', '.join(map(str, metrics.data_vars))}."
             )
-        recorded = np.searchsorted(metrics["step"].values, self.steps)
-        values = metrics[name].values
-        return np.stack([values[cell.index][recorded] for cell in self.cells])
+        recorded, values = np.searchsorted(metrics["step"].values, self.steps), metrics[name].values
+        by_cell = values.reshape(self.run.grid.num_cells, *values.shape[len(self.run.grid.shape) :])
+        return by_cell[self.numbers][:, recorded]
 
 
 def _attention_of(experiment: Experiment, attention: str | np.ndarray | None, num_walks: int) -> np.ndarray | None:

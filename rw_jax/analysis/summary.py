@@ -56,12 +56,13 @@ def table(groups: "Sequence[Group]") -> pd.DataFrame:
     """
     rows = []
     for group in groups:
-        diverged = [group.run.metrics["diverged_at"].values[cell.index] for cell in group.cells]
-        row = {**group.labels, "seeds": len(group.cells), "diverged": int(np.isfinite(diverged).sum())}
+        metrics = group.run.metrics
+        diverged = metrics["diverged_at"].values.ravel()[group.numbers]
+        row = {**group.labels, "seeds": len(group), "diverged": int(np.isfinite(diverged).sum())}
         # On infinitely many walks, from zero, all seeds train alike: a share of them is no estimate.
         is_certain = group.config.task.walks == math.inf and group.config.model.init == "zero"
         for name, estimate in ESTIMATES.items():
-            if name in group.run.metrics:
+            if name in metrics:
                 result = of_numbers(estimate, group.metric(name)[:, -1])
                 if is_certain and estimate is rate_interval:
                     result = result._replace(low=math.nan, high=math.nan)

@@ -267,7 +267,7 @@ def set_title(
         word.replace(" ", "\N{NO-BREAK SPACE}")
         for word in setting([group.config for group in groups], groups[0].labels)
     )
-    counts = sorted({len(group.cells) for group in groups})
+    counts = sorted({len(group) for group in groups})
     seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     if counts == [1] and "{seeds}" in ending:
         ending = "one seed"

@@ -312,7 +312,7 @@ def curves(run: Run, **labels: Scalar) -> Picture:
         style["marker"] = None
         for name, panel in panels.items():
             band(panel, steps, tables[name], **style, label=name_of_line or "mean over seeds")
-            for row in _not_optimal(group)[:5] if len(group.cells) > 1 else []:
+            for row in _not_optimal(group)[:5] if len(group) > 1 else []:
                 failed = True
                 panel.plot(steps, group.metric(name)[row], color=style["color"], linewidth=0.5, linestyle=":")
                 seed = group.cells[row].labels.get("seed")
@@ -366,7 +366,7 @@ def value_matrices(run: Run, **labels: Scalar) -> Picture:
     rows: dict[str, list[np.ndarray | None]] = {}
     for place, group in enumerate(groups):
         matrices, seeds = _value_matrices_of(group)
-        counts.append(f"{len(group.cells) - len(_not_optimal(group))} of {len(group.cells)} optimal")
+        counts.append(f"{len(group) - len(_not_optimal(group))} of {len(group)} optimal")
         for name, matrix in matrices.items():
             rows.setdefault(name, [None] * len(groups))[place] = matrix
         size = next(iter(matrices.values())).shape
@@ -411,7 +411,7 @@ _ROWS = {
 def _value_matrices_of(group: Group) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The matrices of a group that are shown, at unit norm, and the seeds whose V they are."""
     wrong = set(_not_optimal(group).tolist())
-    right = [row for row in range(len(group.cells)) if row not in wrong]
+    right = [row for row in range(len(group)) if row not in wrong]
     if "predicts_optimally" not in group.run.metrics:
         shown_rows = {"first": 0}
     else:
