@@ -33,7 +33,7 @@ from rw_jax.study.grid import Cell, Grid
 from rw_jax.study.labels import same_label
 from rw_jax.sweeps import interruption, processes
 from rw_jax.sweeps.sweep import plan, sweep
-from rw_jax.sweeps.until import Goal, interval, sweep_until
+from rw_jax.sweeps.until import Goal, check, interval, sweep_until
 
 SWITCHES = {
     "dry_run": "Only tell what there is to do.",
@@ -138,7 +138,9 @@ def _goal(command: Command) -> Goal | None:
             f"--until_width is {command.words['until_width']!r}, but must be a number, such as 0.05."
         ) from None
     metric = command.words.get("until_metric")
-    return Goal(width) if metric is None else Goal(width, metric)
+    goal = Goal(width) if metric is None else Goal(width, metric)
+    check(goal)
+    return goal
 
 
 def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:

@@ -4,7 +4,7 @@
 
 Runs `python -m rw_jax.main --config=configs/million.py`, interrupts it after so many seconds as Ctrl-C does, and gives
 the command again, which trains what is missing. What both took goes to WORKDIR/cost.json: seconds, peak memory, disk.
-Then it draws success over p and the number of walks. A run directory that is finished is only drawn.
+Then it draws success over p and the number of walks. A run directory that is finished is not measured again.
 """
 
 import json
@@ -42,14 +42,16 @@ def main(argv: list[str]) -> None:
             sys.executable, "-m", "rw_jax.main", f"--config={_ROOT / 'configs' / 'million.py'}",
             f"--workdir={workdir}", f"--config.grid.seed=range({_SEEDS.value})",
         ]  # fmt: skip
-        if not (workdir / "metrics.nc").is_file():
+        if (workdir / "metrics.nc").is_file():
+            given(command, None)  # it trains what more seeds there are to be
+        else:
             train(command, workdir)
         opened = time.perf_counter()
         run = rw_jax.load_run(workdir)
         drawing.save(*plots.success_over(run, "p", "walks"), workdir / "map")
         seconds, memory = time.perf_counter() - opened, _peak_MiB(resource.RUSAGE_SELF)
         print(f"{run.grid.num_cells:,} runs are opened and drawn in {seconds:.1f} s with {memory:,} MiB.")
-        print(f"The map is {workdir}/map.png, what the runs took {workdir}/cost.json.")
+        print(f"The map is {workdir}/map.png.")
 
 
 def train(command: list[str], workdir: Path) -> None:

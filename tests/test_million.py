@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "million.py"
 
 
 @pytest.mark.slow
-def test_the_runs_are_interrupted_and_gone_on_with_and_a_finished_directory_is_only_drawn(tmp_path):
+def test_the_runs_are_interrupted_and_gone_on_with_and_a_finished_directory_is_not_measured_again(tmp_path):
     command = [sys.executable, str(SCRIPT), f"--workdir={tmp_path}/runs", "--seeds=1", "--stop_after=15"]
     said = subprocess.run(command, check=True, capture_output=True, text=True)
     cost = (tmp_path / "runs" / "cost.json").read_text()

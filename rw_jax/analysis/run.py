@@ -758,6 +758,12 @@ def _attention_of(experiment: Experiment, attention: str | np.ndarray | None, nu
             f"attention is an array of {given.dtype}{list(given.shape)}, but must be numbers of shape [{N}] or "
             f"[{num_walks}, {N}]."
         )
+    sums = given.sum(axis=-1)
+    if not np.all(given >= 0) or not np.allclose(sums, 1, rtol=0, atol=1e-3):
+        raise RunError(
+            f"attention is an array from {given.min():g} to {given.max():g} with sums from {sums.min():g} to "
+            f"{sums.max():g}, but must be weights of at least 0 that sum to 1 over the slots."
+        )
     return np.broadcast_to(given, (num_walks, N)).T
 
 

@@ -143,8 +143,8 @@ def _json(judged: Sequence[Judged], studies: pd.DataFrame, is_quick: bool) -> st
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table as JSON can hold them, NaN as null."""
-    return json.loads(str(table.to_json(orient="records")))
+    """The rows of a table as JSON can hold them, NaN as null, numbers with all their digits."""
+    return json.loads(str(table.to_json(orient="records", double_precision=15)))
 
 
 def _shown(claim: Claim, rows: pd.DataFrame) -> pd.DataFrame:

@@ -55,10 +55,7 @@ def sweep_until(
       ConfigError: as of sweep; or if the goal cannot be, or the metric is none, or does not lie between 0 and 1.
       OSError: as of sweep.
     """
-    if not 0.001 <= goal.width < 1:
-        raise ConfigError(f"--until_width is {goal.width:g}, but must be from 0.001 to below 1.")
-    if goal.metric not in {metric.name for metric in METRICS if not metric.dims}:
-        raise _no_share(goal.metric)
+    check(goal)
     run = sweep(config, workdir, folders)
     while True:
         added: list[dict[str, Any]] = []
@@ -70,6 +67,14 @@ def sweep_until(
             return run
         logging.info("%d more runs, for intervals of %s no wider than %g", len(added), goal.metric, goal.width)
         run = sweep(_with(run, added), workdir, folders)
+
+
+def check(goal: Goal) -> None:
+    """Refuses a goal that cannot be. Raises: ConfigError."""
+    if not 0.001 <= goal.width < 1:
+        raise ConfigError(f"--until_width is {goal.width:g}, but must be from 0.001 to below 1.")
+    if goal.metric not in {metric.name for metric in METRICS if metric.is_share}:
+        raise _no_share(goal.metric)
 
 
 def interval(group: Group, metric: str) -> Estimate:

@@ -56,6 +56,7 @@ class Metric(NamedTuple):
       needs: the fields of Seen that must not be None for it to be measured.
       of_walks: whether it is a mean over walks of what `measure` gives.
       dims: the names of its axes.
+      is_share: whether it is a number from 0 to 1.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Metric(NamedTuple):
     needs: tuple[str, ...] = ()
     of_walks: bool = False
     dims: tuple[str, ...] = ()
+    is_share: bool = False
 
 
 def _accuracy(seen: Seen) -> jax.Array:
@@ -141,18 +143,20 @@ METRICS = (
         "train_loss", "mean loss over the training walks", "nats",
         lambda seen: seen.objective["train_loss"], ("objective",),
     ),
-    Metric("accuracy", "share of test walks whose last state is predicted", "1", _accuracy, of_walks=True),
+    Metric(
+        "accuracy", "share of test walks whose last state is predicted", "1", _accuracy, of_walks=True, is_share=True,
+    ),
     Metric(
         "expected_accuracy", "mean over test walks of the true probability of the predicted state", "1",
-        _expected_accuracy, ("law_KxB",), of_walks=True,
+        _expected_accuracy, ("law_KxB",), of_walks=True, is_share=True,
     ),
     Metric(
         "optimal_accuracy", "mean over test walks of the largest true probability of a state", "1",
-        lambda seen: functools.reduce(jnp.maximum, seen.law_KxB), ("law_KxB",), of_walks=True,
+        lambda seen: functools.reduce(jnp.maximum, seen.law_KxB), ("law_KxB",), of_walks=True, is_share=True,
     ),
     Metric(
         "predicts_optimally", "1 if the expected accuracy is within 0.001 of the optimal one, else 0", "1",
-        _predicts_optimally, ("law_KxB",),
+        _predicts_optimally, ("law_KxB",), is_share=True,
     ),
     Metric(
         "kl_divergence", "KL divergence, true next-state law to normalised output, mean over test walks", "nats",
@@ -160,15 +164,15 @@ METRICS = (
     ),
     Metric(
         "parent_attention", "mean attention weight on the direct parent, token N-1", "1",
-        lambda seen: seen.mean_attention_N[-1 - seen.parent], ("mean_attention_N", "parent"),
+        lambda seen: seen.mean_attention_N[-1 - seen.parent], ("mean_attention_N", "parent"), is_share=True,
     ),
     Metric(
         "empty_attention", "mean attention weight on the empty query slot", "1",
-        lambda seen: seen.mean_attention_N[-1], ("mean_attention_N",),
+        lambda seen: seen.mean_attention_N[-1], ("mean_attention_N",), is_share=True,
     ),
     Metric(
         "parent_is_highest", "1 if the mean attention weight is highest on the direct parent, else 0", "1",
-        _parent_is_highest, ("mean_attention_N", "parent"),
+        _parent_is_highest, ("mean_attention_N", "parent"), is_share=True,
     ),
     Metric(
         "highest_lag", "how many states before the target the slot with the highest mean attention weight is", "states",
@@ -187,7 +191,7 @@ METRICS = (
     ),
     Metric(
         "attention_spread", "largest minus smallest weight among the N-1 tokens, largest over test walks", "1",
-        _attention_spread, ("mean_attention_N",),
+        _attention_spread, ("mean_attention_N",), is_share=True,
     ),
     Metric(
         "output_direction_error", "distance between f/|f| and f_OPT/|f_OPT|, mean over test walks", "1",

@@ -5,6 +5,7 @@ import pytest
 import scipy.special
 
 import rw_jax
+from rw_jax.analysis import plots
 from rw_jax.analysis.statistics import confidence_sequence, rate_interval
 from rw_jax.sweeps.until import Goal, interval, sweep_until
 from tests.studies import assert_sentence, tiny_study
@@ -89,6 +90,12 @@ def test_the_runs_are_those_of_a_sweep_and_the_same_call_finds_nothing_to_do(run
     assert again.run_dir.metrics_file.stat().st_mtime_ns == written
 
 
+def test_success_is_drawn_against_an_axis_whose_settings_have_different_numbers_of_seeds(run):
+    _, numbers = plots.success_against(run, "p")
+    assert set(numbers["p"]) == {0.5, 1.0}
+    assert plots.write_figures(run, run.run_dir.path / "figures").failed == {}
+
+
 @pytest.mark.parametrize(
     ("goal", "words"),
     [
@@ -98,9 +105,10 @@ def test_the_runs_are_those_of_a_sweep_and_the_same_call_finds_nothing_to_do(run
         (Goal(0.4, "nonsense"), ["--until_metric", "nonsense", "between 0 and 1"]),
     ],
 )
-def test_a_goal_that_cannot_be_is_refused_in_a_sentence(goal, words, study, run):
+def test_a_goal_that_cannot_be_is_refused_in_a_sentence_before_anything_is_written(goal, words, study, tmp_path):
     with pytest.raises(rw_jax.ConfigError) as refused:
-        sweep_until(study, run.run_dir.path, goal)
+        sweep_until(study, tmp_path / "run", goal)
+    assert not (tmp_path / "run").exists()
     assert_sentence(str(refused.value))
     assert all(word in str(refused.value) for word in words)
 

@@ -288,7 +288,7 @@ def _along(run: Run, axis: str, labels: dict[str, Scalar]) -> list[Group]:
         raise RunError(f"axis is {shown(axis)}, but must be one of the grid: {', '.join(run.grid.axes)}.")
     groups = sorted(run.groups(over="seed", **labels), key=lambda group: group.config.value(axis))
     for other in groups[0].labels:
-        if not _is_paired(run, other, axis) and len({group.labels[other] for group in groups}) > 1:
+        if other != axis and not _is_paired(run, other, axis) and len({group.labels[other] for group in groups}) > 1:
             raise RunError(f"{other} is not given, but the runs differ in it; give one of its labels.")
     return groups
 

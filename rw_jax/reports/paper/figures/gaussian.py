@@ -80,7 +80,7 @@ def gaussian_start(run: Run) -> Picture:
         figure,
         "Training from a Gaussian start: accuracy, divergence, seeds that have learned",
         list(groups.values()),
-        "mean and 95% interval over {seeds}, thin: single seeds",
+        "mean and 95% interval over {seeds}, thin: up to 20 of them",
     )
     return figure, pd.concat(numbers, ignore_index=True)
 

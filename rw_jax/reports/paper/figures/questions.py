@@ -60,7 +60,7 @@ def questions(run: Run) -> Picture:
     set_letters((accuracy_axes, kl_axes))
     legend_below(figure, accuracy_axes)
     seen = "The two tasks of questions: accuracy and divergence from the true answers"
-    set_title(figure, seen, drawn, "mean and 95% interval over {seeds}, thin: single seeds")
+    set_title(figure, seen, drawn, "mean and 95% interval over {seeds}, thin: up to 20 of them")
     return figure, pd.concat(numbers, ignore_index=True)
 
 

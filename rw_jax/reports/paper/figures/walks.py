@@ -63,10 +63,10 @@ def walk_learning(run: Run) -> Picture:
     transition = direction(transition_matrix(group).T)
     learned = as_matrix(value, "mean")
     limits = {"vmin": min(0.0, learned.min()), "vmax": max(learned.max(), transition.max())}
-    for name, matrix, title in (("V", learned, "$V$"), ("transition", transition, r"$\Pi^{\sf T}$")):
+    for name, matrix, title in (("V", learned, "$V$, mean of all"), ("transition", transition, r"$\Pi^{\sf T}$")):
         image = show_matrix(panels[name], matrix, **limits)
-        panels[name].set(xlabel="state now", ylabel="next state", title=f"{title} at unit norm")
-    figure.colorbar(image, ax=panels["transition"], shrink=0.8)
+        panels[name].set(xlabel="state now", ylabel="next state", title=title)
+    figure.colorbar(image, ax=panels["transition"], shrink=0.8, label="entry at unit norm")
 
     weights = estimate_columns(np.stack([run.mean_attention(step=last, **cell.labels) for cell in group.cells]))
     show_attention(panels["whole"], panels["zoom"], weights, 0.0, {**style, "marker": "o"})
@@ -80,7 +80,7 @@ def walk_learning(run: Run) -> Picture:
     legend_below(figure, panels["accuracy"])
     found = f"{highest.mean:.0%} [{highest.low:.0%}, {highest.high:.0%}]"
     ending = (
-        "mean and 95% interval over {seeds}, thin: single seeds\n"
+        "mean and 95% interval over {seeds}, thin: up to 20 of them; D: grey what E shows\n"
         f"attention is highest on the direct parent for {found} of them"
     )
     set_title(figure, f"Accuracy, V and attention at p = {label(p)}", [group], ending)
