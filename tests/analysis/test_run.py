@@ -188,6 +188,16 @@ def test_attention_on_walks_of_the_caller_is_that_of_each_walk(run):
     np.testing.assert_allclose(run.attention(tokens[3:5], **labels), whole[3:5], rtol=1e-6)
 
 
+def test_weights_that_are_given_as_attention_are_weights_or_refused(run):
+    labels = dict(step=5, p=0.7, seed=0)
+    even_N = np.full(6, 1 / 6)
+    assert float(run.evaluate(attention=even_N, **labels)["parent_attention"]) == pytest.approx(1 / 6)
+    for bad in (3 * even_N, -even_N, even_N * np.nan, np.eye(6)[0] * 2 - np.eye(6)[1]):
+        with pytest.raises(rw_jax.RunError, match="weights of at least 0 that sum to 1") as refused:
+            run.evaluate(attention=bad, **labels)
+        assert_sentence(str(refused.value))
+
+
 def test_tokens_that_are_no_walks_of_the_model_are_refused(run):
     labels = dict(step=5, p=0.7, seed=0)
     tokens, _ = run.walks("test", p=0.7, seed=0)
