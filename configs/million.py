@@ -1,9 +1,10 @@
 """A million runs of a small setting: success over p and the number of walks, 5,000 seeds in each of 200 settings.
 
+    python -m rw_jax.main --config=configs/million.py
     python scripts/million.py
 
-K = 6 and N = 25, after 50 steps. Expect the seeds on the direct parent to become more with more walks, at every p, and
-none to learn anything at p = 0 and 1 (Theorem 4.1).
+K = 6 and N = 25, after 50 steps. Time: eight minutes on 2 cores. Expect more seeds on the direct parent with more
+walks, and none that learn anything at p = 0 and 1 (Theorem 4.1).
 """
 
 import ml_collections

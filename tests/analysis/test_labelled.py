@@ -7,6 +7,7 @@ import rw_jax
 from tests.studies import assert_sentence, tiny_study
 
 
+@pytest.mark.slow
 def test_metrics_that_one_structure_alone_has_are_nan_for_the_others(tmp_path):
     run = rw_jax.sweep(tiny_study(fields={"model.init": "gaussian"}, heads=(1, 2), seed=(0, 1)), tmp_path / "run")
     found = run.evaluate()

@@ -12,6 +12,7 @@ from rw_jax.training.run import init, prepare, train_step
 from rw_jax.training.values import run_values
 
 
+@pytest.mark.slow
 def test_multipliers_are_the_largest_eigenvalues_of_finite_differences_of_a_step(float64):
     config = from_config_dict(rw_jax.base_config()).replace(
         num_nodes=4, walk_length=5, position_width=40, walks=30, p=1.0, learning_rate=1.0, precision="float64"

@@ -285,7 +285,8 @@ def test_labels_that_are_wrong_together_are_refused_before_anything_is_written(t
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["birth-death", pytest.param("reflecting", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["birth-death", "reflecting"])
 def test_infinitely_many_walks_of_a_chain_are_all_walks_there_are(name):
     fields = {"task.num_nodes": 3, "precision": "float64"}
     study = chain_study(fields, family="matrix", matrix=PUBLISHED[name], horizon=2)

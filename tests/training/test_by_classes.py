@@ -68,7 +68,7 @@ def test_what_is_remembered_changes_no_bit(float64):
         np.testing.assert_array_equal(found, right)
 
 
-@pytest.mark.parametrize("p", [0.0, 1.0])
+@pytest.mark.parametrize("p", [1.0, pytest.param(0.0, marks=pytest.mark.slow)])
 def test_where_all_positions_are_equal_no_step_goes_over_classes(p, float64):
     assert not any(held.grouped.fits for held in remembered(LOCKED.replace(p=p, walk_length=25, steps=5)))
 
@@ -92,4 +92,6 @@ def test_where_all_positions_are_equal_no_step_goes_over_classes(p, float64):
 )
 def test_which_runs_go_over_classes(fields, has, float64):
     experiment, values = experiment_and_values(LOCKED.replace(**fields))
-    assert (run.prepare(experiment, values).by_classes is not None) == has
+    found = []
+    jax.eval_shape(lambda: found.append(run.prepare(experiment, values).by_classes))  # nothing is drawn
+    assert (found[0] is not None) == has

@@ -102,7 +102,7 @@ def test_loss_and_gradients_on_random_chains_are_those_of_all_walks(seed, float6
 @pytest.mark.parametrize(
     ("num_nodes", "p"),
     [
-        (4, 0.8),
+        pytest.param(4, 0.8, marks=pytest.mark.slow),
         pytest.param(5, 0.97, marks=pytest.mark.slow),
         pytest.param(3, 0.5, marks=pytest.mark.slow),
         pytest.param(6, 0.3, marks=pytest.mark.slow),
