@@ -31,6 +31,7 @@ def test_of_a_list_of_runs_those_with_the_labels_are_along_it(tmp_path):
         run.lag(p=0.3)
 
 
+@pytest.mark.slow
 def test_a_trajectory_of_runs_of_different_lengths_is_nan_where_a_run_has_no_parameters(tmp_path):
     run = rw_jax.sweep(tiny_study(steps=(2, 5)), tmp_path / "run")
     whole = run.trajectory("value")

@@ -27,7 +27,7 @@ PARTS = {
         "feed_forward_width": 7, "layer_norm": True, "embedding": "learned", "embedding_width": 6,
     },
 }  # fmt: skip
-FAST = ["learned embeddings, added", "everything"]
+FAST = ["everything"]
 
 
 def shape_of(

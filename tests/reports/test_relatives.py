@@ -65,7 +65,7 @@ LARGE_START = Relative("2 heads, start 0.03", {"heads": 2, "init": "gaussian", "
 """One that is not in the report, whose heads differ visibly."""
 
 
-@pytest.fixture(scope="module", params=["some", pytest.param("others", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[pytest.param(which, marks=pytest.mark.slow) for which in ("some", "others")])
 def trained(request, tmp_path_factory):
     """(relatives, a run of them, their table)."""
     chosen = {"some": (RELATIVES[0], LARGE_START), "others": RELATIVES[1:]}[request.param]

@@ -281,6 +281,7 @@ def test_parameters_of_a_piece_are_given_to_the_function_that_makes_it(folder, t
     assert (run.metrics["train_loss"].sel(b1=0.0, step=5) != run.metrics["train_loss"].sel(b1=0.9, step=5)).all()
 
 
+@pytest.mark.slow
 def test_a_piece_of_a_module_that_is_installed_is_found_by_its_name(tmp_path):
     name = "rw_jax.training.optimizers:GRADIENT_DESCENT"
     run = rw_jax.sweep(study({"training.optimizer": name}), tmp_path / "run")

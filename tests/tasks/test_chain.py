@@ -103,7 +103,8 @@ def test_the_walks_of_the_cycle_are_those_of_the_circle(p):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("walks", [40, pytest.param("all", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("walks", [40, "all"])
 def test_training_on_the_cycle_has_the_bits_of_the_circle(walks):
     p = 1.0 if walks == "all" else 0.7  # the 6 walks without chance: N - 1 is a multiple of K
     fields = {"task.num_nodes": 6, "task.walk_length": 25, "task.test_walks": 40, "model.position_width": 26}

@@ -66,7 +66,7 @@ def test_on_the_circle_they_are_the_correlations_of_tokens(num_nodes, p):
 @pytest.mark.parametrize(
     ("num_nodes", "labels"),
     [
-        (8, labels_of("near_cycle", noise=0.0, spread=0.3, graph_seed=3)),
+        pytest.param(8, labels_of("near_cycle", noise=0.0, spread=0.3, graph_seed=3), marks=pytest.mark.slow),
         pytest.param(5, labels_of("dirichlet", concentration=0.3, graph_seed=1), marks=pytest.mark.slow),
         pytest.param(6, labels_of("path"), marks=pytest.mark.slow),
         pytest.param(6, labels_of("barbell"), marks=pytest.mark.slow),

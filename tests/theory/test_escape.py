@@ -22,7 +22,8 @@ def config(**changes):
     )
 
 
-@pytest.mark.parametrize("learning_rate", [1.0, pytest.param(0.3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("learning_rate", [1.0, 0.3])
 def test_growth_factors_are_the_largest_eigenvalues_of_the_linearised_steps(learning_rate):
     expected = step_multipliers(config(learning_rate=learning_rate), 6)
     factors = growth_factors(K, N, squared_norm(M), learning_rate, 0.1, 6)

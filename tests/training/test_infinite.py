@@ -138,6 +138,7 @@ def test_the_gradients_are_those_of_the_loss(float64):
         assert (losses[0] - losses[1]) / 2e-4 == pytest.approx(float(gradients[name][index]), rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_mean_attention_is_that_of_all_walks(float64):
     rng = np.random.default_rng(2)
     task = chain(rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3), 3), 6)
