@@ -202,8 +202,8 @@ class Training(NamedTuple):
     devices: int
 
 
-def our_training(row: str, runs: int = 0) -> Training:
-    """The training of a row from (c) on, of as many runs as the row has if 0 are given."""
+def our_training(row: str, runs: int = 0, **changes: Any) -> Training:
+    """The training of a row from (c) on, of as many runs as the row has if 0 are given, with some fields changed."""
     import jax
 
     from rw_jax.sweeps import devices
@@ -211,7 +211,7 @@ def our_training(row: str, runs: int = 0) -> Training:
     from rw_jax.training.experiment import make_experiment
     from rw_jax.training.grids import make_grid
 
-    config = base_config().replace(form="full" if row == "c" else "reduced")
+    config = base_config().replace(form="full" if row == "c" else "reduced", **changes)
     if row in INFINITE:
         config = config.replace(walks=math.inf, **INFINITE[row])
     placement = devices.set_up(config.execution)
@@ -417,27 +417,14 @@ AXES_OF_COST: dict[str, tuple[int, ...]] = {
 
 def measure_run(changes: dict) -> float:
     """Milliseconds of one run on one device: its walks, its steps, and records at its ends; a mean over 32 seeds."""
-    import jax
-
-    from rw_jax.sweeps import devices
-    from rw_jax.sweeps.program import compile_program, run_chunk, shape_of_cell
-    from rw_jax.training.experiment import make_experiment
-    from rw_jax.training.grids import make_grid
-
-    config, runs = base_config().replace(**changes), 32
-    record = dataclasses.replace(config.record, every=config.training.steps, parameters=())
-    study = make_grid(dataclasses.replace(config, grid=(("seed", tuple(range(runs))),), record=record))
-    placement = devices.set_up(config.execution)._replace(
-        mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=1, cells_per_chunk=runs
-    )
-    experiment = make_experiment(study.structures[0].config)
-    program = compile_program(experiment, placement, shape_of_cell(experiment))
-    cells = list(study.cells())
-    run_chunk(program, cells)
+    steps = changes.pop("steps")
+    train, runs, _ = our_training("d", runs=32, **changes)
+    whole = train(steps, steps)
+    whole()
     seconds = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        run_chunk(program, cells)
+        whole()
         seconds.append(time.perf_counter() - started)
     return 1e3 * statistics.median(seconds) / runs
 

@@ -571,25 +571,17 @@ class Run:
             kinds: dict[tuple[Scalar, ...], int] = {}
             others = [place for place, axis in enumerate(dimension.axes) if axis != over]
             kind = [kinds.setdefault(tuple(each[i] for i in others), len(kinds)) for each in dimension.labels]
-            has = [
-                all(
-                    same_label(own, labels[axis])
-                    for axis, own in zip(dimension.axes, each, strict=True)
-                    if axis in labels
-                )
-                for each in dimension.labels
-            ]
-            key = key * max(len(kinds), 1) + np.array(kind)[index]
+            asked = [(place, labels[axis]) for place, axis in enumerate(dimension.axes) if axis in labels]
+            has = [all(same_label(each[place], label) for place, label in asked) for each in dimension.labels]
+            key = key * len(kinds) + np.array(kind)[index]
             is_asked_for &= np.array(has)[index]
         numbers, key = numbers[is_asked_for], key[is_asked_for]
         if not numbers.size:
             told = ", ".join(f"{axis} = {shown(label)}" for axis, label in labels.items())
             grid = "; ".join(f"{axis} = {', '.join(map(str, of_axis))}" for axis, of_axis in self.config.grid)
             raise RunError(f"No finished run has {told}; the grid has {grid or 'no axes'}.")
-        _, first, kind = np.unique(key, return_index=True, return_inverse=True)
-        sorted_by_kind = np.argsort(kind, kind="stable")
-        parts = np.split(numbers[sorted_by_kind], np.cumsum(np.bincount(kind))[:-1])
-        return [self._group(parts[place], over) for place in np.argsort(first, kind="stable")]
+        by_key = pd.Series(numbers).groupby(key, sort=False)
+        return [self._group(of_group.to_numpy(), over) for _, of_group in by_key]
 
     def _group(self, numbers: np.ndarray, over: str) -> "Group":
         labels = self.grid.cell(int(numbers[0])).labels

@@ -42,7 +42,7 @@ class Grouped(NamedTuple):
 
 
 MOST_CLASSES = 64
-"""C: twice what there are on a circle with K = 6 and one position beside the parent that weighs, and some more."""
+"""C. On the circle with K = 6, three positions that weigh make 48 classes."""
 
 
 def most_positions(num_nodes: int, walk_length: int, num_walks: int) -> int:

@@ -45,21 +45,20 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array | Classes) -> Mixture:
 
     Args:
       scores: of states, positions and the empty slot.
-      tokens_LxB: the tokens of the walks; or their classes, if `tells_apart` holds at their positions alone.
+      tokens_LxB: the tokens of the walks; or their classes, by the positions of which `tells_apart` is true.
     """
     # Positions whose sum is lost to rounding are passed over here, but not where a gradient is wanted (_mix_forward):
     # an entry of V that no other position moves is not to stand still.
-    return _mix(scores, tokens_LxB, jnp.finfo(scores.position_L.dtype).eps / 4)
+    return _mix(scores, tokens_LxB, _eps(scores) / 4)
 
 
-def _mix(scores: TokenScores, tokens_LxB: jax.Array | Classes, passed_over: Any) -> Mixture:
+def _mix(scores: TokenScores, tokens_LxB: jax.Array | Classes, passed_over: float) -> Mixture:
+    """`mix` without the positions that are such a share of any sum, together."""
     state_factor_K, position_factor_L, empty_score = _factors(scores)
     if isinstance(tokens_LxB, Classes):
         sums_KxB = jnp.tensordot(position_factor_L, tokens_LxB.shares_LxKxC, 1)
     else:
-        summed_L = position_factor_L
-        if passed_over:
-            summed_L = jnp.where(_matters(state_factor_K, position_factor_L, passed_over), position_factor_L, 0)
+        summed_L = jnp.where(_matters(state_factor_K, position_factor_L, passed_over), position_factor_L, 0)
         sums_KxB = sums_by_state(summed_L, tokens_LxB, len(state_factor_K))
     weights_KxB = state_factor_K[:, None] * sums_KxB
     sums_B = functools.reduce(jnp.add, weights_KxB)
@@ -85,7 +84,11 @@ def tells_apart(scores: TokenScores) -> jax.Array:
     times that.
     """
     state_factor_K, position_factor_L, _ = _factors(scores)
-    return _matters(state_factor_K, position_factor_L, float(jnp.finfo(position_factor_L.dtype).eps) ** 0.5 / 2)
+    return _matters(state_factor_K, position_factor_L, _eps(scores) ** 0.5 / 2)
+
+
+def _eps(scores: TokenScores) -> float:
+    return float(jnp.finfo(scores.position_L.dtype).eps)
 
 
 def _matters(state_factor_K: jax.Array, position_factor_L: jax.Array, share: float) -> jax.Array:

@@ -12,6 +12,8 @@ additions decides what is learned. Here, quantities that are equal by symmetry a
   - sums over the tokens of one walk add exp(0) = 1 and 0 only, which is exact in any order;
   - sums over walks run along the last axis, by the same instructions for every position and every state;
   - products with the value matrix run over states in their order (apply_matrix).
+
+Classes of walks (`models.classes`), which are taken where weights are far from equal, are summed in any order.
 """
 
 import functools

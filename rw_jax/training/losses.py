@@ -3,13 +3,13 @@
 The paper trains with the log-loss; Theorem 4.1 is stated for any loss of f_y, and the others test how far it reaches.
 """
 
-import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from rw_jax.tasks import Values
+from rw_jax.training.metrics import sum_over_states
 
 Loss = Callable[[jax.Array, jax.Array, Values], jax.Array]
 """(output_K, target_K, values) -> scalar."""
@@ -17,7 +17,7 @@ Loss = Callable[[jax.Array, jax.Array, Values], jax.Array]
 
 def log_loss(output_K: jax.Array, target_K: jax.Array, values: Values) -> jax.Array:
     """-log(f_y + values["epsilon"]), the loss of section 2; NaN where f_y + epsilon < 0."""
-    return -jnp.log(functools.reduce(jnp.add, output_K * target_K) + values["epsilon"])
+    return -jnp.log(sum_over_states(output_K * target_K) + values["epsilon"])
 
 
 def cross_entropy(output_K: jax.Array, target_K: jax.Array, values: Values) -> jax.Array:

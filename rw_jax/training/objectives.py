@@ -89,8 +89,7 @@ def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes
         return _Remembered(weighs_L, group(weighs_L, *walks, num_nodes))
 
     def nothing() -> _Remembered:
-        shapes = jax.eval_shape(group_of, jax.ShapeDtypeStruct((L,), bool))
-        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.tree.map(jnp.zeros_like, jax.eval_shape(group_of, jax.ShapeDtypeStruct((L,), bool)))
 
     def remember(params: Params, remembered: _Remembered) -> _Remembered:
         tell: Any = model.weighs

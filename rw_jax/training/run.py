@@ -88,8 +88,7 @@ class Prepared(NamedTuple):
       see: (params) -> what metrics are measured from.
       optimizer: (step) -> the Optax transformation of its parameters; its state does not hang on the step.
       keys: its keys.
-      by_classes: the objective by classes of walks, which is quicker where a run may take a way of its own; None if it
-        cannot be had.
+      by_classes: the same by classes of walks, for a run that is trained alone; None if there can be none.
     """
 
     objective: Objective
@@ -172,7 +171,9 @@ def _can_be_classes(experiment: Experiment, num_walks: int) -> bool:
         and experiment.optimizer.is_linear
         # Walks that are all there are have classes that are equal by symmetry; samples have not.
         and experiment.config.task.walks != ALL
-        and num_walks >= 2 * MOST_CLASSES >= 4 * experiment.task.num_nodes
+        # Few walks are no more than their classes, and many states make more classes than there is room for.
+        and num_walks >= 2 * MOST_CLASSES
+        and experiment.task.num_nodes <= MOST_CLASSES / 2
     )
 
 
@@ -215,17 +216,15 @@ def _kept(seen: Seen) -> dict[str, jax.Array]:
     return {name: leaf for name, leaf in kept.items() if leaf is not None}
 
 
-def train_step(run: Prepared, state: State, remembered: Any = None) -> tuple[State, Any]:
+def train_step(run: Prepared, state: State, objective: Objective | None = None) -> tuple[State, Any]:
     """One step of the optimizer: (the next state, what the objective has measured at the state that was given).
 
     Args:
       run: the run.
       state: its state.
-      remembered: what its objective by classes remembers; None for the objective on walks.
+      objective: what it descends on; the run's own if None is given.
     """
-    objective = run.objective
-    if run.by_classes is not None and remembered is not None:
-        objective = run.by_classes.objective(remembered)
+    objective = objective or run.objective
     measured, gradients = objective(state.params, state.step, jax.random.fold_in(run.keys.steps, state.step))
     updates, opt_state = run.optimizer(state.step).update(gradients, state.opt_state, state.params)
     return State(state.step + 1, jax.tree.map(jnp.add, state.params, updates), opt_state), measured
@@ -267,16 +266,16 @@ def train(
 
         def advance(i, carry):
             state, recorded, remembered = carry
+            objective = run.objective
             if of_classes is not None:
                 remembered = of_classes.remember(state.params, remembered)
-            state, on_the_way = train_step(run, state, remembered)
+                objective = of_classes.objective(remembered)
+            state, on_the_way = train_step(run, state, objective)
             # What the objective measures at the recorded step comes with its gradient, for free.
             recorded = jax.tree.map(lambda new, old: jnp.where(i == 0, new, old), on_the_way, recorded)
             return state, recorded, remembered
 
-        blank = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(lambda: train_step(run, state)[1])
-        )
+        blank = jax.tree.map(jnp.zeros_like, jax.eval_shape(lambda: train_step(run, state)[1]))
         # After the last recorded step one step is taken for what the objective measures there, and then forgotten.
         ahead, on_the_way, remembered = jax.lax.fori_loop(
             0, jnp.maximum(gaps[t], 1), advance, (state, blank, remembered)

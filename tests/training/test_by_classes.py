@@ -42,7 +42,7 @@ def remembered(config):
     experiment, values = experiment_and_values(config)
     each, state = run.prepare(experiment, values), run.init(experiment, values)
     held = each.by_classes.nothing()
-    step = jax.jit(lambda state, held: run.train_step(each, state, held)[0])
+    step = jax.jit(lambda state, held: run.train_step(each, state, each.by_classes.objective(held))[0])
     remember = jax.jit(each.by_classes.remember)
     found = []
     for _ in range(config.training.steps):

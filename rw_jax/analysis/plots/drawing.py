@@ -157,6 +157,8 @@ def single_seeds(axes: Axes, group: Group, metric: str, colour: str) -> pd.DataF
 
 
 _MOST_SEEDS = 20
+WITH_SINGLE_SEEDS = f"mean and 95% interval over {{seeds}}, thin: up to {_MOST_SEEDS} of them"
+"""What `set_title` tells of a figure with bands and single seeds."""
 
 
 def paper_says(axes: Axes, x: float, y: float) -> None:

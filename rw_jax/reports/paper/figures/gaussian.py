@@ -15,6 +15,7 @@ from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     OPTIMUM,
+    WITH_SINGLE_SEEDS,
     Picture,
     as_matrix,
     band,
@@ -80,7 +81,7 @@ def gaussian_start(run: Run) -> Picture:
         figure,
         "Training from a Gaussian start: accuracy, divergence, seeds that have learned",
         list(groups.values()),
-        "mean and 95% interval over {seeds}, thin: up to 20 of them",
+        WITH_SINGLE_SEEDS,
     )
     return figure, pd.concat(numbers, ignore_index=True)
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     OPTIMUM,
+    WITH_SINGLE_SEEDS,
     Picture,
     band,
     bars,
@@ -60,7 +61,7 @@ def questions(run: Run) -> Picture:
     set_letters((accuracy_axes, kl_axes))
     legend_below(figure, accuracy_axes)
     seen = "The two tasks of questions: accuracy and divergence from the true answers"
-    set_title(figure, seen, drawn, "mean and 95% interval over {seeds}, thin: up to 20 of them")
+    set_title(figure, seen, drawn, WITH_SINGLE_SEEDS)
     return figure, pd.concat(numbers, ignore_index=True)
 
 

@@ -11,6 +11,7 @@ from rw_jax.analysis.numbers import label
 from rw_jax.analysis.plots.drawing import (
     COLOURS,
     OPTIMUM,
+    WITH_SINGLE_SEEDS,
     Picture,
     as_matrix,
     band,
@@ -79,10 +80,7 @@ def walk_learning(run: Run) -> Picture:
     set_letters(panels.values())
     legend_below(figure, panels["accuracy"])
     found = f"{highest.mean:.0%} [{highest.low:.0%}, {highest.high:.0%}]"
-    ending = (
-        "mean and 95% interval over {seeds}, thin: up to 20 of them; D: grey what E shows\n"
-        f"attention is highest on the direct parent for {found} of them"
-    )
+    ending = f"{WITH_SINGLE_SEEDS}; D: grey what E shows\nattention is highest on the direct parent for {found} of them"
     set_title(figure, f"Accuracy, V and attention at p = {label(p)}", [group], ending)
     numbers = [
         accuracy.assign(metric="accuracy", step=steps),
