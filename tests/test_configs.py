@@ -15,6 +15,7 @@ from rw_jax.training.pieces import pin
 
 PROJECT = Path(__file__).parent.parent
 FILES = sorted((PROJECT / "configs").glob("*.py"))
+MANY_STRUCTURES = ("relatives_positions", "infinite", "symmetry", "symmetry_costs")
 
 
 def load(path: Path) -> tuple[Config, Path]:
@@ -26,7 +27,10 @@ def test_there_are_the_base_a_smoke_test_and_the_main_job():
     assert {"base", "smoke", "sweep"} <= {path.stem for path in FILES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in MANY_STRUCTURES)) for path in FILES],
+)
 def test_a_config_is_accepted_and_named_after_its_file(path):
     config, workdir = load(path)
     assert config.name == path.stem

@@ -233,9 +233,18 @@ def test_every_command_is_one_that_there_is_and_plans_what_it_says(command, monk
     elif program == "bash":
         assert subprocess.run(["bash", "-n", words[0]], check=False).returncode == 0
     elif words[0] != "-m":
-        done = subprocess.run([sys.executable, words[0], "--help"], capture_output=True, text=True, check=False)
-        assert done.returncode in (0, 1)  # absl's
-        assert all(word.partition("=")[0] in done.stdout for word in words[1:] if word.startswith("--"))
+        defined = re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', Path(words[0]).read_text())
+        assert {word.partition("=")[0] for word in words[1:] if word.startswith("--")} <= {
+            f"--{name}" for name in defined
+        }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.stem)
+def test_every_script_tells_what_it_does(script):
+    done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1)  # absl's
+    assert script.name in done.stdout
 
 
 def test_the_readme_reads_at_once_and_has_one_figure():

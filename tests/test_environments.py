@@ -63,6 +63,7 @@ def test_a_variable_that_jax_cannot_use_is_one_sentence_that_names_it(variables,
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_what_a_user_sets_for_other_programs_changes_nothing(tmp_path, finished):
     """A backend of a notebook's, TeX without LaTeX, no home, no cache, NaN debugging, fast arithmetic, no stderr."""
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 30\n")
@@ -105,6 +106,7 @@ def test_few_files_are_met_at_the_door(tmp_path):
     assert "may open 30 files at a time, but needs 256" in errors
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("setpriv") is None or os.geteuid() != 0, reason="needs a user who may become another")
 def test_a_directory_of_another_user_is_read_and_what_may_not_be_read_is_named(tmp_path, finished):
     """As root reads everything, the process gives up the right to."""

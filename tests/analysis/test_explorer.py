@@ -524,6 +524,7 @@ def test_one_run_alone_and_runs_with_other_axes_are_shown(opened, sweep_once, tm
         np.testing.assert_allclose(told(shown)[name], several.metrics[name].sel(**labels, step=5), rtol=1e-3)
 
 
+@pytest.mark.slow
 @in_browser
 def test_a_sweep_of_336_runs_is_small_and_there_soon(opened, tmp_path):
     """A second on a machine that has nothing else to do; here there may be others, so that it may take six."""

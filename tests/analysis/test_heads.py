@@ -72,7 +72,7 @@ def by_hand_of_heads(params, tokens):
 
 
 BY_HAND = {"layers": by_hand_of_layers, "heads": by_hand_of_heads}
-of_both = pytest.mark.parametrize("name", BY_HAND)
+of_both = pytest.mark.parametrize("name", some(BY_HAND, "layers"))
 
 
 def shifted(params):

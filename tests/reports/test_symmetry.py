@@ -178,7 +178,7 @@ STAYS = [remedy for remedy in REMEDIES if not remedy.leaves]
 
 
 @pytest.mark.parametrize("remedy", [
-    remedy if remedy.name in ("Muon", "batches of 16") else pytest.param(remedy, marks=pytest.mark.slow)
+    remedy if remedy.name == "Muon" else pytest.param(remedy, marks=pytest.mark.slow)
     for remedy in STAYS
 ], ids=lambda remedy: remedy.name)  # fmt: skip
 def test_what_is_to_stay_has_equal_weights_to_the_bit_for_2000_steps(remedy, monkeypatch):

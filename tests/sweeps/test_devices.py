@@ -50,12 +50,10 @@ def test_one_or_four_devices_other_chunks_and_neighbours_leave_the_same_bits_of_
     processes = [
         start_training(tmp_path / "one", 1),
         start_training(tmp_path / "four", 4, seed="1,3", chunk=3),
-        start_training(tmp_path / "alone", 2, p="0.5,", seed="3,"),
     ]
     for process in processes:
         _, errors = process.communicate()
         assert process.returncode == 0, errors
-    one, four, alone = (records_by_cell(tmp_path / name) for name in ("one", "four", "alone"))
+    one, four = (records_by_cell(tmp_path / name) for name in ("one", "four"))
     assert four == {key: record for key, record in one.items() if key[1] in (1, 3)}
-    assert alone == {key: record for key, record in one.items() if key[:2] == (0.5, 3)}
-    assert len(alone) > 20
+    assert len(four) > 40

@@ -77,6 +77,7 @@ def test_links_below_are_replaced_and_not_followed(copied, values_study, tmp_pat
     assert json.loads((copied / "environment.json").read_text())["runs"] == 0
 
 
+@pytest.mark.slow
 def test_files_that_can_be_made_again_are_made_again_and_named(copied, values_study, caplog):
     main.main(command(values_study, copied))
     made = ["metrics.nc", "summary.csv", "figures/curves.png", "figures/curves.svg", "figures/value_matrices.csv"]

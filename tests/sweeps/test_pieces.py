@@ -177,10 +177,9 @@ def test_a_task_of_ones_own_sets_the_sizes():
     assert run.mean_attention().shape == (9,)
 
 
-@pytest.mark.parametrize(
-    "piece", ["task", *(pytest.param(name, marks=pytest.mark.slow) for name in ("model", "loss", "optimizer"))]
-)
-@pytest.mark.parametrize("saves", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("piece", ["task", "model", "loss", "optimizer"])
+@pytest.mark.slow
+@pytest.mark.parametrize("saves", [0, 1])
 def test_a_sweep_of_named_pieces_that_is_killed_is_resumed_to_the_same_bits(piece, saves, folder, tmp_path):
     whole = rw_jax.sweep(STUDIES[piece], tmp_path / "whole", [folder])
     with killed_at_save(saves), pytest.raises(KeyboardInterrupt):

@@ -36,6 +36,7 @@ def test_each_run_starts_from_the_run_with_its_labels_and_goes_on_as_it_would_ha
     assert run.config.model.init.startswith(f"{start(first)}@")
 
 
+@pytest.mark.slow
 def test_labels_and_a_step_name_one_run_for_all(first):
     init = start(first, "p=0.9&seed=0&step=2")
     for seed in (0, 7):

@@ -487,6 +487,7 @@ def test_batches_of_deterministic_walks_keep_equal_weights_to_the_last_bit_for_2
     assert (record.kept["params"]["value"][:, 1:] != 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optimized")
 def test_a_run_whose_factors_underflow_changes_no_bit_of_the_others_in_its_batch(train_in_batches):
     def records(learning_rates):

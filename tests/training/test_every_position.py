@@ -54,6 +54,7 @@ def loss_by_hand(params, parts, states):
     return np.mean(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(PARTS, "last token, rotary"))
 def test_the_loss_on_all_targets_is_the_mean_over_walks_that_are_cut_and_so_is_its_gradient(name, float64):
     config, parts = study(PARTS[name]), PARTS[name]

@@ -113,7 +113,7 @@ def gradient_by_hand(params, tokens_BxL, targets_B, epsilon=0.1):
     ("form", "fault"),
     [
         pytest.param("full", {"dropped_tokens": 0.6}, marks=pytest.mark.slow),
-        ("reduced", {"target": "all"}),
+        pytest.param("reduced", {"target": "all"}, marks=pytest.mark.slow),
         pytest.param("reduced", {"shortest_walk": 2}, marks=pytest.mark.slow),
     ],
 )
