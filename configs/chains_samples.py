@@ -21,7 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.training.steps = 50
     config.record.every = 50
     config.record.parameters = (2,)
-    config.execution.cells_per_chunk = 512
     for axis in config.zipped[0]:
         config.grid[axis] = config.grid[axis][::5]
     config.grid.walks = (300, 1000, 3000)

@@ -22,5 +22,4 @@ def get_config() -> ml_collections.ConfigDict:
     config.grid.p = (0, 0.01, 0.03, *(round(0.05 * i, 2) for i in range(1, 20)), 0.97, 0.99, 1)
     config.grid.walks = (20, 30, 50, 70, 100, 150, 200, 300)
     config.grid.seed = range(5_000)
-    config.execution.cells_per_chunk = 10_000
     return config

@@ -21,7 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = "precision"
     config.task.p = 1.0
     config.training.steps = 100
-    config.execution.cells_per_chunk = 8
     config.grid.form = ("full", "reduced")
     config.grid.seed = tuple(range(8))
     return config

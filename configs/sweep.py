@@ -18,5 +18,4 @@ def get_config() -> ml_collections.ConfigDict:
     middle = (0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9)
     config.grid.p = (0, *near_0, *middle, *(1 - p for p in reversed(near_0)), 1)
     config.grid.seed = range(200)
-    config.execution.cells_per_chunk = 512
     return config

@@ -11,5 +11,4 @@
 #SBATCH --signal=TERM@60
 set -euo pipefail
 export JAX_COMPILATION_CACHE_DIR="$PWD/.cache" # on a disk that all nodes see
-srun .venv/bin/python -m rw_jax.main --distributed --config=configs/sweep.py --workdir=runs/sweep \
-  --config.execution.cells_per_chunk=1024 "$@"
+srun .venv/bin/python -m rw_jax.main --distributed --config=configs/sweep.py --workdir=runs/sweep "$@"

@@ -9,5 +9,4 @@ gcloud compute tpus tpu-vm ssh "$TPU" --zone="$ZONE" --worker=all --command="
   mkdir -p runs && (mountpoint -q runs || gcsfuse --implicit-dirs --rename-dir-limit=10000 $BUCKET runs)
   [ -d rw_jax ] || git clone $REPOSITORY rw_jax
   cd rw_jax && . scripts/environment.sh && pip install --quiet 'jax[tpu]'
-  python -m rw_jax.main --distributed --config=configs/sweep.py --workdir=\$HOME/runs/sweep \
-    --config.execution.cells_per_chunk=4096"
+  python -m rw_jax.main --distributed --config=configs/sweep.py --workdir=\$HOME/runs/sweep"

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
 import rw_jax
 from rw_jax.store import checkpoint, chunks
+from rw_jax.store.metrics_file import Parts
 from rw_jax.study.config import Config
 from rw_jax.study.fields import Scalar
 from rw_jax.study.flags import from_config_dict
@@ -80,9 +82,17 @@ def assert_sentence(text: str) -> None:
     assert len(text) < 700
 
 
-def some(names, *quick: str) -> list:
+def some(names, *quick: Any) -> list:
     """The names, of which all but a few are slow tests."""
     return [
         name if name in quick else pytest.param(*([name] if isinstance(name, str) else name), marks=pytest.mark.slow)
         for name in names
     ]
+
+
+def parts_of(parts: Parts, cells: np.ndarray) -> Parts:
+    """Of parts of metrics those of some cells."""
+    for numbers, metrics in parts:
+        here = np.isin(numbers, cells)
+        if here.any():
+            yield numbers[here], {name: stack[here] for name, stack in metrics.items()}

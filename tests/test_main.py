@@ -433,5 +433,5 @@ def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_study, tm
     main.main(Command(values_study, Path("study.py"), tmp_path / "new", frozenset({"dry_run"})))
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["p: 3 labels, 0.5 to 1", "seed: 2 labels, 0 to 1"]
-    assert lines[2].startswith("6 of 6 runs to train: 1 program, 2 chunks of at most 4 runs")
+    assert lines[2].startswith("6 of 6 runs to train: 1 program, chunks of at most 4 runs")
     assert not (tmp_path / "new").exists()

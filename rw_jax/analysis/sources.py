@@ -80,12 +80,17 @@ class InRunDir:
 
     def gathered(self, grid: Grid) -> xr.Dataset:
         """The metrics of the finished cells, gathered from the chunks."""
+        return metrics_file.dataset(grid, self.parts(grid, np.arange(grid.num_cells)))
+
+    def parts(self, grid: Grid, cells: np.ndarray) -> metrics_file.Parts:
+        """The metrics of those of these cells that are finished, chunk by chunk."""
         with _damage_explained():
             stored = self._stored(grid)
-            parts = (
-                chunks.load_by_chunk(stored, structure.cells, "record", "metrics") for structure in grid.structures
-            )
-            return metrics_file.dataset(grid, (part for of_structure in parts for part in of_structure))
+            held = stored.chunk[cells]
+            for i in np.unique(held[held >= 0]):
+                here = cells[held == i]
+                tree = self._load(stored.chunks[i].folder, "record", "metrics")
+                yield here, {name: stack[stored.row[here]] for name, stack in tree.items()}
 
     def finished(self, grid: Grid) -> np.ndarray:
         with _damage_explained():

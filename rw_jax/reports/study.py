@@ -42,7 +42,6 @@ class Study:
       follows: axes that follow others, as fields or paired with them.
       keep: steps that keep parameters, beside the first and the last.
       precision: None for that of the setting.
-      cells_per_chunk: how many runs are stored together.
     """
 
     name: str
@@ -55,7 +54,6 @@ class Study:
     follows: tuple[Follows, ...] = ()
     keep: tuple[int, ...] = ()
     precision: str | None = None
-    cells_per_chunk: int = 64
 
     def config(self, base: Config, quick: bool) -> Config:
         """The config of the study.
@@ -84,7 +82,6 @@ class Study:
             changed,
             name=f"{base.name}_{self.name}",
             record=dataclasses.replace(changed.record, every=max(changed.training.steps, 1), parameters=keep),
-            execution=dataclasses.replace(changed.execution, cells_per_chunk=self.cells_per_chunk),
             precision=self.precision or base.precision,
             grid=tuple((axis, tuple(grid[axis])) for axis in AXES if axis in grid),
             zipped=tuple(groups),

@@ -22,7 +22,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from rw_jax.store import processes
-from rw_jax.store.layout import DamagedFileError, read_json, write_atomically
+from rw_jax.store.layout import DamagedFileError, checksum_of, read_json, write_atomically
 
 Tree = Any
 
@@ -65,7 +65,7 @@ def save(path: Path, tree: Tree, metadata: dict[str, Any]) -> None:
         manifest = {
             "metadata": metadata,
             "arrays": dict(zip(leaves, checksums.tolist(), strict=True)),
-            "files": {str(file.relative_to(path)): _checksum_of_file(file) for file in _files(path)},
+            "files": {str(file.relative_to(path)): checksum_of(file) for file in _files(path)},
         }
         write_atomically(path / _MANIFEST, json.dumps(manifest | {"checksum": _checksum_of_text(manifest)}))
 
@@ -83,7 +83,7 @@ def check(path: Path) -> None:
     """
     for name, checksum in _manifest(path)["files"].items():
         try:
-            found = _checksum_of_file(path / name)
+            found = checksum_of(path / name)
         except FileNotFoundError:
             raise _damage(path, f"{name} is missing") from None
         if found != checksum:
@@ -225,7 +225,7 @@ def _damage(path: Path, what: str) -> DamagedError:
     if not path.is_dir():
         return DamagedError(f"{path} is not there any more.")
     for file in _files(path):
-        _checksum_of_file(file)
+        checksum_of(file)
     return DamagedError(f"{path} is damaged: {what}.")
 
 
@@ -320,14 +320,6 @@ def _files(path: Path) -> list[Path]:
 
     every = (Path(folder) / name for folder, _, names in os.walk(path, onerror=refuse) for name in names)
     return sorted(file for file in every if file.name != _MANIFEST)
-
-
-def _checksum_of_file(path: Path) -> int:
-    checksum = 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
 
 
 def _checksum(array: np.ndarray) -> int:

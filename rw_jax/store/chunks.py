@@ -4,11 +4,10 @@ A chunk holds, of each of its cells, the state at the last recorded step that it
 there: `state` (leaves by name), `record.metrics` and `record.kept`. Its description lists its cells.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from rw_jax.store import checkpoint
@@ -134,12 +133,3 @@ def check_study(grid: Grid, chunks: Sequence[Chunk]) -> None:
     for chunk in chunks:
         if chunk.study != study_digest(grid.config):
             raise RunError(f"{chunk.folder} is of another study than the config.json beside it.")
-
-
-def load_by_chunk(stored: Stored, cells: np.ndarray, *names: str) -> Iterator[tuple[np.ndarray, Any]]:
-    """For each chunk with some of these cells: those cells, and the part under these names of their arrays, stacked."""
-    held = stored.chunk[cells]
-    for i in np.unique(held[held >= 0]):
-        here = cells[held == i]
-        rows = stored.row[here]
-        yield here, jax.tree.map(lambda stack, rows=rows: stack[rows], checkpoint.load(stored.chunks[i].folder, *names))

@@ -18,7 +18,8 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+import zlib
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,8 +98,11 @@ def study_digest(config: Config) -> str:
     return digest({"schema": SCHEMA, **decides})
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes a file under another name first, so that it is never half there; a link is replaced, not followed.
+@contextlib.contextmanager
+def replaced(path: Path) -> Generator[Path]:
+    """Gives the name under which a file is to be written, and puts it in its place when it is; never half there.
+
+    A link is replaced, not followed.
 
     Raises:
       OSError: naming the file, if it cannot be written.
@@ -107,9 +111,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     try:
         unfinished.unlink(missing_ok=True)  # of a call that was killed
         try:
-            with open(unfinished, "xb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
+            yield unfinished
+            with open(unfinished, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(unfinished, path)
         except BaseException:
@@ -117,6 +120,21 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             raise
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes a file as `replaced` does. Raises: as replaced."""
+    with replaced(path) as unfinished, open(unfinished, "xb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def checksum_of(path: Path) -> int:
+    """The checksum of a file. Raises: OSError, if it cannot be read."""
+    checksum = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 def write_config(run_dir: RunDir, config: Config) -> None:

@@ -1,14 +1,17 @@
 """The metrics of a study as one labelled dataset, and the file that keeps it: the door to xarray's files."""
 
 import io
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, NamedTuple
 
+import h5netcdf
 import numpy as np
 import xarray as xr
 
-from rw_jax.store.layout import write_atomically
+from rw_jax.store.layout import replaced, write_atomically
 from rw_jax.store.products import identity
 from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid, recorded_steps
@@ -16,8 +19,13 @@ from rw_jax.training.metrics import METRICS
 
 _ABOUT = {metric.name: metric for metric in METRICS}
 
+Parts = Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]]
+"""Numbers of cells of one structure, and their metrics by name, each with their axis and that of steps first."""
 
-def dataset(grid: Grid, parts: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]]) -> xr.Dataset:
+_BYTES_AT_ONCE, _BYTES_OF_BLOCK, _SMALL = 2**27, 2**20, 2**26
+
+
+def dataset(grid: Grid, parts: Parts) -> xr.Dataset:
     """The metrics of finished cells on the dimensions of the grid and "step"; NaN where a cell is missing.
 
     Beside them there are, on the grid's dimensions alone, `finished`, and `diverged_at`: the first recorded step whose
@@ -25,74 +33,192 @@ def dataset(grid: Grid, parts: Iterable[tuple[np.ndarray, dict[str, np.ndarray]]
 
     Args:
       grid: the grid.
-      parts: numbers of cells of one structure, and their metrics by name, each with their axis and that of steps first.
+      parts: the metrics of the cells that are finished.
     """
-    by_steps = {steps: np.array(recorded_steps(grid.config.replace(steps=steps))) for steps in _labels(grid, "steps")}
-    steps = np.array(sorted({step for recorded in by_steps.values() for step in recorded}))
-    values: dict[str, np.ndarray] = {}
-    finished, diverged_at = np.zeros(grid.num_cells, bool), np.full(grid.num_cells, np.nan)
-    for cells, metrics in parts:
-        recorded = by_steps[grid.cell(cells[0]).config.training.steps]
+    parts = list(parts)
+    shapes = _shapes(parts)
+    found = _filled(grid, range(grid.num_cells), parts, shapes)
+    metrics = {name: _variable(grid, name, found.values[name]) for name in shapes}
+    return xr.Dataset({**metrics, **_of_cells(grid, found.finished, found.diverged_at)}, _coordinates(grid))
+
+
+class _Found(NamedTuple):
+    """Of some cells, one after another: their metrics by name, whether they are finished, and where they diverged."""
+
+    values: dict[str, np.ndarray]
+    finished: np.ndarray
+    diverged_at: np.ndarray
+
+
+def _filled(grid: Grid, cells: range, parts: Parts, shapes: Mapping[str, tuple[int, ...]]) -> _Found:
+    """What parts hold of cells that follow one another; NaN where they hold nothing."""
+    steps, by_steps = _steps(grid)
+    values = {name: np.full((len(cells), len(steps), *inner), np.nan) for name, inner in shapes.items()}
+    finished, diverged_at = np.zeros(len(cells), bool), np.full(len(cells), np.nan)
+    for numbers, metrics in parts:
+        here = numbers - cells.start
+        recorded = by_steps[grid.cell(numbers[0]).config.training.steps]
         at = np.searchsorted(steps, recorded)
         for name, stack in metrics.items():
-            inner, known = stack.shape[2:], values.get(name)
-            if known is None:
-                values[name] = known = np.full((grid.num_cells, len(steps), *inner), np.nan)
-            more = [max(0, size - old) for size, old in zip(inner, known.shape[2:], strict=True)]
-            if any(more):  # of one structure heads, layers or the like are more than of another
-                values[name] = known = np.pad(
-                    known, [(0, 0), (0, 0), *((0, size) for size in more)], constant_values=np.nan
-                )
-            known[(cells[:, None], at, *(slice(size) for size in inner))] = stack
-        finished[cells] = True
+            # Of another structure heads, layers or the like may be more.
+            values[name][(here[:, None], at, *(slice(size) for size in stack.shape[2:]))] = stack
+        finished[here] = True
         if "train_loss" in metrics:
             lost = ~np.isfinite(metrics["train_loss"])
-            diverged_at[cells] = np.where(lost.any(axis=1), recorded[lost.argmax(axis=1)], np.nan)
-    dims = tuple(dimension.name for dimension in grid.dimensions)
-    names = [*(name for name in _ABOUT if name in values), *(name for name in values if name not in _ABOUT)]
-    variables = {name: _variable(grid, name, values[name]) for name in names}
-    coordinates: dict[str, Any] = {"step": ("step", steps, {"long_name": "gradient descent steps"})}
+            diverged_at[here] = np.where(lost.any(axis=1), recorded[lost.argmax(axis=1)], np.nan)
+    return _Found(values, finished, diverged_at)
+
+
+def _shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
+    """The axes of each metric behind that of steps, as large as in any part; in the order of METRICS."""
+    found: dict[str, tuple[int, ...]] = {}
+    for _, metrics in parts:
+        for name, stack in metrics.items():
+            inner = stack.shape[2:]
+            found[name] = tuple(map(max, inner, found.get(name, inner)))
+    return {name: found[name] for name in (*_ABOUT, *(name for name in found if name not in _ABOUT)) if name in found}
+
+
+def _steps(grid: Grid) -> tuple[np.ndarray, dict[Any, np.ndarray]]:
+    """The recorded steps of all cells, and those of the cells with so many steps."""
+    labels = dict(grid.config.grid).get("steps", (grid.config.training.steps,))
+    by_steps = {steps: np.array(recorded_steps(grid.config.replace(steps=steps))) for steps in labels}
+    return np.array(sorted({step for recorded in by_steps.values() for step in recorded.tolist()})), by_steps
+
+
+def _coordinates(grid: Grid) -> dict[str, Any]:
+    coordinates: dict[str, Any] = {"step": ("step", _steps(grid)[0], {"long_name": "gradient descent steps"})}
     for dimension in grid.dimensions:
         for place, axis in enumerate(dimension.axes):
             coordinates[axis] = (dimension.name, [labels[place] for labels in dimension.labels])
+    return coordinates
+
+
+def _of_cells(grid: Grid, finished: np.ndarray, diverged_at: np.ndarray) -> dict[str, Any]:
+    """The variables that have no steps."""
+    dims = tuple(dimension.name for dimension in grid.dimensions)
     diverged = {
         "long_name": "first recorded step whose training loss is NaN or infinite",
         "units": "gradient descent steps",
     }
-    of_cells = {
+    return {
         "diverged_at": (dims, diverged_at.reshape(grid.shape), diverged),
         "finished": (dims, finished.reshape(grid.shape), {"long_name": "whether the run is trained"}),
     }
-    return xr.Dataset({**variables, **of_cells}, coordinates)
 
 
 def _variable(grid: Grid, name: str, array: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+    return _dims(grid, name), array.reshape(*grid.shape, *array.shape[1:]), _attributes(name)
+
+
+def _dims(grid: Grid, name: str) -> tuple[str, ...]:
     metric = _ABOUT.get(name)
-    dims = (*(dimension.name for dimension in grid.dimensions), "step", *(metric.dims if metric else ()))
-    about = {"long_name": metric.about, "units": metric.unit} if metric else {}
-    return dims, array.reshape(*grid.shape, *array.shape[1:]), about
+    return *(dimension.name for dimension in grid.dimensions), "step", *(metric.dims if metric else ())
 
 
-def _labels(grid: Grid, axis: str) -> tuple[Any, ...]:
-    return dict(grid.config.grid).get(axis, (grid.config.value(axis),))
+def _attributes(name: str) -> dict[str, str]:
+    metric = _ABOUT.get(name)
+    return {"long_name": metric.about, "units": metric.unit} if metric else {}
 
 
-def write(path: Path, grid: Grid, metrics: xr.Dataset) -> None:
-    """Writes metrics.nc, atomically, with the digest of its study and its axes.
+def write(path: Path, grid: Grid, load: Callable[[np.ndarray], Parts]) -> None:
+    """Writes metrics.nc, atomically, with the digest of its study and its axes; as `dataset`, but never all in memory.
+
+    Args:
+      path: the file.
+      grid: the grid.
+      load: (numbers of cells) -> the metrics of those of them that are finished.
 
     Raises:
       OSError: naming the file, if it cannot be written.
     """
-    # The checksum of each array is looked at when it is read.
-    encoding = {name: {"fletcher32": True} for name, array in metrics.data_vars.items() if array.ndim}
-    save(path, metrics.assign_attrs(rw_jax=identity(grid)), encoding)
+    shapes = _shapes(part for structure in grid.structures for part in load(structure.cells[:1]))
+    num_steps = len(_steps(grid)[0])
+    bytes_of_cell = 8 * num_steps * max(1, sum(math.prod(inner) for inner in shapes.values()))
+    empty = xr.Dataset(coords=_coordinates(grid), attrs={"rw_jax": identity(grid)})
+    with replaced(path) as unfinished, _Disk(unfinished, "x+") as file:
+        file.write(_netcdf(empty, {}))
+        with h5netcdf.File(file, "r+") as netcdf:
+            for name, inner in shapes.items():
+                _create(netcdf, grid, name, (num_steps, *inner))
+            finished, diverged_at = np.zeros(grid.num_cells, bool), np.full(grid.num_cells, np.nan)
+            for slab, cells in _slabs(grid.shape, max(1, _BYTES_AT_ONCE // bytes_of_cell)):
+                numbers = np.arange(cells.start, cells.stop)
+                found = _filled(grid, cells, load(numbers), shapes)
+                of_slab = tuple(part.stop - part.start for part in slab)
+                for name, array in found.values.items():
+                    netcdf.variables[name][slab] = array.reshape(*of_slab, *array.shape[1:])
+                finished[numbers], diverged_at[numbers] = found.finished, found.diverged_at
+            for name, (dims, array, attributes) in _of_cells(grid, finished, diverged_at).items():
+                is_bool = array.dtype == bool  # netCDF has none: as xarray writes it
+                variable = netcdf.create_variable(name, dims, data=array.astype("i1") if is_bool else array)
+                variable.attrs.update(attributes | ({"dtype": "bool"} if is_bool else {}))
+
+
+def _create(netcdf: h5netcdf.File, grid: Grid, name: str, inner: tuple[int, ...]) -> None:
+    """Makes a variable of a metric, with these axes behind those of the grid, in blocks with checksums."""
+    dims = _dims(grid, name)
+    for dim, size in zip(dims[len(grid.shape) + 1 :], inner[1:], strict=True):
+        if dim not in netcdf.dimensions:
+            netcdf.dimensions[dim] = size
+    block, left = inner, _BYTES_OF_BLOCK // (8 * math.prod(inner))
+    for size in reversed(grid.shape):
+        block = (max(1, min(size, left)), *block)
+        left //= block[0]
+    variable = netcdf.create_variable(name, dims, "f8", fillvalue=np.nan, chunks=block, fletcher32=True)
+    variable.attrs.update(_attributes(name))
+
+
+def _slabs(shape: tuple[int, ...], most: int) -> Iterator[tuple[tuple[slice, ...], range]]:
+    """Parts of an array of cells, in C order, of at most so many: where each is, and the numbers of its cells."""
+    if not shape:
+        yield (), range(1)
+        return
+    inner = math.prod(shape[1:])
+    if inner <= most:
+        rows = most // inner
+        for start in range(0, shape[0], rows):
+            stop = min(start + rows, shape[0])
+            yield (slice(start, stop), *(slice(0, size) for size in shape[1:])), range(start * inner, stop * inner)
+        return
+    for i in range(shape[0]):
+        for slab, cells in _slabs(shape[1:], most):
+            yield (slice(i, i + 1), *slab), range(i * inner + cells.start, i * inner + cells.stop)
+
+
+class _Disk(io.FileIO):
+    """A file whose first error is raised when it is closed: HDF5 brings the process down where it cannot write."""
+
+    _error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        try:
+            while len(left) and self._error is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self._error = error
+        return size
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        """Raises: OSError, if something could not be written, whatever else came of it."""
+        super().__exit__(exc_type, exc_val, exc_tb)
+        if self._error is not None:
+            raise self._error
 
 
 def save(path: Path, numbers: xr.Dataset, encoding: Mapping[Any, Any]) -> None:
     """Writes a dataset as netCDF, atomically, each variable as its encoding says. Raises: OSError, as `write`."""
+    write_atomically(path, _netcdf(numbers, encoding))
+
+
+def _netcdf(numbers: xr.Dataset, encoding: Mapping[Any, Any]) -> bytes:
     content = io.BytesIO()  # where the disk is full, HDF5 brings the process down
     numbers.to_netcdf(content, engine="h5netcdf", encoding=encoding)
-    write_atomically(path, content.getvalue())
+    return content.getvalue()
 
 
 def load(content: bytes) -> xr.Dataset:
@@ -101,17 +227,17 @@ def load(content: bytes) -> xr.Dataset:
 
 
 def read(path: Path, grid: Grid) -> xr.Dataset:
-    """The metrics in a file.
+    """The metrics in a file; those of a large one are read when they are asked for.
 
     Raises:
       RunError: if it cannot be read, is damaged, or is of another study or grid.
     """
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if path.stat().st_size <= _SMALL else None
     except OSError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}).") from error
     try:
-        metrics = load(content)
+        metrics = xr.open_dataset(path, engine="h5netcdf") if content is None else load(content)
     except Exception as error:  # whatever HDF5 makes of a file that is not as it was
         raise RunError(f"{path} is not as it was written; the command of the run makes it again.") from error
     if metrics.attrs.get("rw_jax") != identity(grid):

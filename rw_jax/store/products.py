@@ -4,12 +4,18 @@
 """
 
 import json
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from rw_jax.store.layout import DamagedFileError, RunDir, read_json, study_digest, write_atomically
+from rw_jax.store.layout import (
+    DamagedFileError,
+    RunDir,
+    checksum_of,
+    read_json,
+    study_digest,
+    write_atomically,
+)
 from rw_jax.study.grid import Grid, digest
 
 
@@ -26,7 +32,7 @@ def note(run_dir: RunDir, grid: Grid, paths: Iterable[Path]) -> None:
     Raises:
       OSError: if a file cannot be read, or the note cannot be written.
     """
-    every = noted(run_dir, grid) | {path: zlib.crc32(path.read_bytes()) for path in paths}
+    every = noted(run_dir, grid) | {path: checksum_of(path) for path in paths}
     checksums = {str(path.relative_to(run_dir.path)): checksum for path, checksum in every.items()}
     write_atomically(run_dir.products_file, json.dumps({"identity": identity(grid), "checksums": checksums}, indent=2))
 
@@ -64,6 +70,6 @@ def lost(run_dir: RunDir, grid: Grid) -> list[Path]:
 
 def _is(path: Path, checksum: int) -> bool:
     try:
-        return zlib.crc32(path.read_bytes()) == checksum
+        return checksum_of(path) == checksum
     except FileNotFoundError:
         return False

@@ -83,7 +83,7 @@ def base_config() -> ml_collections.ConfigDict:
     config.record.parameters = config_dict.FieldReference((0, 1, 2, 3, 10, 50), field_type=object)
 
     config.execution = ml_collections.ConfigDict()
-    config.execution.cells_per_chunk = 64  # runs trained and stored together, at most: fewer where memory is short
+    config.execution.cells_per_chunk = config_dict.placeholder(int)  # trained and stored together; None: ten seconds
     config.execution.cells_per_batch = config_dict.placeholder(int)  # runs vmapped together; None: by device
     config.execution.checkpoint_steps = 10_000  # a chunk of longer trainings is kept every so many steps
 

@@ -211,7 +211,9 @@ class RecordConfig:
 class ExecutionConfig:
     """How the grid is cut for the machine."""
 
-    cells_per_chunk: int = field("runs trained and stored together", fields.integer(1))
+    cells_per_chunk: int | None = field(
+        "runs trained and stored together; None: some ten seconds of work", fields.optional(fields.integer(1))
+    )
     cells_per_batch: int | None = field("runs vmapped together; None: by device", fields.optional(fields.integer(1)))
     checkpoint_steps: int = field("steps between checkpoints of a chunk", fields.integer(1))
 

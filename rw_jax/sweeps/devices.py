@@ -33,6 +33,17 @@ class Deal(NamedTuple):
         """Which cells of the chunk this process trains, in order."""
         return self.cells[self.cells >= 0]
 
+    def of_own(self, array: jax.Array) -> np.ndarray:
+        """The rows of these cells in an array of all devices; nothing is copied but them."""
+        shards = sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+        cells_of_shards = np.split(self.cells, len(shards))
+        return np.concatenate(
+            [np.asarray(shard.data)[cells >= 0] for shard, cells in zip(shards, cells_of_shards, strict=True)]
+        )
+
+
+_MOST_ROOM, _LEAST_ROOM, _BYTES_OF_CHUNK = 2**14, 2**6, 2**27
+
 
 class Placement(NamedTuple):
     """Where runs are trained, and how many together.
@@ -40,12 +51,26 @@ class Placement(NamedTuple):
     Attributes:
       mesh: the devices, of all processes, on one axis named "run".
       cells_per_batch: how many cells a device runs at a time.
-      cells_per_chunk: how many cells a full chunk has.
+      cells_per_chunk: how many cells a chunk has room for.
     """
 
     mesh: Mesh
     cells_per_batch: int
     cells_per_chunk: int
+
+    @property
+    def cells_at_once(self) -> int:
+        """A batch for every device."""
+        return self.mesh.size * self.cells_per_batch
+
+    def for_cells(self, num_cells: int, bytes_of_cell: int) -> "Placement":
+        """With room in a chunk for these cells, or as many of them as take 128 MiB: a power of two.
+
+        Few sizes are compiled so, and a study that grows mostly finds its program again.
+        """
+        enough = 2 ** (max(num_cells, _LEAST_ROOM) - 1).bit_length()
+        fit = 2 ** (max(_BYTES_OF_CHUNK // bytes_of_cell, 1).bit_length() - 1)
+        return self._replace(cells_per_chunk=max(self.cells_at_once, min(enough, fit, self.cells_per_chunk)))
 
     @property
     def runs(self) -> NamedSharding:
@@ -60,7 +85,7 @@ class Placement(NamedTuple):
     @property
     def rows_of_one_device(self) -> int:
         """Its share of a full chunk, in whole batches."""
-        return -(-self.cells_per_chunk // (self.mesh.size * self.cells_per_batch)) * self.cells_per_batch
+        return -(-self.cells_per_chunk // self.cells_at_once) * self.cells_per_batch
 
     def deal(self, num_cells: int) -> Deal:
         """Deals the cells of a chunk; every device has rows for its share of a full one."""
@@ -77,6 +102,8 @@ class Placement(NamedTuple):
 
 def set_up(execution: ExecutionConfig) -> Placement:
     """All devices of the process, with as many cells in a batch as they like if the config does not say.
+
+    Where it does not say how many a chunk has there is room for the most, of which `Placement.for_cells` takes some.
 
     For the whole process, it sets how many CPU devices there are and where compiled programs are cached, unless the
     user has said so, or has used JAX before.
@@ -102,7 +129,7 @@ def set_up(execution: ExecutionConfig) -> Placement:
             f"{os.environ.get('JAX_NUM_CPU_DEVICES', '')!r}, but must be empty or at least 1."
         ) from error
     batch = execution.cells_per_batch or default_cells_per_batch()
-    return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk)
+    return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk or _MOST_ROOM)
 
 
 def _usable_cores() -> int:

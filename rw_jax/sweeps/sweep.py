@@ -1,6 +1,7 @@
 """The host loop over chunks: trains the cells of a grid that are missing in a run directory, and stores them."""
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.study.paths import local_path
 from rw_jax.sweeps import devices, interruption, progress_bar, resume
 from rw_jax.sweeps.devices import Placement
+from rw_jax.sweeps.pace import Pace
 from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk, shape_of_cell
 from rw_jax.sweeps.starts import read_start
 from rw_jax.sweeps.work import Work, work_of
@@ -71,8 +73,9 @@ def sweep(
 
     def program_of(structure: Config) -> Program:
         experiment = make_experiment(structure, own)
-        shape = work.shapes[structure] if structure in work.shapes else shape_of_cell(experiment)
-        return compile_program(experiment, placement, shape)
+        if structure not in work.shapes:  # what was finished when it was looked at is damaged since
+            return compile_program(experiment, placement, shape_of_cell(experiment))
+        return compile_program(experiment, work.placements[structure], work.shapes[structure])
 
     with contextlib.ExitStack() as stack:
         if processes.is_first():
@@ -95,7 +98,7 @@ def sweep(
             source = InRunDir(run_dir)
             if not source.finished(grid).all():
                 raise RunError(f"{run_dir.path} has lost runs while it was trained; give the command again.")
-            metrics_file.write(run_dir.metrics_file, grid, source.gathered(grid))
+            metrics_file.write(run_dir.metrics_file, grid, functools.partial(source.parts, grid))
             products.note(run_dir, grid, [run_dir.metrics_file])  # the last: it marks the run as finished
         processes.wait_for_all("the metrics are written")
     return load_run(run_dir.path)
@@ -203,13 +206,17 @@ def _train(
 ) -> None:
     """Trains the missing cells, chunk by chunk; the program of a structure is compiled once."""
     program: Program | None = None
+    pace = Pace()
     for part in parts:
         if program is None or program.experiment.config != part.structure.config:
             program = program_of(part.structure.config)
-        size = program.placement.cells_per_chunk
-        for start in range(0, len(part.cells), size):
-            numbers = part.cells[start : start + size]
+            pace = pace.of(program.placement, grid.config.execution.cells_per_chunk)
+        start = 0
+        while start < len(part.cells):
+            started, numbers = time.perf_counter(), part.cells[start : start + pace.size]
             advance(len(numbers), _train_chunk(place, grid, part, numbers, program))
+            pace = pace.after(len(numbers), time.perf_counter() - started)
+            start += len(numbers)
 
 
 def _train_chunk(
@@ -229,7 +236,10 @@ def _train_chunk(
 
     def save(folder: Path, recorded: int, progress: Progress) -> Path:
         place.check()
-        return chunks.save(folder, grid, cells, dealt.rows, recorded, size, as_tree(progress))
+        rows, tree = dealt.rows, as_tree(progress)
+        if jax.process_count() == 1:  # several write each its own part, with the room that is left
+            rows, tree = range(len(cells)), jax.tree.map(dealt.of_own, tree)
+        return chunks.save(folder, grid, cells, rows, recorded, size, tree)
 
     def remove(paths: Sequence[Path]) -> None:
         if processes.is_first():
@@ -250,4 +260,4 @@ def _train_chunk(
     remove(kept)
     metrics = progress.record.metrics
     told = {name: metrics[name] for name in progress_bar.TOLD if name in metrics}
-    return {name: jax.device_get(each)[dealt.rows, -1] for name, each in told.items() if each.is_fully_addressable}
+    return {name: dealt.of_own(each)[:, -1] for name, each in told.items() if each.is_fully_addressable}

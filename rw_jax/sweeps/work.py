@@ -23,28 +23,28 @@ class Work(NamedTuple):
       cells: those to train.
       begun: those of them that have begun.
       programs: structures among them, each a program to compile.
-      chunks: chunks to train.
       cells_per_chunk: how many runs a chunk has at most.
       disk: bytes of their results, before compression.
       memory: bytes of the results of a chunk.
       shapes: of each structure, the shapes of the progress of a cell.
+      placements: of each structure, where its cells are trained, and how many together.
     """
 
     total: int
     cells: int
     begun: int
     programs: int
-    chunks: int
     cells_per_chunk: int
     disk: int
     memory: int
     shapes: Mapping[Config, Progress]
+    placements: Mapping[Config, Placement]
 
     def __str__(self) -> str:
         continued = f", {self.begun} of them from where they are" if self.begun else ""
         return (
             f"{self.cells} of {self.total} runs to train{continued}: {_counted(self.programs, 'program')}, "
-            f"{_counted(self.chunks, 'chunk')} of at most {self.cells_per_chunk} runs, "
+            f"chunks of at most {self.cells_per_chunk} runs, "
             f"{self.disk / 1e6:.1f} MB on disk before compression, "
             f"{self.memory / 1e6:.1f} MB of results in memory at a time"
         )
@@ -60,11 +60,18 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
     Raises:
       ConfigError: if a single batch does not fit into memory, or the pieces of a run cannot be traced.
     """
-    size, structures = placement.cells_per_chunk, {part.structure.config for part in parts}
-    experiments = {config: make_experiment(config, own) for config in structures}
+    missing: dict[Config, int] = {}
+    for part in parts:
+        missing[part.structure.config] = missing.get(part.structure.config, 0) + len(part.cells)
+    experiments = {config: make_experiment(config, own) for config in missing}
     shapes = {config: shape_of_cell(experiment) for config, experiment in experiments.items()}
     bytes_of = {config: _size_of(shape) for config, shape in shapes.items()}
-    batch = placement.mesh.size * placement.cells_per_batch
+    is_given = grid.config.execution.cells_per_chunk is not None
+    placements = {
+        config: placement if is_given else placement.for_cells(count, bytes_of[config])
+        for config, count in missing.items()
+    }
+    batch = placement.cells_at_once
     free = free_memory(placement.mesh) * len(placement.mesh.local_devices)
     for config, experiment in experiments.items():
         least = batch * (bytes_of[config] + _size_of(shape_of_walks(experiment)))
@@ -78,16 +85,17 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
                 f"{config.model.position_width}, training.steps {config.training.steps}, record.every "
                 f"{config.record.every}."
             )
+    sizes = {config: placements[config].cells_per_chunk for config in missing}
     return Work(
         total=grid.num_cells,
-        cells=sum(len(part.cells) for part in parts),
+        cells=sum(missing.values()),
         begun=sum(len(part.cells) for part in parts if part.recorded),
-        programs=len(structures),
-        chunks=sum(-(-len(part.cells) // size) for part in parts),
-        cells_per_chunk=size,
-        disk=sum(len(part.cells) * bytes_of[part.structure.config] for part in parts),
-        memory=max((min(size, len(part.cells)) * bytes_of[part.structure.config] for part in parts), default=0),
+        programs=len(missing),
+        cells_per_chunk=max(sizes.values(), default=0),
+        disk=sum(count * bytes_of[config] for config, count in missing.items()),
+        memory=max((min(sizes[config], count) * bytes_of[config] for config, count in missing.items()), default=0),
         shapes=shapes,
+        placements=placements,
     )
 
 

@@ -1,5 +1,6 @@
 """What is asked of a run of several heads, and of a model with other parameters, against the models by hand."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -12,7 +13,7 @@ from rw_jax.analysis.circuits import without_head
 from rw_jax.store import metrics_file
 from rw_jax.study.grid import Grid
 from tests.models.test_decoder import shape_of, slow
-from tests.studies import assert_sentence, some, tiny_study
+from tests.studies import assert_sentence, parts_of, some, tiny_study
 
 K, N, B = 5, 7, 24
 PARTS = {"query": "last", "positions": "rotary", "key_width": 4, "heads": 2, "layers": 2, "residual": "on"}
@@ -255,7 +256,7 @@ def test_metrics_of_structures_with_other_numbers_of_layers_and_heads_fill_one_a
         expected[num_layers, num_heads] = lags
     for order in itertools.permutations(parts):
         made = metrics_file.dataset(grid, order)
-        metrics_file.write(tmp_path / "metrics.nc", grid, made)
+        metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, order))
         read = metrics_file.read(tmp_path / "metrics.nc", grid)
         xr.testing.assert_equal(read, made)
         assert read["head_highest_lag"].dims == ("layers", "seed", "step", "layer", "head")

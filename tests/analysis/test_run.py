@@ -13,9 +13,10 @@ import pytest
 import xarray as xr
 
 import rw_jax
-from rw_jax.analysis import plots
+from rw_jax.analysis import plots, summary
 from rw_jax.analysis.measures import transition_shares
 from rw_jax.analysis.sources import InMemory
+from rw_jax.analysis.statistics import mean_interval, rate_interval
 from rw_jax.store import checkpoint
 from rw_jax.store.layout import RunDir, write_config
 from rw_jax.study.errors import RunError
@@ -110,6 +111,35 @@ def test_a_step_after_the_last_of_a_cell_is_nan_and_every_other_is_a_number(stru
     assert np.isnan(optimum.isel(num_nodes=0).sel(step=5)).all()
     assert not np.isnan(optimum.isel(num_nodes=0).sel(step=slice(0, 4))).any()
     assert not np.isnan(optimum.isel(num_nodes=1)).any()
+
+
+def test_each_run_is_taken_at_its_own_last_step_where_steps_is_an_axis(structures):
+    rows = structures.summary()
+    for form, step in itertools.product(("reduced", "full"), (4, 5)):
+        row = rows[(rows["form"] == form) & (rows["steps"] == step)].iloc[0]
+        values = structures.metrics["accuracy"].sel(form=form, step=step, p=0.7).isel(num_nodes=step - 4).values
+        assert row["accuracy"] == values.mean()
+
+
+def test_the_table_of_a_real_run_has_a_row_for_each_combination_of_labels_but_the_seed(structures):
+    rows = structures.summary()
+    there = list(zip(rows["form"], rows["num_nodes"], rows["walk_length"], rows["steps"], strict=True))
+    assert there == [(form, *sizes) for form, sizes in itertools.product(("reduced", "full"), ((4, 6, 4), (5, 7, 5)))]
+    assert rows["seeds"].tolist() == [2, 2, 2, 2]
+    for form, nodes, _, step in there:
+        seeds = structures.metrics.sel(form=form, num_nodes=nodes, p=0.7, step=step)
+        row = rows[(rows["form"] == form) & (rows["num_nodes"] == nodes)].iloc[0]
+        for name, estimate in (("accuracy", mean_interval), ("parent_is_highest", rate_interval)):
+            expected = estimate(seeds[name].values)
+            assert (row[name], row[f"{name}_low"], row[f"{name}_high"]) == expected[:3]
+
+
+def test_the_printed_table_has_each_row_on_one_line_with_its_axes_and_an_axis_of_one_label_is_no_column(structures):
+    table = structures.summary()
+    header, *lines = summary.show(table).splitlines()
+    assert header.split()[:5] == ["form", "K", "N", "steps", "seeds"]
+    assert len(lines) == len(table)
+    assert any(line.split()[:4] == ["full", "5", "7", "5"] for line in lines)
 
 
 def test_metrics_nc_holds_the_numbers_of_the_chunks_to_the_bit(run, values_run):

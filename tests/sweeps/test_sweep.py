@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rw_jax import load_run
-from rw_jax.store import chunks, provenance
+from rw_jax.store import checkpoint, chunks, provenance
 from rw_jax.store.provenance import commit_of, digest_of
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Grid, recorded_steps
@@ -267,9 +267,19 @@ def test_a_grid_that_leaves_out_a_run_or_changes_one_is_refused(values_run):
 
 def test_a_plan_tells_what_there_is_to_do_and_writes_nothing(values_run, values_study, tmp_path):
     new, finished = sweep.plan(values_study, tmp_path / "new"), sweep.plan(values_study, values_run)
-    assert str(new).startswith("6 of 6 runs to train: 1 program, 2 chunks of at most 4 runs, 0.0 MB on disk")
-    assert str(finished).startswith("0 of 6 runs to train: 0 programs, 0 chunks")
+    assert str(new).startswith("6 of 6 runs to train: 1 program, chunks of at most 4 runs, 0.0 MB on disk")
+    assert str(finished).startswith("0 of 6 runs to train: 0 programs,")
     assert not (tmp_path / "new").exists()
+
+
+def test_chunks_that_grow_hold_no_more_than_their_cells_and_the_same_bits(values_run, sweep_once, tmp_path):
+    study = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.cells_per_chunk": None})
+    folder = sweep_once(study, tmp_path / "run")
+    found = chunks.read_all(folder / "chunks")
+    assert sorted(len(chunk.rows) for chunk in found) == [2, 4], "first a batch for every device, then the rest"
+    for chunk in found:
+        assert {len(leaf) for leaf in jax.tree.leaves(checkpoint.load(chunk.folder))} == {len(chunk.rows)}
+    assert stored_records(folder) == stored_records(values_run)
 
 
 def test_a_training_in_segments_has_the_bits_of_one_in_a_single_call(values_run, sweep_once, tmp_path):

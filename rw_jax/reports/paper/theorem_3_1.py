@@ -106,8 +106,6 @@ def _success_study(
         quick_fields={"steps": 5, **quick_samples},
         quick_grid={axis: quick_labels, "p": _wide(0.9, 0.99), "seed": QUICK_SEEDS},
         follows=(WIDTH,),
-        # Of thousands of short runs: to save and to read a chunk takes a tenth of a second.
-        cells_per_chunk=512,
     )
 
 

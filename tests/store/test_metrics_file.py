@@ -1,0 +1,87 @@
+"""The file of all metrics, written part by part and read when asked for, against the dataset in memory."""
+
+import functools
+import resource
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rw_jax.store import metrics_file
+from rw_jax.study.grid import Grid
+from tests.studies import parts_of, tiny_study
+
+STUDIES = {
+    "one run": tiny_study(),
+    "an axis": tiny_study(seed=range(7)),
+    "axes of value": tiny_study(p=(0.1, 0.5, 0.9), learning_rate=(0.1, 1.0), seed=range(5)),
+    "axes of structure": tiny_study(
+        form=("reduced", "full"), num_nodes=(4, 5), steps=(4, 5), seed=range(3), zipped=(("num_nodes", "steps"),)
+    ),
+}
+
+
+@pytest.fixture(params=STUDIES.values(), ids=STUDIES)
+def grid(request):
+    return Grid(request.param)
+
+
+def made_up(grid):
+    """Numbers for the metrics of all cells, some of which have diverged."""
+    rng = np.random.default_rng(0)
+    for structure in grid.structures:
+        shape = (len(structure.cells), structure.config.training.steps + 1)
+        loss = np.where(rng.uniform(size=shape) < 0.1, np.inf, rng.uniform(size=shape))
+        yield structure.cells, {"accuracy": rng.uniform(size=shape), "train_loss": loss}
+
+
+@pytest.mark.parametrize("cells_at_once", [1, 2, 4, 1000])
+def test_a_file_that_is_written_in_parts_and_read_as_it_is_asked_for_has_every_number(
+    cells_at_once, grid, tmp_path, monkeypatch
+):
+    parts, asked = list(made_up(grid)), []
+    whole = metrics_file.dataset(grid, parts)
+
+    def load(cells):
+        asked.append(len(cells))
+        return parts_of(parts, cells)
+
+    monkeypatch.setattr(metrics_file, "_BYTES_AT_ONCE", cells_at_once * 2 * 8 * whole.sizes["step"])
+    monkeypatch.setattr(metrics_file, "_BYTES_OF_BLOCK", 100)
+    monkeypatch.setattr(metrics_file, "_SMALL", 0)
+    metrics_file.write(tmp_path / "metrics.nc", grid, load)
+    assert max(asked) <= cells_at_once
+    with metrics_file.read(tmp_path / "metrics.nc", grid) as lazy:
+        assert not lazy["accuracy"].variable._in_memory, "nothing is read before it is asked for"
+        xr.testing.assert_identical(lazy, metrics_file.dataset(grid, parts))
+        assert list(lazy.variables) == list(whole.variables)
+        assert lazy["finished"].dtype == bool
+
+
+@pytest.mark.parametrize("cells_at_once", [1, 3, 5, 8, 100])
+@pytest.mark.parametrize("shape", [(), (7,), (2, 5), (3, 1, 4)])
+def test_slabs_go_through_all_cells_in_order(shape, cells_at_once):
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
+    found = []
+    for slab, cells in metrics_file._slabs(shape, cells_at_once):
+        assert numbers[slab].ravel().tolist() == list(cells)
+        assert len(cells) <= cells_at_once
+        found += cells
+    assert found == list(range(numbers.size))
+
+
+@pytest.mark.parametrize("room", [0, 100, 5000, 20_000])
+def test_a_file_that_cannot_grow_is_an_error_of_the_system_and_leaves_nothing(room, tmp_path):
+    grid = Grid(STUDIES["axes of value"])
+    parts = list(made_up(grid))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as refused:
+            metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refused.value.filename == str(tmp_path / "metrics.nc")
+    assert list(tmp_path.iterdir()) == []
+    metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts))
+    assert (tmp_path / "metrics.nc").stat().st_size > 20_000

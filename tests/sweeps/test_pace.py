@@ -1,0 +1,56 @@
+"""How many cells a chunk takes."""
+
+import jax
+import pytest
+
+from rw_jax.sweeps import devices
+from rw_jax.sweeps.pace import Pace
+
+
+def placement(batch=2, room=1024):
+    return devices.Placement(devices.make_mesh(jax.devices()[:1]), batch, room)
+
+
+def sizes(pace, cells, seconds_of_cell, overhead=0.0):
+    """The chunks of so many cells, where each cell takes so long."""
+    found = []
+    while cells:
+        found.append(min(pace.size, cells))
+        pace = pace.after(found[-1], found[-1] * seconds_of_cell + overhead)
+        cells -= found[-1]
+    return found, pace
+
+
+def test_a_size_that_is_given_stays():
+    assert sizes(Pace().of(placement(room=64), 64), 150, 100.0)[0] == [64, 64, 22]
+
+
+def test_chunks_grow_to_ten_seconds():
+    found, _ = sizes(Pace().of(placement(), None), 2000, 0.02)
+    assert found == [2, 16, 128, *[500] * 3, 354]
+
+
+def test_chunks_have_a_batch_for_every_device_and_never_more_cells_than_there_is_room_for():
+    assert sizes(Pace().of(placement(batch=32), None), 100, 60.0)[0] == [32, 32, 32, 4]
+    assert max(sizes(Pace().of(placement(), None), 10_000, 1e-6)[0]) == 1024
+    assert sizes(Pace().of(placement(batch=6), None), 600, 0.1)[0] == [6, 48, *[96] * 5, 66]
+
+
+def test_a_chunk_that_is_slow_makes_the_next_one_smaller_and_one_that_was_cut_off_changes_nothing():
+    pace = Pace(size=500, least=2, most=1024)
+    assert pace.after(500, 40.0).size == 124
+    assert pace.after(7, 40.0) == pace
+
+
+def test_the_next_program_begins_with_an_eighth():
+    assert Pace(size=500, least=2, most=1024).of(placement(), None).size == 62
+    assert Pace(size=500, least=2, most=1024).of(placement(room=16), None).size == 16
+    assert Pace(size=500, least=2, most=1024).of(placement(room=64), 64).size == 64
+
+
+@pytest.mark.parametrize(
+    ("cells", "size", "room"),
+    [(1, 1000, 64), (64, 1000, 64), (65, 1000, 128), (10**6, 1000, 2**14), (10**6, 10**5, 2**10), (10**6, 10**9, 2)],
+)
+def test_there_is_room_for_the_cells_in_some_hundred_megabytes(cells, size, room):
+    assert placement(room=2**14).for_cells(cells, size).cells_per_chunk == room
