@@ -20,7 +20,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from rw_jax import command_line
-from rw_jax.analysis import plots, summary
+from rw_jax.analysis import summary
 from rw_jax.analysis.numbers import axes, label, with_interval
 from rw_jax.analysis.run import Run
 from rw_jax.show import told
@@ -93,6 +93,10 @@ def show(run: Run, is_strict: bool = False) -> int:
       run: the run.
       is_strict: whether a run that diverged is to make the exit code 3.
     """
+    from rw_jax.analysis import (
+        plots,
+    )  # loading Matplotlib takes a good part of the start: it waits until runs are trained
+
     run_dir = run.run_dir
     lost, failed, table = products.lost(run_dir, run.grid), {}, run.summary()
     is_done = run_dir.summary_file in products.noted(run_dir, run.grid) and not lost

@@ -181,29 +181,35 @@ def measure_precision() -> dict[str, float]:
     At random parameters; relative to the largest entry.
     """
     import jax
-    import jax.numpy as jnp
     import numpy as np
 
-    from rw_jax.study.config import Config
     from rw_jax.training import run as training_run
     from rw_jax.training.experiment import make_experiment
+    from rw_jax.training.objectives import as_model_takes, on_walks
     from rw_jax.training.values import run_values
+    from rw_jax.training.walks import draw_training_walks
 
-    def gradients(config: Config, precision: str) -> list[np.ndarray]:
-        with jax.enable_x64(config.precision == "float64"), jax.default_matmul_precision(precision):
-            experiment = make_experiment(config)
-            values = run_values(config, experiment)
-            state = training_run.init(experiment, values)
-            objective = training_run.prepare(experiment, values).objective
-            found = jax.jit(objective)(state.params, state.step, jax.random.key(0))
-            return [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(found)]
+    config = benchmark.base_config().replace(form="full", init="gaussian", init_scale=0.01)
+    experiment = make_experiment(config)
+    values = run_values(config, experiment)
+    walks, params = draw_training_walks(experiment, values), training_run.init(experiment, values).params
+    assert walks is not None
+    drawn = jax.tree.map(np.asarray, (as_model_takes(walks, config.task.num_nodes), params))
 
-    config = benchmark.base_config().replace(form="full", init="gaussian", init_scale=0.1)
-    exact = gradients(dataclasses.replace(config, precision="float64"), "highest")
+    def gradients(precision: str, float_type: str = "float32") -> list[np.ndarray]:
+        with jax.enable_x64(float_type == "float64"), jax.default_matmul_precision(precision):
+            walks, params = jax.tree.map(
+                lambda leaf: leaf.astype(float_type) if leaf.dtype.kind == "f" else leaf, drawn
+            )
+            model = make_experiment(dataclasses.replace(config, precision=float_type)).model
+            objective = on_walks(model, experiment.loss, walks, values, config.task.num_nodes)
+            return [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(jax.jit(objective)(params, 0, None))]
+
+    exact = gradients("highest", "float64")
 
     def distance(precision: str) -> float:
-        found = gradients(config, precision)
-        return max(float(jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(b))) for a, b in zip(found, exact, strict=True))
+        found = gradients(precision)
+        return max(float(np.max(np.abs(a - b)) / np.max(np.abs(b))) for a, b in zip(found, exact, strict=True))
 
     return {precision: distance(precision) for precision in ("tensorfloat32", "highest")}
 

@@ -67,6 +67,7 @@ def test_the_package_and_its_config_load_nothing_heavy_until_it_is_used():
     config = "import rw_jax; rw_jax.base_config(); rw_jax.read_config('configs/fig5.py'); rw_jax.ConfigError"
     assert loads(config) == set()
     assert "jax" in loads("import rw_jax; rw_jax.load_run")
+    assert "matplotlib" not in loads("import rw_jax.main"), "runs are trained first"
 
 
 def test_public_names_are_there_and_others_are_refused_in_a_sentence():

@@ -61,15 +61,15 @@ _MIXED = "mixed "
 
 def _of_labels(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, np.ndarray]:
     """The values of one stage."""
-    task, model = experiment.task, experiment.model
+    task, model, real = experiment.task, experiment.model, jnp.result_type(float)
     named = {axis: labels[axis] for axis in VALUE_AXES if axis != "stages"}
     named |= {name: labels[name] for name in task.value_options if isinstance(labels.get(name), int | float)}
-    values = {name: _as_array(value) for name, value in named.items()}
+    values = {name: _as_array(value, real) for name, value in named.items()}
     made = task.host_values(labels) | model.host_values(labels)
     if labels["mixed_share"] > 0:
         of_mixed = task.host_values({**labels, "p": labels["mixed_p"]})
         made |= {f"{_MIXED}{name}": array for name, array in of_mixed.items()}
-    return values | {name: _as_array(value) for name, value in made.items()}
+    return values | {name: _as_array(value, real) for name, value in made.items()}
 
 
 def with_mixed_p(values: Values) -> Values:
@@ -99,11 +99,7 @@ def stage_at(values: Values, step: ArrayLike) -> jax.Array:
     return jnp.sum(jnp.asarray(values["stages"]) <= step)
 
 
-def _as_array(value: object) -> np.ndarray:
-    """Integers in 32 bits, all other numbers in the precision of JAX."""
+def _as_array(value: object, real: np.dtype) -> np.ndarray:
+    """Integers in 32 bits, all other numbers in the type of a real number."""
     array = np.asarray(value)
-    return array.astype(np.int32 if array.dtype.kind in "iu" else bool if array.dtype.kind == "b" else _float())
-
-
-def _float() -> np.dtype:
-    return jnp.result_type(float)
+    return array.astype(np.int32 if array.dtype.kind in "iu" else bool if array.dtype.kind == "b" else real)

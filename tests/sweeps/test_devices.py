@@ -14,7 +14,8 @@ COMMAND_WITHOUT_FIGURES = """
 import sys
 from absl import flags
 from rw_jax import main
-main.plots.write_figures = lambda run, folder: ([], {})
+from rw_jax.analysis import plots
+plots.write_figures = lambda run, folder: ([], {})
 main.main(main.parse(sys.argv, flags.FLAGS))
 """
 

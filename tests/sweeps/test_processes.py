@@ -36,8 +36,9 @@ jax.config.update("jax_disable_most_optimizations", True)
 from absl import flags
 from rw_jax.sweeps import interruption
 from rw_jax import main
+from rw_jax.analysis import plots
 interruption.leave_when_told(interruption.CONTINUE)
-main.plots.write_figures = lambda run, folder: ([], {})
+plots.write_figures = lambda run, folder: ([], {})
 main.main(main.parse(sys.argv, flags.FLAGS))
 """
 
