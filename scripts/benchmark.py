@@ -1,7 +1,7 @@
 """Times a training step of PyTorch and of rw_jax side by side, and holds it against the floor of the machine.
 
     python scripts/benchmark.py                  # the table of ratios, about three minutes
-    python scripts/benchmark.py --scaling        # whole sweeps against runs, steps, walks and N as well, five more
+    python scripts/benchmark.py --scaling        # whole sweeps against runs, steps, walks and N as well, eight more
     python scripts/benchmark.py --law            # nothing but what a run costs against steps, walks, N and K, four
 
 Every row trains the setting of configs/base.py at p = 0.7 (K = 6, N = 97, M = 1000, 1000 walks, float32) on the same
@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 import rich.console
 import rich.table
 from absl import app, flags
@@ -139,6 +140,8 @@ def measure(what: str) -> Any:
             return {**times, "peak_MiB": peak_MiB()}
         case ["sweep", setting]:
             return measure_sweep(json.loads(setting))
+        case ["training", runs]:
+            return measure_training(int(runs))
         case ["run", setting]:
             return measure_run(json.loads(setting))
         case ["floor"]:
@@ -394,16 +397,41 @@ def measure_floor() -> dict:
 
 
 def measure_sweep(changes: dict) -> dict:
-    """Wall seconds and peak memory of a whole sweep of configs/base.py with some fields changed and so many seeds."""
-    from rw_jax.analysis import plots
+    """A whole sweep of configs/base.py with some fields changed and so many seeds, from the start of a cold process.
+
+    Wall seconds to the last figure and to the first chunk on disk, those that `import jax` takes of them, peak memory.
+    """
+    begun = psutil.Process().create_time()
+    started = time.perf_counter()
+    importlib.import_module("jax")
+    import_jax = time.perf_counter() - started
+
     from rw_jax.sweeps.sweep import sweep
 
     seeds = changes.pop("runs")
     config = dataclasses.replace(base_config().replace(**changes), grid=(("seed", tuple(range(seeds))),))
-    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        plots.write_figures(sweep(config, Path(folder) / "run"), Path(folder) / "figures")
-    return {"s": time.perf_counter() - started, "peak_MiB": peak_MiB()}
+        run = sweep(config, Path(folder) / "run")
+        first = min(chunk.stat().st_mtime for chunk in (Path(folder) / "run" / "chunks").iterdir())
+
+        from rw_jax.analysis import plots
+
+        plots.write_figures(run, Path(folder) / "figures")
+    return {
+        "s": time.time() - begun,
+        "first_chunk_s": first - begun,
+        "import_jax_s": import_jax,
+        "peak_MiB": peak_MiB(),
+    }
+
+
+def measure_training(runs: int) -> float:
+    """Seconds of nothing but sampling, steps and records of so many runs, every step recorded: a second call."""
+    train = our_training("e", runs=runs).train(50, 1)
+    train()
+    started = time.perf_counter()
+    train()
+    return time.perf_counter() - started
 
 
 AXES_OF_COST: dict[str, tuple[int, ...]] = {
@@ -522,11 +550,15 @@ def show(table: rich.table.Table) -> None:
     rich.console.Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
+MANY = 10_000
+"""The runs of a large sweep."""
+
+
 def print_scaling() -> list[dict]:
     """Whole sweeps, metrics at every step, against CPU devices, runs, steps, walks and walk length."""
     settings = [
         *({"runs": 1_000, "devices": devices} for devices in (1, 2)),
-        *({"runs": runs} for runs in (100, 1_000, 10_000)),
+        *({"runs": runs} for runs in (100, 1_000, MANY)),
         *({"runs": 100, "steps": steps} for steps in (100, 200, 400)),
         *({"runs": 100, "walks": walks, "test_walks": walks} for walks in (2_000, 4_000)),
         *({"runs": 100, "walk_length": length} for length in (193, 385)),
@@ -543,7 +575,14 @@ def print_scaling() -> list[dict]:
         numbers = (f"{seconds:.1f}", f"{runs / seconds:.0f}", f"{measured['peak_MiB']:.0f}")
         table.add_row(changed, f"{runs:,}", *numbers)
     show(table)
-    return results
+    many = next(row for setting, row in zip(settings, results, strict=True) if setting == {"runs": MANY})
+    alone = in_own_process(f"training:{MANY}")
+    print(
+        f"Sampling, steps and records of {MANY:,} runs take {alone:.1f} s; the whole sweep, from a cold process to the "
+        f"last figure, {many['s'] / alone:.2f} times that. Its first chunk is on disk after "
+        f"{many['first_chunk_s']:.1f} s, of which `import jax` takes {many['import_jax_s']:.2f} s."
+    )
+    return [*results, {"training_s": alone, "runs": MANY}]
 
 
 if __name__ == "__main__":

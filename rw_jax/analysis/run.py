@@ -128,10 +128,7 @@ class Run:
 
     @functools.cached_property
     def _metrics(self) -> xr.Dataset:
-        metrics = self.source.metrics(self.grid)
-        for array in metrics.variables.values():
-            array.values.flags.writeable = False
-        return metrics
+        return self.source.metrics(self.grid)
 
     @functools.cached_property
     def grid(self) -> Grid:
@@ -725,9 +722,15 @@ class Group:
             raise RunError(
                 f"{shown(name)} is no metric of this run; those are {', '.join(map(str, metrics.data_vars))}."
             )
-        recorded, values = np.searchsorted(metrics["step"].values, self.steps), metrics[name].values
-        by_cell = values.reshape(self.run.grid.num_cells, *values.shape[len(self.run.grid.shape) :])
-        return by_cell[self.numbers][:, recorded]
+        # Of a large file the part is read that holds these runs, and no more.
+        places = np.unravel_index(self.numbers, self.run.grid.shape)
+        firsts = [int(place.min()) for place in places]
+        part = tuple(slice(first, int(place.max()) + 1) for first, place in zip(firsts, places, strict=True))
+        values = metrics.variables[name][part].values
+        of_runs = (
+            values[tuple(place - first for place, first in zip(places, firsts, strict=True))] if part else values[None]
+        )
+        return of_runs[:, np.searchsorted(metrics["step"].values, self.steps)]
 
 
 def _attention_of(experiment: Experiment, attention: str | np.ndarray | None, num_walks: int) -> np.ndarray | None:

@@ -39,7 +39,15 @@ def dataset(grid: Grid, parts: Parts) -> xr.Dataset:
     shapes = _shapes(parts)
     found = _filled(grid, range(grid.num_cells), parts, shapes)
     metrics = {name: _variable(grid, name, found.values[name]) for name in shapes}
-    return xr.Dataset({**metrics, **_of_cells(grid, found.finished, found.diverged_at)}, _coordinates(grid))
+    return _fixed(xr.Dataset({**metrics, **_of_cells(grid, found.finished, found.diverged_at)}, _coordinates(grid)))
+
+
+def _fixed(metrics: xr.Dataset, *but: str) -> xr.Dataset:
+    """Loads all variables but those along one of these dimensions, and has nobody write into them."""
+    for name, variable in metrics.variables.items():
+        if name in but or not set(but) & set(variable.dims):
+            variable.load().values.flags.writeable = False
+    return metrics
 
 
 class _Found(NamedTuple):
@@ -237,7 +245,10 @@ def read(path: Path, grid: Grid) -> xr.Dataset:
     except OSError as error:
         raise RunError(f"{path} cannot be read ({error.strerror}).") from error
     try:
-        metrics = xr.open_dataset(path, engine="h5netcdf") if content is None else load(content)
+        if content is None:  # what is read of it later is not kept, so that memory is bounded
+            metrics = _fixed(xr.open_dataset(path, engine="h5netcdf", cache=False), "step")
+        else:
+            metrics = _fixed(load(content))
     except Exception as error:  # whatever HDF5 makes of a file that is not as it was
         raise RunError(f"{path} is not as it was written; the command of the run makes it again.") from error
     if metrics.attrs.get("rw_jax") != identity(grid):

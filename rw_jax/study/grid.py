@@ -49,12 +49,19 @@ class Cell:
       index: its index along each dimension.
       labels: its label on every axis.
       study: the config of the study.
+      of_study: the values of that config (`Config.values`).
     """
 
     number: int
     index: tuple[int, ...]
     labels: dict[str, Scalar]
     study: Config
+    of_study: Mapping[str, Any]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Those of the cell's own config, which takes much longer to make."""
+        return {**self.of_study, **self.labels}
 
     @functools.cached_property
     def config(self) -> Config:
@@ -113,7 +120,12 @@ class Grid:
             dict(zip(dimension.axes, dimension.labels[i], strict=True))
             for dimension, i in zip(self.dimensions, index, strict=True)
         )
-        return Cell(int(number), index, {axis: label for part in labels for axis, label in part.items()}, self.config)
+        merged = {axis: label for part in labels for axis, label in part.items()}
+        return Cell(int(number), index, merged, self.config, self._of_study)
+
+    @functools.cached_property
+    def _of_study(self) -> dict[str, Any]:
+        return self.config.values()
 
     def cells(self) -> Iterator[Cell]:
         """All cells, one after another."""
@@ -158,7 +170,7 @@ class Grid:
         An axis at whose neutral value all of them are is left out. `locate` finds them again, in any grid.
         """
         columns: dict[str, Any] = {}
-        every = [cell.config.values() for cell in cells]
+        every = [cell.values for cell in cells]
         for axis in (*AXES, *self.config.options):
             values = [values[axis] for values in every]
             if any(value != values[0] for value in values) or isinstance(values[0], tuple):

@@ -41,17 +41,22 @@ def run_keys(study_seed: int, seed: ArrayLike) -> RunKeys:
 
 
 def run_values(config: Config, experiment: Experiment) -> dict[str, np.ndarray]:
-    """The values of the run that a config without its grid describes, in the precision JAX is set to.
+    """The values of the run that a config without its grid describes. As values_of."""
+    return values_of(config.values(), experiment)
+
+
+def values_of(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, np.ndarray]:
+    """The values of a run with these labels on every axis that there is, in the precision JAX is set to.
 
     They are the value fields of the config, the task's parameters that are numbers, and what it and the model make of
     the labels.
     Of a run of several stages these are the values of the first; those of S later ones are stacked, float[S, ...],
     under "later " and their names, and `stages`, int32[S], has the steps at which they begin.
     """
-    first, *later = (_of_labels(labels, experiment) for labels in labels_of_stages(config.values()))
+    first, *later = (_of_labels(labels, experiment) for labels in labels_of_stages(labels))
     if not later:
         return first
-    begins = np.array([stage.first for stage in stages_of(config.training.stages)], np.int32)
+    begins = np.array([stage.first for stage in stages_of(labels["stages"])], np.int32)
     return first | {"stages": begins} | {f"{_LATER}{name}": np.stack([each[name] for each in later]) for name in first}
 
 

@@ -163,3 +163,17 @@ def test_the_first_and_the_last_step_are_always_kept_and_every_kept_step_is_reco
     assert list(recorded) == sorted(set(recorded))
     assert recorded[-1] == kept[-1] == steps
     assert {step for step in range(steps + 1) if step % every == 0} | set(kept) == set(recorded)
+
+
+def test_the_values_of_a_cell_are_those_of_its_config():
+    study = tiny_study(
+        p=(0.1, 0.9),
+        form=("reduced", "full"),
+        walks=(8, 16),
+        stages=("", "3: p=0.5"),
+        seed=(0, 5),
+        zipped=(("p", "walks"),),
+    )
+    for cell in Grid(study).cells():
+        assert cell.values == cell.config.values()
+        assert list(cell.values) == list(cell.config.values())
