@@ -93,9 +93,8 @@ def show(run: Run, is_strict: bool = False) -> int:
       run: the run.
       is_strict: whether a run that diverged is to make the exit code 3.
     """
-    from rw_jax.analysis import (
-        plots,
-    )  # loading Matplotlib takes a good part of the start: it waits until runs are trained
+    # Matplotlib takes a good part of the start: it waits until runs are trained.
+    from rw_jax.analysis import plots
 
     run_dir = run.run_dir
     lost, failed, table = products.lost(run_dir, run.grid), {}, run.summary()

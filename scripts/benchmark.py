@@ -426,7 +426,7 @@ def measure_sweep(changes: dict) -> dict:
 
 
 def measure_training(runs: int) -> float:
-    """Seconds of nothing but sampling, steps and records of so many runs, every step recorded: a second call."""
+    """Seconds of sampling, steps and records of so many runs, every step recorded: a second call of the program."""
     train = our_training("e", runs=runs).train(50, 1)
     train()
     started = time.perf_counter()

@@ -116,8 +116,9 @@ class Run:
 
     @property
     def metrics(self) -> xr.Dataset:
-        """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished. Read-only arrays.
+        """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished.
 
+        Arrays are read-only; those of a large file are read anew whenever they are asked for.
         Beside them, on the grid's dimensions alone, `finished`, and `diverged_at`: the first recorded step whose
         training loss is NaN or infinite. A metric that no run of the grid has is absent.
 
@@ -723,10 +724,15 @@ class Group:
                 f"{shown(name)} is no metric of this run; those are {', '.join(map(str, metrics.data_vars))}."
             )
         # Of a large file the part is read that holds these runs, and no more.
-        places = np.unravel_index(self.numbers, self.run.grid.shape)
+        shape = self.run.grid.shape
+        places = np.unravel_index(self.numbers, shape) if shape else ()
         firsts = [int(place.min()) for place in places]
         part = tuple(slice(first, int(place.max()) + 1) for first, place in zip(firsts, places, strict=True))
-        values = metrics.variables[name][part].values
+        try:
+            values = metrics.variables[name][part].values
+        except OSError as error:  # only now are the checksums of this part looked at
+            file = self.run.run_dir.metrics_file
+            raise RunError(f"{file} is not as it was written; the command of the run makes it again.") from error
         of_runs = (
             values[tuple(place - first for place, first in zip(places, firsts, strict=True))] if part else values[None]
         )

@@ -179,8 +179,11 @@ def attention_spread(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Arra
         table_KxB = state_factor_K[:, None] * mixture.factor_B
         # Another position than these has no token of any state that is the largest, or the smallest.
         ratio = 0.99 * jnp.min(state_factor_K)
-        can_be_largest_L = position_factor_L >= ratio * jnp.max(position_factor_L)
-        can_be_smallest_L = ratio * position_factor_L <= jnp.min(position_factor_L)
+        most, least = jnp.max(position_factor_L), jnp.min(position_factor_L)
+        can_be_largest_L = position_factor_L >= ratio * most
+        # A smallest weight that is lost to rounding beside the largest may as well be 0.
+        is_lost = least <= ratio * most * _eps(scores) / 4
+        can_be_smallest_L = (ratio * position_factor_L <= least) & ~is_lost
         order, number = in_order(can_be_largest_L | can_be_smallest_L)
 
         def look_at(i, extremes):
@@ -193,7 +196,9 @@ def attention_spread(scores: TokenScores, mixture: Mixture, tokens_LxB: jax.Arra
             return jnp.maximum(largest_B, weights_B), jnp.minimum(smallest_B, weights_B)
 
         blank_B = jnp.zeros_like(mixture.factor_B)
-        largest_B, smallest_B = jax.lax.fori_loop(0, number, look_at, (blank_B, blank_B + jnp.inf))
+        largest_B, smallest_B = jax.lax.fori_loop(
+            0, number, look_at, (blank_B, blank_B + jnp.where(is_lost, 0, jnp.inf))
+        )
         return largest_B - smallest_B
 
     def token_by_token(scores, mixture, tokens_LxB):

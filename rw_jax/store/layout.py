@@ -119,7 +119,7 @@ def replaced(path: Path) -> Generator[Path]:
             unfinished.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

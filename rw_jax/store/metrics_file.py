@@ -79,12 +79,18 @@ def _filled(grid: Grid, cells: range, parts: Parts, shapes: Mapping[str, tuple[i
 
 def _shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
     """The axes of each metric behind that of steps, as large as in any part; in the order of METRICS."""
-    found: dict[str, tuple[int, ...]] = {}
+    found, sizes = dict[str, tuple[int, ...]](), dict[str, int]()
     for _, metrics in parts:
         for name, stack in metrics.items():
-            inner = stack.shape[2:]
-            found[name] = tuple(map(max, inner, found.get(name, inner)))
-    return {name: found[name] for name in (*_ABOUT, *(name for name in found if name not in _ABOUT)) if name in found}
+            found[name] = stack.shape[2:]
+            for dim, size in zip(_inner_dims(name), found[name], strict=True):
+                sizes[dim] = max(size, sizes.get(dim, 0))
+    names = [*(name for name in _ABOUT if name in found), *(name for name in found if name not in _ABOUT)]
+    return {name: tuple(sizes[dim] for dim in _inner_dims(name)) for name in names}
+
+
+def _inner_dims(name: str) -> tuple[str, ...]:
+    return _ABOUT[name].dims if name in _ABOUT else ()
 
 
 def _steps(grid: Grid) -> tuple[np.ndarray, dict[Any, np.ndarray]]:
@@ -120,8 +126,7 @@ def _variable(grid: Grid, name: str, array: np.ndarray) -> tuple[tuple[str, ...]
 
 
 def _dims(grid: Grid, name: str) -> tuple[str, ...]:
-    metric = _ABOUT.get(name)
-    return *(dimension.name for dimension in grid.dimensions), "step", *(metric.dims if metric else ())
+    return *(dimension.name for dimension in grid.dimensions), "step", *_inner_dims(name)
 
 
 def _attributes(name: str) -> dict[str, str]:
@@ -251,7 +256,8 @@ def read(path: Path, grid: Grid) -> xr.Dataset:
             metrics = _fixed(load(content))
     except Exception as error:  # whatever HDF5 makes of a file that is not as it was
         raise RunError(f"{path} is not as it was written; the command of the run makes it again.") from error
-    if metrics.attrs.get("rw_jax") != identity(grid):
+    if metrics.attrs.pop("rw_jax", None) != identity(grid):
+        metrics.close()
         raise RunError(f"{path} is of another study than the config.json beside it; the command of the run makes it "
                        "again.")  # fmt: skip
-    return metrics.drop_attrs(deep=False)
+    return metrics

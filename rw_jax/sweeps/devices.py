@@ -34,7 +34,7 @@ class Deal(NamedTuple):
         return self.cells[self.cells >= 0]
 
     def of_own(self, array: jax.Array) -> np.ndarray:
-        """The rows of these cells in an array of all devices; nothing is copied but them."""
+        """The rows of these cells in an array of all devices."""
         shards = sorted(array.addressable_shards, key=lambda shard: shard.index[0].start or 0)
         cells_of_shards = np.split(self.cells, len(shards))
         return np.concatenate(
@@ -43,6 +43,8 @@ class Deal(NamedTuple):
 
 
 _MOST_ROOM, _LEAST_ROOM, _BYTES_OF_CHUNK = 2**14, 2**6, 2**27
+_MOST_ROOM_OF_SEVERAL = 2**10
+"""Several processes write all the room that a chunk has, used or not."""
 
 
 class Placement(NamedTuple):
@@ -64,9 +66,9 @@ class Placement(NamedTuple):
         return self.mesh.size * self.cells_per_batch
 
     def for_cells(self, num_cells: int, bytes_of_cell: int) -> "Placement":
-        """With room in a chunk for these cells, or as many of them as take 128 MiB: a power of two.
+        """With room in a chunk for these cells, or as many as take 128 MiB, and a batch for every device at least.
 
-        Few sizes are compiled so, and a study that grows mostly finds its program again.
+        Above that it is a power of two: few sizes are compiled, and a study that grows mostly finds its program again.
         """
         enough = 2 ** (max(num_cells, _LEAST_ROOM) - 1).bit_length()
         fit = 2 ** (max(_BYTES_OF_CHUNK // bytes_of_cell, 1).bit_length() - 1)
@@ -129,7 +131,8 @@ def set_up(execution: ExecutionConfig) -> Placement:
             f"{os.environ.get('JAX_NUM_CPU_DEVICES', '')!r}, but must be empty or at least 1."
         ) from error
     batch = execution.cells_per_batch or default_cells_per_batch()
-    return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk or _MOST_ROOM)
+    most = _MOST_ROOM if jax.process_count() == 1 else _MOST_ROOM_OF_SEVERAL
+    return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk or most)
 
 
 def _usable_cores() -> int:

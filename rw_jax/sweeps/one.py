@@ -89,7 +89,7 @@ def train(
     grid = make_grid(pinned.config, own)
     experiment = make_experiment(grid.config, own)
     # On all devices, as a sweep: the full form has other last bits where the process has another number of them.
-    placement = placement._replace(cells_per_chunk=placement.mesh.size * placement.cells_per_batch)
+    placement = placement._replace(cells_per_chunk=placement.cells_at_once)
     progress = run_chunk(compile_program(experiment, placement, shape_of_cell(experiment)), [grid.cell(0)])
     record: Record = jax.tree.map(lambda stack: np.asarray(stack)[:1], progress.record)
     environment = describe_environment(placement.mesh, placement.cells_per_batch)

@@ -13,7 +13,7 @@ _FOLD = 8
 
 
 class Pace(NamedTuple):
-    """The size of the next chunk; that of no program before there is one.
+    """The size of the next chunk of cells that take about the same time each.
 
     Attributes:
       size: how many cells it takes.
@@ -21,33 +21,26 @@ class Pace(NamedTuple):
       most: how many it has room for.
     """
 
-    size: int = 0
-    least: int = 0
-    most: int = 0
-
-    def of(self, placement: Placement, given: int | None) -> "Pace":
-        """The pace of the next program, each of whose cells may take some times as long as one of the last.
-
-        Args:
-          placement: where its cells are trained.
-          given: `execution.cells_per_chunk`.
-        """
-        most = placement.cells_per_chunk
-        least = min(placement.cells_at_once if given is None else given, most)
-        return Pace(_whole(self.size // _FOLD, least, most), least, most)
+    size: int
+    least: int
+    most: int
 
     def after(self, num_cells: int, seconds: float) -> "Pace":
-        """The pace after a chunk of so many cells that took this process so many seconds; all processes get the same.
-
-        A chunk that was cut off, as there were no more cells, tells little, and changes nothing.
-        """
-        if self.least == self.most or num_cells < self.size:
+        """The pace after a chunk of so many cells and, for this process, seconds; all processes get the same."""
+        if self.least == self.most:
             return self
         slowest = float(processes.gathered(np.array([seconds])).max())
-        wanted = min(num_cells * SECONDS_OF_CHUNK / max(slowest, 1e-9), _FOLD * self.size)
-        return self._replace(size=_whole(int(wanted), self.least, self.most))
+        wanted = int(min(num_cells * SECONDS_OF_CHUNK / max(slowest, 1e-9), _FOLD * self.size))
+        return self._replace(size=max(self.least, min(wanted, self.most) // self.least * self.least))
 
 
-def _whole(size: int, least: int, most: int) -> int:
-    """A size as a multiple of the least one, and no more than the most."""
-    return max(least, min(size, most) // least * least)
+def first(placement: Placement, given: int | None) -> Pace:
+    """The pace to begin with.
+
+    Args:
+      placement: where the cells are trained.
+      given: `execution.cells_per_chunk`.
+    """
+    most = placement.cells_per_chunk
+    least = min(placement.cells_at_once, most) if given is None else most
+    return Pace(least, least, most)

@@ -93,7 +93,7 @@ def make_training(experiment: Experiment, placement: Placement) -> jax.stages.Wr
 
 
 def compile_program(experiment: Experiment, placement: Placement, shape: Progress) -> Program:
-    """The program of a structure, for chunks as large as the config has them, or as the free memory holds.
+    """The program of a structure, for chunks as large as the placement has room for, or as the free memory holds.
 
     Args:
       experiment: its pieces.
@@ -115,7 +115,7 @@ def compile_program(experiment: Experiment, placement: Placement, shape: Progres
     fits = int(processes.gathered(np.array([fits])).min())
     if fits >= placement.cells_per_chunk:
         return Program(experiment, placement, shape, compiled)
-    smaller = placement._replace(cells_per_chunk=max(fits, placement.mesh.size * placement.cells_per_batch))
+    smaller = placement._replace(cells_per_chunk=max(fits, placement.cells_at_once))
     return Program(experiment, smaller, shape, _compiled(training, experiment, smaller, shape))
 
 

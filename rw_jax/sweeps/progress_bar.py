@@ -66,11 +66,13 @@ class _SoFar:
         """Args: the runs of the grid, and how many of them are to be trained."""
         self._total, self._missing, self._trained = total, missing, 0
         self._started = time.perf_counter()
+        self._first: tuple[int, float] | None = None
         self._values: dict[str, list[np.ndarray]] = {}
 
     def add(self, count: int, measured: Mapping[str, np.ndarray]) -> None:
         """Notes a finished chunk: its runs and their metrics after the last step."""
         self._trained += count
+        self._first = self._first or (count, time.perf_counter())
         for name in TOLD:
             if name in measured:
                 self._values.setdefault(name, []).append(np.asarray(measured[name], np.float64))
@@ -83,9 +85,13 @@ class _SoFar:
             known = known[np.isfinite(known)]
             if known.size:
                 words.append(f"{TOLD[name]} {known.mean():.2f}")
-        if self._trained:
-            rate = self._trained / max(time.perf_counter() - self._started, 1e-9)
-            words += [f"{rate:.3g} a second", f"{(self._missing - self._trained) / rate:.0f} s left"]
+        if self._first is not None:
+            words += [f"{self._trained / max(time.perf_counter() - self._started, 1e-9):.3g} a second"]
+            # The first chunk is a small one, and what was compiled for it is no measure of the others.
+            number, at = self._first
+            if self._trained > number:
+                seconds = (time.perf_counter() - at) / (self._trained - number)
+                words += [f"{(self._missing - self._trained) * seconds:.0f} s left"]
         return ", ".join(words)
 
 

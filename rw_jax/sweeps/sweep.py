@@ -31,12 +31,11 @@ from rw_jax.study.fields import shown
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.study.paths import local_path
-from rw_jax.sweeps import devices, interruption, progress_bar, resume
+from rw_jax.sweeps import devices, interruption, pace, progress_bar, resume
 from rw_jax.sweeps.devices import Placement
-from rw_jax.sweeps.pace import Pace
 from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk, shape_of_cell
 from rw_jax.sweeps.starts import read_start
-from rw_jax.sweeps.work import Work, work_of
+from rw_jax.sweeps.work import Work, placement_of, work_of
 from rw_jax.training.experiment import Own, make_experiment
 from rw_jax.training.grids import make_grid
 from rw_jax.training.pieces import pin
@@ -73,9 +72,10 @@ def sweep(
 
     def program_of(structure: Config) -> Program:
         experiment = make_experiment(structure, own)
-        if structure not in work.shapes:  # what was finished when it was looked at is damaged since
-            return compile_program(experiment, placement, shape_of_cell(experiment))
-        return compile_program(experiment, work.placements[structure], work.shapes[structure])
+        shape = work.shapes[structure] if structure in work.shapes else shape_of_cell(experiment)
+        # Not as many as when it was first looked at: all processes must come to the same room.
+        missing = sum(len(part.cells) for part in parts if part.structure.config == structure)
+        return compile_program(experiment, placement_of(placement, structure, missing, shape), shape)
 
     with contextlib.ExitStack() as stack:
         if processes.is_first():
@@ -206,16 +206,14 @@ def _train(
 ) -> None:
     """Trains the missing cells, chunk by chunk; the program of a structure is compiled once."""
     program: Program | None = None
-    pace = Pace()
     for part in parts:
         if program is None or program.experiment.config != part.structure.config:
             program = program_of(part.structure.config)
-            pace = pace.of(program.placement, grid.config.execution.cells_per_chunk)
-        start = 0
+        now, start = pace.first(program.placement, grid.config.execution.cells_per_chunk), 0
         while start < len(part.cells):
-            started, numbers = time.perf_counter(), part.cells[start : start + pace.size]
+            started, numbers = time.perf_counter(), part.cells[start : start + now.size]
             advance(len(numbers), _train_chunk(place, grid, part, numbers, program))
-            pace = pace.after(len(numbers), time.perf_counter() - started)
+            now = now.after(len(numbers), time.perf_counter() - started)
             start += len(numbers)
 
 

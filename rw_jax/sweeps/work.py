@@ -27,7 +27,6 @@ class Work(NamedTuple):
       disk: bytes of their results, before compression.
       memory: bytes of the results of a chunk.
       shapes: of each structure, the shapes of the progress of a cell.
-      placements: of each structure, where its cells are trained, and how many together.
     """
 
     total: int
@@ -38,7 +37,6 @@ class Work(NamedTuple):
     disk: int
     memory: int
     shapes: Mapping[Config, Progress]
-    placements: Mapping[Config, Placement]
 
     def __str__(self) -> str:
         continued = f", {self.begun} of them from where they are" if self.begun else ""
@@ -66,11 +64,6 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
     experiments = {config: make_experiment(config, own) for config in missing}
     shapes = {config: shape_of_cell(experiment) for config, experiment in experiments.items()}
     bytes_of = {config: _size_of(shape) for config, shape in shapes.items()}
-    is_given = grid.config.execution.cells_per_chunk is not None
-    placements = {
-        config: placement if is_given else placement.for_cells(count, bytes_of[config])
-        for config, count in missing.items()
-    }
     batch = placement.cells_at_once
     free = free_memory(placement.mesh) * len(placement.mesh.local_devices)
     for config, experiment in experiments.items():
@@ -85,7 +78,10 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
                 f"{config.model.position_width}, training.steps {config.training.steps}, record.every "
                 f"{config.record.every}."
             )
-    sizes = {config: placements[config].cells_per_chunk for config in missing}
+    sizes = {
+        config: placement_of(placement, config, count, shapes[config]).cells_per_chunk
+        for config, count in missing.items()
+    }
     return Work(
         total=grid.num_cells,
         cells=sum(missing.values()),
@@ -95,8 +91,13 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
         disk=sum(count * bytes_of[config] for config, count in missing.items()),
         memory=max((min(sizes[config], count) * bytes_of[config] for config, count in missing.items()), default=0),
         shapes=shapes,
-        placements=placements,
     )
+
+
+def placement_of(placement: Placement, structure: Config, num_cells: int, shape: Progress) -> Placement:
+    """Where so many cells of a structure are trained, with the room of their chunks. Args: as `Work` has them."""
+    is_given = structure.execution.cells_per_chunk is not None
+    return placement if is_given else placement.for_cells(num_cells, _size_of(shape))
 
 
 def _size_of(tree: Any) -> int:

@@ -106,6 +106,13 @@ def test_structure_axes_and_zipped_axes_are_dimensions_and_coordinates_of_one_da
     assert metrics["step"].values.tolist() == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_run_without_axes_is_a_group_of_its_own(sweep_once):
+    run = rw_jax.load_run(sweep_once(tiny_study()))
+    (group,) = run.groups()
+    np.testing.assert_array_equal(group.metric("accuracy"), run.metrics["accuracy"].values[None])
+    assert run.summary()["seeds"].tolist() == [1]
+
+
 def test_a_step_after_the_last_of_a_cell_is_nan_and_every_other_is_a_number(structures):
     optimum = structures.metrics["optimal_accuracy"]
     assert np.isnan(optimum.isel(num_nodes=0).sel(step=5)).all()

@@ -85,3 +85,19 @@ def test_a_file_that_cannot_grow_is_an_error_of_the_system_and_leaves_nothing(ro
     assert list(tmp_path.iterdir()) == []
     metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts))
     assert (tmp_path / "metrics.nc").stat().st_size > 20_000
+
+
+def test_metrics_that_need_not_the_same_share_their_axes_where_one_of_them_has_more(tmp_path):
+    grid = Grid(tiny_study(form=("reduced", "full"), seed=(0, 1)))
+    first, second = (structure.cells for structure in grid.structures)
+    rng = np.random.default_rng(0)
+    parts = [
+        (first, {name: rng.uniform(size=(2, 6, 1, 1)) for name in ("head_parent_attention", "head_highest_lag")}),
+        (second, {"head_highest_lag": rng.uniform(size=(2, 6, 2, 3))}),
+    ]
+    whole = metrics_file.dataset(grid, parts)
+    metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts))
+    xr.testing.assert_identical(metrics_file.read(tmp_path / "metrics.nc", grid), whole)
+    assert whole["head_parent_attention"].shape == (2, 2, 6, 2, 3)
+    assert whole["head_parent_attention"].notnull().sum() == 2 * 6
+    np.testing.assert_array_equal(whole["head_highest_lag"].sel(form="full"), parts[1][1]["head_highest_lag"])

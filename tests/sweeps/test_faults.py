@@ -4,6 +4,7 @@ import contextlib
 import gc
 import json
 import os
+import pickle
 import random
 import shutil
 import subprocess
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from rw_jax import load_run, main
-from rw_jax.store import checkpoint, chunks
+from rw_jax.analysis.explorer.data import gather
+from rw_jax.store import checkpoint, chunks, metrics_file
 from rw_jax.study.errors import RunError
 from rw_jax.sweeps import lock, sweep
 from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
@@ -85,6 +88,26 @@ def test_a_finished_directory_with_a_damaged_chunk_is_not_finished(copied, value
     sweep_once(values_study, copied)
     assert load_run(copied).environment["runs"] == 2
     assert stored_records(copied) == stored_records(values_run)
+
+
+def test_metrics_of_a_large_file_are_those_of_a_small_one_and_damage_is_named_where_it_is_read(copied, monkeypatch):
+    small = load_run(copied)
+    monkeypatch.setattr(metrics_file, "_SMALL", 0)
+    large = load_run(copied)
+    assert not large.metrics.variables["accuracy"]._in_memory
+    pd.testing.assert_frame_equal(large.summary(), small.summary())
+    for ours, theirs in zip(large.groups(p=0.7), small.groups(p=0.7), strict=True):
+        for name in small.metrics.data_vars:
+            if "step" in small.metrics[name].dims:
+                np.testing.assert_array_equal(ours.metric(name), theirs.metric(name))
+    assert pickle.dumps(gather(large)) == pickle.dumps(gather(small))
+    content = bytearray((copied / "metrics.nc").read_bytes())
+    content[content.index(small.metrics["accuracy"].values.tobytes()) + 10] ^= 1
+    (copied / "metrics.nc").write_bytes(content)  # into the file that is open
+    with pytest.raises(RunError, match=r"metrics\.nc is not as it was written") as refused:
+        large.groups()[0].metric("accuracy")
+    assert_sentence(str(refused.value))
+    large.metrics.close()
 
 
 def test_damaged_metrics_are_named(copied):

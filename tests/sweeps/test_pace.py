@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from rw_jax.sweeps import devices
-from rw_jax.sweeps.pace import Pace
+from rw_jax.sweeps.pace import Pace, first
 
 
 def placement(batch=2, room=1024):
@@ -22,30 +22,24 @@ def sizes(pace, cells, seconds_of_cell, overhead=0.0):
 
 
 def test_a_size_that_is_given_stays():
-    assert sizes(Pace().of(placement(room=64), 64), 150, 100.0)[0] == [64, 64, 22]
+    assert sizes(first(placement(room=64), 64), 150, 100.0)[0] == [64, 64, 22]
 
 
 def test_chunks_grow_to_ten_seconds():
-    found, _ = sizes(Pace().of(placement(), None), 2000, 0.02)
+    found, _ = sizes(first(placement(), None), 2000, 0.02)
     assert found == [2, 16, 128, *[500] * 3, 354]
 
 
 def test_chunks_have_a_batch_for_every_device_and_never_more_cells_than_there_is_room_for():
-    assert sizes(Pace().of(placement(batch=32), None), 100, 60.0)[0] == [32, 32, 32, 4]
-    assert max(sizes(Pace().of(placement(), None), 10_000, 1e-6)[0]) == 1024
-    assert sizes(Pace().of(placement(batch=6), None), 600, 0.1)[0] == [6, 48, *[96] * 5, 66]
+    assert sizes(first(placement(batch=32), None), 100, 60.0)[0] == [32, 32, 32, 4]
+    assert max(sizes(first(placement(), None), 10_000, 1e-6)[0]) == 1024
+    assert sizes(first(placement(batch=6), None), 600, 0.1)[0] == [6, 48, *[96] * 5, 66]
 
 
-def test_a_chunk_that_is_slow_makes_the_next_one_smaller_and_one_that_was_cut_off_changes_nothing():
+def test_a_chunk_that_is_slow_makes_the_next_one_smaller():
     pace = Pace(size=500, least=2, most=1024)
     assert pace.after(500, 40.0).size == 124
-    assert pace.after(7, 40.0) == pace
-
-
-def test_the_next_program_begins_with_an_eighth():
-    assert Pace(size=500, least=2, most=1024).of(placement(), None).size == 62
-    assert Pace(size=500, least=2, most=1024).of(placement(room=16), None).size == 16
-    assert Pace(size=500, least=2, most=1024).of(placement(room=64), 64).size == 64
+    assert pace.after(7, 40.0).size == 2
 
 
 @pytest.mark.parametrize(

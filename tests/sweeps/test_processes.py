@@ -106,6 +106,15 @@ def test_any_number_of_devices_and_processes_leaves_the_same_run_directory(numbe
     assert contents_by_label(tmp_path / "run") == alone
 
 
+@pytest.mark.slow
+def test_processes_agree_on_chunks_that_grow(alone, tmp_path):
+    for code, said in finish(start(tmp_path / "run", 2, 1, "--config.execution.cells_per_chunk=None")):
+        assert code == 0, said
+    found = contents_by_label(tmp_path / "run")
+    assert found.keys() == alone.keys()
+    assert {name for name, content in found.items() if content != alone[name]} == {"config.json"}
+
+
 def test_a_process_of_a_job_leaves_when_it_is_told(tmp_path):
     long = [
         f"--config.{field}"

@@ -23,7 +23,7 @@ from rw_jax.store import checkpoint, chunks, provenance
 from rw_jax.store.provenance import commit_of, digest_of
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Grid, recorded_steps
-from rw_jax.sweeps import devices, program, progress_bar, sweep
+from rw_jax.sweeps import devices, pace, program, progress_bar, sweep
 from rw_jax.training import run as training_run
 from rw_jax.training.experiment import make_experiment
 from rw_jax.training.grids import make_grid
@@ -272,11 +272,15 @@ def test_a_plan_tells_what_there_is_to_do_and_writes_nothing(values_run, values_
     assert not (tmp_path / "new").exists()
 
 
-def test_chunks_that_grow_hold_no_more_than_their_cells_and_the_same_bits(values_run, sweep_once, tmp_path):
+def test_chunks_that_grow_hold_no_more_than_their_cells_and_the_same_bits(
+    values_run, sweep_once, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pace, "SECONDS_OF_CHUNK", 1e6)
     study = tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.cells_per_chunk": None})
     folder = sweep_once(study, tmp_path / "run")
     found = chunks.read_all(folder / "chunks")
-    assert sorted(len(chunk.rows) for chunk in found) == [2, 4], "first a batch for every device, then the rest"
+    at_first = len(jax.devices())
+    assert sorted(len(chunk.rows) for chunk in found) == sorted((at_first, 6 - at_first)), "a batch each, then the rest"
     for chunk in found:
         assert {len(leaf) for leaf in jax.tree.leaves(checkpoint.load(chunk.folder))} == {len(chunk.rows)}
     assert stored_records(folder) == stored_records(values_run)
@@ -445,6 +449,8 @@ def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal
     assert [line.split(",")[0] for line in lines] == ["5 of 6 runs", "6 of 6 runs"]
     assert "accuracy 0.75, on the parent 0.50, " in lines[0]
     assert "accuracy 0.62, on the parent 0.50, " in lines[1]
+    # The first chunk is small, and what it took with all that came before it foretells nothing.
+    assert re.search(r"[0-9.e+]+ a second$", lines[0])
     assert re.search(r"[0-9.e+]+ a second, 0 s left$", lines[1])
     assert max(map(len, lines)) < 90
 

@@ -126,7 +126,7 @@ def gather(run: Run, limit: int = LARGEST_PAGE) -> Numbers:
     Raises:
       RunError: if no cell is finished, or one cannot be read.
     """
-    metrics = run.metrics
+    metrics = run.metrics.load()  # a large file would be read anew for every run
     finished = run.source.finished(run.grid)
     if not finished.any():
         raise RunError("No run of the grid is finished, so that there is nothing to see; run its command again.")
