@@ -70,6 +70,7 @@ def test_every_snippet_is_tested():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_analysis_works_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
     monkeypatch.chdir(folder_with_a_sweep)
     names = execute("docs/runs.md", 0)

@@ -62,6 +62,7 @@ class InRunDir:
             logging.warning("%s", error)
             self.environment = {}
         self._found: Stored | None = None
+        self._is_finished: np.ndarray | None = None  # asked for with every array of every run
 
     def __reduce__(self) -> tuple[Any, ...]:
         return InRunDir, (self._run_dir,)
@@ -94,7 +95,11 @@ class InRunDir:
 
     def finished(self, grid: Grid) -> np.ndarray:
         with _damage_explained():
-            return self._stored(grid).chunk >= 0
+            stored = self._stored(grid)
+        if self._is_finished is None:
+            self._is_finished = stored.chunk >= 0
+            self._is_finished.flags.writeable = False
+        return self._is_finished
 
     def kept(self, grid: Grid, number: int, *names: str) -> Any:
         with _damage_explained():

@@ -197,10 +197,11 @@ class Grid:
         known = self.config.values()
         for axis in others:
             wanted = known.get(axis, NO_NEUTRAL)
-            if isinstance(columns.get(axis), list):
-                here &= np.fromiter((value == wanted for value in column(axis)), bool, count)
+            given = columns.get(axis, neutral(axis))
+            if isinstance(given, list):
+                here &= np.fromiter((_hashable(value) == wanted for value in given), bool, count)
             else:
-                here &= column(axis)[:1] == [wanted]
+                here &= _hashable(given) == wanted
         return np.where(here, numbers, -1)
 
 

@@ -31,7 +31,7 @@ RELATIVES = {
     "heads with a feed-forward layer": {"heads": 2, "feed_forward_width": 5},
     "added, with a feed-forward layer": {"position_place": "added", "feed_forward_width": 5},
 }
-FAST = ["heads", "added one-hot positions"]
+FAST = ["added one-hot positions"]
 
 
 def relative(heads=1, feed_forward_width=0, position_width=9, **of_embeddings):

@@ -503,6 +503,7 @@ def test_arrays_of_other_shapes_are_no_values_of_one_program(folder, tmp_path):
     assert rw_jax.sweep(study(fields, size=(2,)), tmp_path / "run", [folder]).metrics["finished"].all()
 
 
+@pytest.mark.slow
 def test_sizes_that_a_parameter_decides_are_paired_with_it(folder, tmp_path):
     (folder / "checked.py").write_text(CHECKED)
     fields = {"task.name": "checked.py:sized", "task.options.size": 4, "task.num_nodes": None, "task.walk_length": None}

@@ -25,6 +25,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(leaf, other[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_each_run_starts_from_the_run_with_its_labels_and_goes_on_as_it_would_have(first, tmp_path):
     run = rw_jax.sweep(tiny_study(fields={"model.init": start(first)}, p=(0.5, 0.9), seed=(0, 1)), tmp_path / "run")
     longer = rw_jax.train(tiny_study(fields={"model.init": "gaussian", "training.steps": 10}), p=0.9, seed=1)

@@ -87,7 +87,7 @@ def test_every_optimizer_is_compared():
     assert set(OF_OPTAX) == set(OPTIMIZERS)
 
 
-@pytest.mark.parametrize("name", some(OF_OPTAX, "adam"))
+@pytest.mark.parametrize("name", some(OF_OPTAX))
 def test_the_full_form_moves_by_the_updates_of_optax_entry_by_entry(name, float64):
     run = rw_jax.train(study(name), form="full", learning_rate=0.3)
     tokens, targets = run.walks("train")
