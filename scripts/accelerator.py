@@ -12,7 +12,6 @@ products; and PyTorch on the same device, where it is installed. All of it goes 
 """
 
 import dataclasses
-import functools
 import hashlib
 import importlib.util
 import json
@@ -90,38 +89,20 @@ def measured(part: str, variables: dict[str, str] | None = None, **setting: Any)
     return json.loads(lines[-1])
 
 
-def training(batch: int, steps: int, every: int) -> tuple[Callable[[], Any], float, dict[str, float]]:
-    """The training of a batch on one device: (a call of it, seconds to compile, what the program says of memory)."""
-    import jax
-
-    from rw_jax.sweeps import devices
-    from rw_jax.sweeps.program import compile_program, run_chunk, shape_of_cell
-    from rw_jax.training.experiment import make_experiment
-    from rw_jax.training.grids import make_grid
-
-    config = benchmark.base_config().replace(steps=steps)
-    record = dataclasses.replace(config.record, every=every, parameters=())
-    study = make_grid(dataclasses.replace(config, grid=(("seed", tuple(range(batch))),), record=record))
-    placement = devices.set_up(config.execution)
-    placement = placement._replace(
-        mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=batch, cells_per_chunk=batch
-    )
-    experiment = make_experiment(study.structures[0].config)
-    started = time.perf_counter()
-    program = compile_program(experiment, placement, shape_of_cell(experiment))
-    seconds = time.perf_counter() - started
-    memory: Any = getattr(program.train, "memory_analysis", lambda: None)()
-    said = {} if memory is None else {"temporary_MiB": memory.temp_size_in_bytes / 2**20}
-    return functools.partial(run_chunk, program, list(study.cells())), seconds, said
+def training(batch: int, steps: int, every: int) -> Callable[[], Any]:
+    """The training of a batch on one device, recorded every so many steps."""
+    return benchmark.our_training("d", runs=batch, batch=batch).train(steps, every)
 
 
 def measure_batch(batch: int) -> dict[str, Any]:
     """What a batch takes: to compile, in memory, per step, per recorded step, and as a whole."""
     import jax
 
-    short, _, _ = training(batch, 1, 1)
-    long, compile_seconds, memory = training(batch, 1 + STEPS, 1 + STEPS)
-    recorded, _, _ = training(batch, 1 + STEPS, 1)
+    short = training(batch, 1, 1)
+    started = time.perf_counter()
+    long = training(batch, 1 + STEPS, 1 + STEPS)
+    compile_seconds = time.perf_counter() - started
+    recorded = training(batch, 1 + STEPS, 1)
     for call in (short, long, recorded):
         call()
     step = benchmark.difference(short, long) / STEPS / batch
@@ -130,7 +111,6 @@ def measure_batch(batch: int) -> dict[str, Any]:
     held = jax.devices()[0].memory_stats()
     return {
         "compile_s": compile_seconds,
-        **memory,
         "device_peak_MiB": held["peak_bytes_in_use"] / 2**20 if held else None,
         "ms_per_run_and_step": 1e3 * step,
         "ms_per_run_and_record": 1e3 * record,
@@ -172,10 +152,9 @@ def measure_bits(batch: int) -> list[str]:
     import jax
     import numpy as np
 
-    call, _, _ = training(batch, STEPS, STEPS)
-    progress = jax.tree.map(np.asarray, call())
+    record = jax.tree.map(np.asarray, training(batch, STEPS, STEPS)())
     compared = min(SMALL_BATCHES if _SMALL.value else BATCHES)
-    return [hashlib.sha256(leaf[:compared].tobytes()).hexdigest() for leaf in jax.tree.leaves(progress)]
+    return [hashlib.sha256(leaf[:compared].tobytes()).hexdigest() for leaf in jax.tree.leaves(record)]
 
 
 def measure_precision() -> dict[str, float]:
@@ -240,7 +219,6 @@ def show_batches(batches: dict[int, dict[str, Any]]) -> None:
     """The table of batches."""
     names = {
         "compile_s": "compile, s",
-        "temporary_MiB": "temporary, MiB",
         "device_peak_MiB": "peak on device, MiB",
         "ms_per_run_and_step": "ms per run and step",
         "ms_per_run_and_record": "ms per run and record",

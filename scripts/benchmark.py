@@ -205,8 +205,15 @@ class Training(NamedTuple):
     devices: int
 
 
-def our_training(row: str, runs: int = 0, **changes: Any) -> Training:
-    """The training of a row from (c) on, of as many runs as the row has if 0 are given, with some fields changed."""
+def our_training(row: str, runs: int = 0, batch: int = 1, **changes: Any) -> Training:
+    """The training of a row from (c) on, with some fields changed.
+
+    Args:
+      row: the row.
+      runs: how many; as many as the row has if 0 are given.
+      batch: how many together in row (d).
+      **changes: the fields, by their axes.
+    """
     import jax
 
     from rw_jax.sweeps import devices
@@ -219,7 +226,7 @@ def our_training(row: str, runs: int = 0, **changes: Any) -> Training:
         config = config.replace(walks=math.inf, **INFINITE[row])
     placement = devices.set_up(config.execution)
     if row == "d":
-        placement = placement._replace(mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=1)
+        placement = placement._replace(mesh=devices.make_mesh(jax.devices()[:1]), cells_per_batch=batch)
     many = _RUNS.value or (128 if jax.default_backend() == "cpu" else 10_000)
     several = 8 * placement.mesh.size if row in INFINITE else placement.mesh.size
     runs = runs or (many if row in "ej" else several)

@@ -118,7 +118,7 @@ class Run:
     def metrics(self) -> xr.Dataset:
         """Every metric, float64, on the grid's dimensions and "step"; NaN where it is not finished.
 
-        Arrays are read-only; those of a large file are read anew whenever they are asked for.
+        Arrays are read-only, but for those of a large file, which are read anew whenever they are asked for.
         Beside them, on the grid's dimensions alone, `finished`, and `diverged_at`: the first recorded step whose
         training loss is NaN or infinite. A metric that no run of the grid has is absent.
 

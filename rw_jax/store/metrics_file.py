@@ -38,7 +38,10 @@ def dataset(grid: Grid, parts: Parts) -> xr.Dataset:
     parts = list(parts)
     shapes = _shapes(parts)
     found = _filled(grid, range(grid.num_cells), parts, shapes)
-    metrics = {name: _variable(grid, name, found.values[name]) for name in shapes}
+    metrics = {
+        name: (_dims(grid, name), array.reshape(*grid.shape, *array.shape[1:]), _attributes(name))
+        for name, array in found.values.items()
+    }
     return _fixed(xr.Dataset({**metrics, **_of_cells(grid, found.finished, found.diverged_at)}, _coordinates(grid)))
 
 
@@ -119,10 +122,6 @@ def _of_cells(grid: Grid, finished: np.ndarray, diverged_at: np.ndarray) -> dict
         "diverged_at": (dims, diverged_at.reshape(grid.shape), diverged),
         "finished": (dims, finished.reshape(grid.shape), {"long_name": "whether the run is trained"}),
     }
-
-
-def _variable(grid: Grid, name: str, array: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
-    return _dims(grid, name), array.reshape(*grid.shape, *array.shape[1:]), _attributes(name)
 
 
 def _dims(grid: Grid, name: str) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def sweep(
     def program_of(structure: Config) -> Program:
         experiment = make_experiment(structure, own)
         shape = work.shapes[structure] if structure in work.shapes else shape_of_cell(experiment)
-        # Not as many as when it was first looked at: all processes must come to the same room.
+        # Counted once the directory is locked, so that all processes come to the same room.
         missing = sum(len(part.cells) for part in parts if part.structure.config == structure)
         return compile_program(experiment, placement_of(placement, structure, missing, shape), shape)
 
@@ -209,11 +209,11 @@ def _train(
     for part in parts:
         if program is None or program.experiment.config != part.structure.config:
             program = program_of(part.structure.config)
-        now, start = pace.first(program.placement, grid.config.execution.cells_per_chunk), 0
+        pace_now, start = pace.first(program.placement, grid.config.execution.cells_per_chunk), 0
         while start < len(part.cells):
-            started, numbers = time.perf_counter(), part.cells[start : start + now.size]
+            started, numbers = time.perf_counter(), part.cells[start : start + pace_now.size]
             advance(len(numbers), _train_chunk(place, grid, part, numbers, program))
-            now = now.after(len(numbers), time.perf_counter() - started)
+            pace_now = pace_now.after(len(numbers), time.perf_counter() - started)
             start += len(numbers)
 
 

@@ -95,7 +95,14 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
 
 
 def placement_of(placement: Placement, structure: Config, num_cells: int, shape: Progress) -> Placement:
-    """Where so many cells of a structure are trained, with the room of their chunks. Args: as `Work` has them."""
+    """Where the cells of a structure are trained, with the room that their chunks have.
+
+    Args:
+      placement: that of the sweep.
+      structure: the structure.
+      num_cells: how many of its cells are to be trained.
+      shape: the shapes of the progress of one of them.
+    """
     is_given = structure.execution.cells_per_chunk is not None
     return placement if is_given else placement.for_cells(num_cells, _size_of(shape))
 

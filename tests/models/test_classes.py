@@ -136,7 +136,7 @@ def test_scores_that_underflow_weigh_everywhere():
     assert jnp.all(tells_apart(TokenScores(u_K, jnp.linspace(-80.0, 0.0, L), jnp.float32(0))))
 
 
-@pytest.mark.parametrize("scale", [0.0, 0.3, 5.0, 40.0])
+@pytest.mark.parametrize("scale", [0.0, 0.3, 1.0, 2.0, 5.0, 40.0])
 def test_spread_of_attention_is_that_of_the_softmax_over_tokens_alone_and_in_a_batch(scale):
     generator = np.random.default_rng(5)
     tokens_LxB = walks()[0]
