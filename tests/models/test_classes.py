@@ -5,12 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rw_jax.models.classes import group, most_positions
+from rw_jax.models import classes
+from rw_jax.models.classes import most_positions
 from rw_jax.models.mix import TokenScores, attention_spread, mix, softmax, tells_apart
 from tests.studies import some
 
 K, L, B = 4, 12, 500
 PARENT, OTHER = L - 1, 3
+
+group = jax.jit(classes.group, static_argnames="num_nodes")
 
 
 def walks():
@@ -56,6 +59,11 @@ def loss_of_classes(parameters, loss, grouped):
     return jnp.average(losses_C, weights=grouped.weights_C)
 
 
+def gradients(loss_of):
+    """A loss and its gradients, compiled."""
+    return jax.jit(jax.value_and_grad(loss_of), static_argnums=1)
+
+
 @pytest.mark.parametrize(
     ("name", "weak", "size"),
     some([("log", 1e-3, 1), ("log", 1e-5, 1), ("log", 1e-7, 1), ("log", 1e-5, 10), ("cross-entropy", 1e-5, 10),
@@ -67,8 +75,8 @@ def test_loss_and_gradients_of_classes_are_off_by_the_square_of_what_does_not_we
     at = (size * value_KxK, *scores)
     grouped = group(jnp.zeros(L, bool).at[jnp.array([PARENT, OTHER])].set(True), *drawn, K)
     assert grouped.fits
-    found = jax.value_and_grad(loss_of_classes)(at, loss, grouped)
-    right = jax.value_and_grad(loss_of_walks)(at, loss, *drawn)
+    found = gradients(loss_of_classes)(at, loss, grouped)
+    right = gradients(loss_of_walks)(at, loss, *drawn)
     curvature = size**2 if name != "log" else 1  # V beside f_y, which grows with it
     for number, exact in zip(jax.tree.leaves(found), jax.tree.leaves(right), strict=True):
         np.testing.assert_allclose(number, exact, rtol=0, atol=2 * curvature * weak**2 + 1e-14)
@@ -145,15 +153,15 @@ def test_spread_of_attention_is_that_of_the_softmax_over_tokens_alone_and_in_a_b
         jnp.asarray(scale * generator.normal(size=L), jnp.float32),
         jnp.float32(-1),
     )
-    attention_LxB = np.asarray(softmax(scores, tokens_LxB)[0])
+    attention_LxB = np.asarray(jax.jit(softmax)(scores, tokens_LxB)[0])
     spread_B = attention_LxB.max(axis=0) - attention_LxB.min(axis=0)
 
     def spread_of(scores):
         return attention_spread(scores, mix(scores, tokens_LxB), tokens_LxB)
 
     tolerance = 0 if scale == 0 else 2e-6
-    np.testing.assert_allclose(spread_of(scores), spread_B, rtol=0, atol=tolerance)
-    batch = jax.vmap(spread_of)(jax.tree.map(lambda leaf: jnp.stack([leaf, 0 * leaf]), scores))
+    np.testing.assert_allclose(jax.jit(spread_of)(scores), spread_B, rtol=0, atol=tolerance)
+    batch = jax.jit(jax.vmap(spread_of))(jax.tree.map(lambda leaf: jnp.stack([leaf, 0 * leaf]), scores))
     np.testing.assert_allclose(batch, np.stack([spread_B, 0 * spread_B]), rtol=0, atol=tolerance)
 
 
@@ -167,6 +175,6 @@ def test_a_gradient_is_never_nothing_because_it_is_small():
         averaged_KxB = mix(TokenScores(u_K, a_L, empty), tokens_LxB).averaged_KxB
         return jnp.mean(-jnp.log((value_KxK @ averaged_KxB)[targets_B, jnp.arange(B)] + 0.1))
 
-    gradient_KxK = np.asarray(jax.grad(loss)(at)[0])
+    gradient_KxK = np.asarray(jax.jit(jax.grad(loss))(at)[0])
     assert np.all(gradient_KxK != 0)
     assert np.min(np.abs(gradient_KxK)) < 1e-10, "some entries of V are moved by what does not weigh alone"

@@ -49,7 +49,7 @@ def shape_of(
 
 
 def some_params(shape):
-    params = decoder(shape, "gaussian").init(jax.random.key(0), {"init_scale": 0.5})
+    params = jax.jit(decoder(shape, "gaussian").init)(jax.random.key(0), {"init_scale": 0.5})
     rng = np.random.default_rng(0)  # biases, too, are something
     return {name: np.asarray(leaf) + 0.1 * rng.normal(size=leaf.shape) for name, leaf in params.items()}
 

@@ -202,9 +202,9 @@ def test_the_model_as_functions_starts_at_the_projection_of_the_full_start_and_i
     arguments = (EMBEDDINGS, "none", 0, "gaussian")
     full, model = full_transformer(*arguments), reduced.reduced_transformer(*arguments)
     key, values = jax.random.key(3), {"init_scale": 0.3}
-    start, params = full.init(key, values), model.init(key, values)
+    start, params = (jax.jit(each.init)(key, values) for each in (full, model))
     for name, leaf in reduced.project(start, EMBEDDINGS).items():
         np.testing.assert_array_equal(params[name], leaf)
     np.testing.assert_allclose(model.to_full(params, key, values)["key_query"], start["key_query"], atol=1e-14)
-    expected = full.apply(start, some_tokens())
-    np.testing.assert_allclose(model.apply(params, some_tokens()).output_KxB, expected.output_KxB, atol=1e-13)
+    output, expected = jax.jit(model.apply)(params, some_tokens()), jax.jit(full.apply)(start, some_tokens())
+    np.testing.assert_allclose(output.output_KxB, expected.output_KxB, atol=1e-13)

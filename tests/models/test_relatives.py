@@ -59,7 +59,7 @@ def gradient(model):
 @pytest.mark.parametrize("name", some(RELATIVES, *FAST))
 def test_the_reduced_form_goes_the_way_of_the_full_one(name, float64):
     embeddings, full, reduced, _ = relative(**RELATIVES[name])
-    start = full.init(jax.random.key(0), {"init_scale": 0.3})
+    start = jax.jit(full.init)(jax.random.key(0), {"init_scale": 0.3})
     params, own = start, project(start, embeddings)
     of_full, of_reduced, rate = gradient(full), gradient(reduced), 0.3
     for _ in range(3):

@@ -51,7 +51,7 @@ def by_enumeration(task: Task, params, values):
     embeddings = make_embeddings(task.num_nodes, task.walk_length, task.walk_length + 3)
     model = reduced_transformer(embeddings, "none", 0, "zero")
     loss = mean_loss(model, log_loss, every_walk(task, values), values, task.num_nodes)
-    return jax.value_and_grad(loss)(params)
+    return jax.jit(jax.value_and_grad(loss))(params)
 
 
 def random_params(rng, num_nodes, walk_length, spread):

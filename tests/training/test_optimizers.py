@@ -93,7 +93,7 @@ def test_the_full_form_moves_by_the_updates_of_optax_entry_by_entry(name, float6
     tokens, targets = run.walks("train")
     walks = Walks(jnp.asarray(tokens.T), jnp.asarray(targets), jnp.ones(len(targets)))
     model = full_transformer(make_embeddings(4, 6, 8), "none", 0, "gaussian")
-    gradient = jax.grad(mean_loss(model, log_loss, walks, {"epsilon": 0.1}, 4))
+    gradient = jax.jit(jax.grad(mean_loss(model, log_loss, walks, {"epsilon": 0.1}, 4)))
     optimizer, params = OF_OPTAX[name][1], jax.tree.map(jnp.asarray, run.params(step=0))
     state = optimizer.init(params)
     for _ in range(5):

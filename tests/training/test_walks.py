@@ -106,7 +106,7 @@ def gradient_by_hand(params, tokens_BxL, targets_B, epsilon=0.1):
             total -= jnp.log(output[target] + epsilon)
         return total / len(targets_B)
 
-    return jax.grad(loss)(params)
+    return jax.jit(jax.grad(loss))(params)
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,13 @@ def training_by_hand(params, walks_of_step, num_steps, rate=0.1):
     """Steps of gradient descent of the full form, each on its walks and with its rate."""
     model = full_transformer(make_embeddings(K, N, 8), "none", 0, "gaussian")
     params = jax.tree.map(jnp.asarray, params)
+    gradient_on = jax.jit(
+        lambda params, walks: jax.grad(mean_loss(model, log_loss, walks, {"epsilon": 0.1}, K))(params)
+    )
     for step in range(num_steps):
         (tokens, targets), eta = walks_of_step(step), rate(step) if callable(rate) else rate
         walks = Walks(jnp.asarray(tokens.T), jnp.asarray(targets), jnp.ones(len(targets)))
-        gradient = jax.grad(mean_loss(model, log_loss, walks, {"epsilon": 0.1}, K))(params)
+        gradient = gradient_on(params, walks)
         params = optax.apply_updates(params, jax.tree.map(lambda leaf, eta=eta: -eta * leaf, gradient))
     return params
 
