@@ -142,7 +142,7 @@ def _goal(command: Command) -> Goal | None:
         ) from None
     metric = command.words.get("until_metric")
     goal = Goal(width) if metric is None else Goal(width, metric)
-    check(goal)
+    check(goal, command.config)
     return goal
 
 

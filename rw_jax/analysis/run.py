@@ -670,7 +670,7 @@ class Run:
                     changed = experiment._replace(
                         model=model._replace(apply=lambda params, tokens_LxB: attend(params, tokens_LxB, attention_NxB))
                     )
-                return measure(changed.metrics, prepare(changed, values).see(params))
+                return measure(METRICS, prepare(changed, values).see(params))
 
             self._programs[structure] = _Compiled(
                 jax.jit(model.apply, compiler_options=options),

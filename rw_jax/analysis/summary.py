@@ -94,7 +94,7 @@ def show(rows: pd.DataFrame, width: int | None = None) -> str:
     axes = [name for name in columns[: columns.index("seeds")] if rows[name].nunique() > 1]
     counts = ["seeds", *(["diverged"] if rows["diverged"].any() else [])]
     measured = [name for name in SHOWN if name in rows and rows[name].notna().any()]
-    if "expected_accuracy" in measured:
+    if {"accuracy", "expected_accuracy"} <= set(measured):
         measured.remove("accuracy")
     shown = rows.head(_LARGEST_TABLE)
     cells = {symbol(name): [label(value) for value in shown[name]] for name in [*axes, *counts]}

@@ -23,7 +23,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rw_jax.study.config import Config, parse
+from rw_jax.study.config import DECLARATIONS, Config, parse
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.fields import shown
 from rw_jax.study.grid import digest
@@ -94,7 +94,13 @@ def study_digest(config: Config) -> str:
 
     It knows nothing of the grid, the batch or the devices, since a grid may grow and be cut in another way.
     """
-    decides = {"study_seed": config.study_seed, "record": config.as_mapping()["record"], "generator": GENERATOR}
+    # What says nothing is left out, so that a field that came later leaves earlier runs what they are.
+    record = {
+        name: value
+        for name, value in config.as_mapping()["record"].items()
+        if value != DECLARATIONS[f"record.{name}"].neutral
+    }
+    decides = {"study_seed": config.study_seed, "record": record, "generator": GENERATOR}
     return digest({"schema": SCHEMA, **decides})
 
 

@@ -81,6 +81,8 @@ def base_config() -> ml_collections.ConfigDict:
     config.record.every = 1  # steps between recorded metrics
     # Steps with parameters, beside the first and the last; later ones are passed over. Or "all" that are recorded.
     config.record.parameters = config_dict.FieldReference((0, 1, 2, 3, 10, 50), field_type=object)
+    # Beside train_loss, those of these names, as in ("accuracy", "parent_attention"); or "all" there are.
+    config.record.metrics = config_dict.FieldReference("all", field_type=object)
 
     config.execution = ml_collections.ConfigDict()
     config.execution.cells_per_chunk = config_dict.placeholder(int)  # trained and stored together; None: ten seconds

@@ -205,6 +205,11 @@ class RecordConfig:
         "steps with parameters, beside the first and the last; later ones are passed over; or all that are recorded",
         fields.several(fields.integer(0), ALL),
     )
+    metrics: tuple[str, ...] | str = field(
+        "metrics that are recorded beside train_loss, by their names, or all",
+        fields.several(fields.word(), ALL),
+        neutral=ALL,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,10 @@ from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, confidence_sequence
 from rw_jax.study.config import Config
 from rw_jax.study.errors import ConfigError
+from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Cell
 from rw_jax.sweeps.sweep import sweep
-from rw_jax.training.metrics import METRICS
+from rw_jax.training.metrics import METRICS, chosen
 
 MOST_SEEDS = 100_000
 """No setting is given more seeds than these."""
@@ -55,7 +56,9 @@ def sweep_until(
       ConfigError: as of sweep; or if the goal cannot be, or the metric is none, or does not lie between 0 and 1.
       OSError: as of sweep.
     """
-    check(goal)
+    if not isinstance(config, Config):
+        config = from_config_dict(config)
+    check(goal, config)
     run = sweep(config, workdir, folders)
     while True:
         added: list[dict[str, Any]] = []
@@ -69,12 +72,16 @@ def sweep_until(
         run = sweep(_with(run, added), workdir, folders)
 
 
-def check(goal: Goal) -> None:
-    """Refuses a goal that cannot be. Raises: ConfigError."""
+def check(goal: Goal, config: Config) -> None:
+    """Refuses a goal that cannot be, or whose metric is not among those that are recorded. Raises: ConfigError."""
     if not 0.001 <= goal.width < 1:
         raise ConfigError(f"--until_width is {goal.width:g}, but must be from 0.001 to below 1.")
     if goal.metric not in {metric.name for metric in METRICS if metric.is_share}:
         raise _no_share(goal.metric)
+    if goal.metric not in {metric.name for metric in chosen(config.record.metrics)}:
+        raise ConfigError(
+            f"record.metrics is {config.record.metrics}, but must name {goal.metric}, of which the intervals are to be."
+        )
 
 
 def interval(group: Group, metric: str) -> Estimate:

@@ -18,8 +18,10 @@ from rw_jax.study.labels import OPTION
 from rw_jax.study.stages import NUMBERS, Stage, labels_of_stages, stages_of
 from rw_jax.tasks import Law, Task, Walks
 from rw_jax.training.experiment import Experiment, tried
+from rw_jax.training.metrics import METRICS
 from rw_jax.training.optimizers import transformation
 from rw_jax.training.precision import numbers_of
+from rw_jax.training.run import progress_shape
 from rw_jax.training.values import of_stage, run_values
 
 
@@ -153,6 +155,14 @@ def check_shapes(experiment: Experiment) -> None:
         of_one = jax.ShapeDtypeStruct((K,), output.output_KxB.dtype)
         _expect("loss", {"loss": _shape("loss", experiment.loss, of_one, of_one, values)}, {"loss": ()})
         _check_optimizer(experiment, params, values)
+
+
+def measured(experiment: Experiment) -> set[str]:
+    """The names of all metrics that such a run can have, from shapes alone."""
+    with numbers_of(experiment.config.precision):
+        values = run_values(experiment.config, experiment)
+        every = experiment._replace(metrics=METRICS)
+        return set(tried("The training of a run", lambda: progress_shape(every, values, 1, 1)).record.metrics)
 
 
 def _check_optimizer(experiment: Experiment, params: Params, values: Mapping[str, Any]) -> None:

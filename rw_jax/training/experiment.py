@@ -25,7 +25,7 @@ from rw_jax.tasks.memory import hidden_direction, lagged, persistent
 from rw_jax.tasks.questions import majority, preference
 from rw_jax.training import losses, pieces, starts
 from rw_jax.training.losses import Loss
-from rw_jax.training.metrics import METRICS, Metric
+from rw_jax.training.metrics import METRICS, Metric, chosen
 from rw_jax.training.optimizers import OPTIMIZERS, Optimizer
 
 
@@ -34,7 +34,8 @@ class Experiment(NamedTuple):
 
     Attributes:
       config: its structure: the numbers of walks and steps, what is recorded, the seed of the study, the precision.
-      task, model, loss, optimizer, metrics: its pieces.
+      task, model, loss, optimizer: its pieces.
+      metrics: what is recorded of it.
       is_symmetric: whether it starts from parameters that are the same from every state.
     """
 
@@ -128,7 +129,8 @@ def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
     if config.task.walks == math.inf:
         _check_infinite(config, task, own)
     _check_walks(config, task, model)
-    return Experiment(config, task, model, loss, optimizer, is_symmetric=starts_at_zero)
+    recorded = chosen(config.record.metrics)
+    return Experiment(config, task, model, loss, optimizer, recorded, is_symmetric=starts_at_zero)
 
 
 def _check_infinite(config: Config, task: Task, own: Own) -> None:

@@ -8,6 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from rw_jax.models import Output
+from rw_jax.study.config import ALL
+from rw_jax.study.errors import ConfigError, meant
+from rw_jax.study.fields import shown
 from rw_jax.tasks import Walks
 
 
@@ -229,6 +232,23 @@ METRICS = (
 """Every metric there is. These are the variables of metrics.nc."""
 
 
+def chosen(names: tuple[str, ...] | str) -> tuple[Metric, ...]:
+    """The metrics of these names, and train_loss, which tells of a run that diverges; or all of them.
+
+    Raises:
+      ConfigError: if there is none of a name.
+    """
+    if names == ALL:
+        return METRICS
+    known = [metric.name for metric in METRICS]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"record.metrics names {shown(name)}, but must name metrics: {', '.join(known)}.{meant(name, known)}"
+            )
+    return tuple(metric for metric in METRICS if metric.name in ("train_loss", *names))
+
+
 def measurable(metrics: tuple[Metric, ...], seen: Seen) -> tuple[Metric, ...]:
     """The metrics that need nothing but what is seen."""
     return tuple(metric for metric in metrics if all(getattr(seen, field) is not None for field in metric.needs))
@@ -237,8 +257,8 @@ def measurable(metrics: tuple[Metric, ...], seen: Seen) -> tuple[Metric, ...]:
 def measure(metrics: tuple[Metric, ...], seen: Seen) -> dict[str, jax.Array]:
     """The metrics that can be measured from what is seen, by name; means over walks are taken together.
 
-    All but what the objective has measured are NaN where an output is not finite: a prediction of a run that has
-    diverged is no prediction.
+    What is measured of walks is NaN where an output is not finite: a prediction of a run that has diverged is no
+    prediction.
     """
     those = measurable(metrics, seen)
     of_walks = [metric for metric in those if metric.of_walks]
@@ -247,10 +267,17 @@ def measure(metrics: tuple[Metric, ...], seen: Seen) -> dict[str, jax.Array]:
     measured |= {metric.name: metric.measure(seen) for metric in those if not metric.of_walks}
     is_finite_B = functools.reduce(jnp.logical_and, jnp.isfinite(seen.output.output_KxB))
     is_lost = jnp.any(~is_finite_B & (seen.walks.weights_B > 0))
-    of_objective = {metric.name for metric in those if "objective" in metric.needs}
     return {
-        name: value if name in of_objective else jnp.where(is_lost, jnp.nan, value) for name, value in measured.items()
+        metric.name: jnp.where(is_lost, jnp.nan, measured[metric.name])
+        if looks_at_walks(metric)
+        else measured[metric.name]
+        for metric in those
     }
+
+
+def looks_at_walks(metric: Metric) -> bool:
+    """Whether a metric is measured of what the model makes of the test walks; others are of parameters, or free."""
+    return not {"objective", "value_HxK", "head_values"} & set(metric.needs)
 
 
 def mean_attention(output: Output, weights_B: jax.Array) -> jax.Array | None:

@@ -201,7 +201,7 @@ def progress_shape(experiment: Experiment, values: Values, num_recorded: int, nu
         seen = run.see(state.params)
         measured = metrics.measure(experiment.metrics, seen._replace(objective=train_step(run, state)[1]))
         every = {metric.name: measured[metric.name] for metric in experiment.metrics if metric.name in measured}
-        return state, every, {"params": state.params, **_kept(seen)}
+        return state, every, {"params": state.params, **_attention(seen)}
 
     state, measured, kept = jax.eval_shape(at_one_step, values)
 
@@ -211,7 +211,8 @@ def progress_shape(experiment: Experiment, values: Values, num_recorded: int, nu
     return Progress(state, Record(jax.tree.map(stack(num_recorded), measured), jax.tree.map(stack(num_kept), kept)))
 
 
-def _kept(seen: Seen) -> dict[str, jax.Array]:
+def _attention(seen: Seen) -> dict[str, jax.Array]:
+    """What is kept beside parameters."""
     kept = {"mean_attention": seen.mean_attention_N, "head_attention": seen.head_attention}
     return {name: leaf for name, leaf in kept.items() if leaf is not None}
 
@@ -253,15 +254,22 @@ def train(
     gaps, slots = jnp.asarray(schedule.gaps), jnp.asarray(schedule.slots)
 
     of_classes = run.by_classes if is_alone else None
+    # If no metric looks at the walks at every recorded step, only the attention of those that are kept does.
+    looks_at_walks = any(map(metrics.looks_at_walks, experiment.metrics))
+    is_kept = slots < len(jax.tree.leaves(progress.record.kept)[0])
 
     def record_and_advance(t, carry):
         (state, record), remembered = carry
         seen = run.see(state.params)
         measured = metrics.measure(experiment.metrics, seen)
+        attention = _attention(seen)
+        if not looks_at_walks:
+            nothing = jax.tree.map(jnp.zeros_like, attention)
+            attention = jax.lax.cond(is_kept[t], lambda: _attention(run.see(state.params)), lambda: nothing)
         kept = jax.tree.map(
             lambda stack, leaf: stack.at[slots[t]].set(leaf, mode="drop"),
             record.kept,
-            {"params": state.params, **_kept(seen)},
+            {"params": state.params, **attention},
         )
 
         def advance(i, carry):

@@ -64,11 +64,14 @@ def write_figures(run: Run, folder: Path) -> Written:
     """
     written, axes, groups = Written([], {}), varied(run), run.groups()
     figures: dict[str, Callable[[], Picture]] = {}
-    if axes == [main_axis(run)]:
+    has_accuracy = _accuracy(run) in run.metrics
+    has_success = any(metric in run.metrics for metric in SUCCESS)
+    if axes == [main_axis(run)] and has_accuracy:
         figures[f"success_against_{axes[0]}"] = functools.partial(success_against, run, axes[0])
-    if len(axes) > 1:
+    if len(axes) > 1 and (has_success or has_accuracy):
         figures[f"success_over_{axes[0]}_and_{axes[1]}"] = functools.partial(success_over, run, axes[0], axes[1])
-    figures["curves"] = functools.partial(curves, run)
+    if has_accuracy or "parent_attention" in run.metrics:
+        figures["curves"] = functools.partial(curves, run)
     # The units of a feed-forward layer come in any order.
     has_units = any(group.config.model.feed_forward_width for group in groups)
     if "value_uniform_direction_error" in run.metrics and not has_units:
@@ -115,6 +118,11 @@ def main_axis(run: Run) -> str | None:
     return "p" if "p" in numeric else next(iter(numeric), None)
 
 
+def _accuracy(run: Run) -> str:
+    """The expected accuracy, or the plain one where none is known."""
+    return "expected_accuracy" if "expected_accuracy" in run.metrics else "accuracy"
+
+
 SUCCESS = {"parent_is_highest": "attends to the parent", "predicts_optimally": "predicts optimally"}
 """The two notions of success, metrics that are 0 or 1."""
 
@@ -129,9 +137,10 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     groups = _along(run, axis, labels)
     x = np.array([group.config.value(axis) for group in groups], float)
     scale, numbers = _Scale.of(axis, x), []
-    figure = Figure(figsize=(7.0, 3.3), layout="constrained")
-    accuracy, success = figure.subplots(1, 2)
-    name = "expected_accuracy" if "expected_accuracy" in run.metrics else "accuracy"
+    name, notions = _accuracy(run), [metric for metric in SUCCESS if metric in run.metrics]
+    figure = Figure(figsize=(7.0 if notions else 4.0, 3.3), layout="constrained")
+    panels = figure.subplots(1, 2 if notions else 1, squeeze=False)[0]
+    accuracy, success = panels[0], panels[-1]
     rng = np.random.default_rng(0)  # points that coincide are moved apart
     for place, group in zip(scale.places, groups, strict=True):
         reached = group.metric(name)[:, -1]
@@ -147,22 +156,24 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     chance = [1 / group.config.task.num_nodes for group in groups]
     accuracy.plot(scale.places, chance, color="grey", linestyle=":", linewidth=1, label="chance 1/K")
     accuracy.set(ylabel=name.replace("_", " "), ylim=(0, 1.03))
-    for i, (metric, words) in enumerate((metric, words) for metric, words in SUCCESS.items() if metric in run.metrics):
+    for i, metric in enumerate(notions):
         table = pd.DataFrame([of_numbers(rate_interval, group.metric(metric)[:, -1]) for group in groups])
         colour = COLOURS[1 + i]
         success.vlines(scale.places + (i - 0.5) * scale.aside, table["low"], table["high"], color=colour, linewidth=1)
-        scale.line(success, table["mean"], (i - 0.5), color=colour, marker="os"[i], label=words, linewidth=1)
+        scale.line(success, table["mean"], (i - 0.5), color=colour, marker="os"[i], label=SUCCESS[metric], linewidth=1)
         numbers.append(table.assign(metric=metric, **{axis: x}))
-    success.set(ylabel="share of seeds", ylim=(-0.03, 1.03))
+        success.set(ylabel="share of seeds", ylim=(-0.03, 1.03))
     diverged = sum(int(np.isnan(group.metric(name)[:, -1]).sum()) for group in groups)
-    for panel in (accuracy, success):
+    for panel in panels:
         scale.mark(panel)
         panel.set_xlabel(f"{symbol(axis)}{scale.name}")
-    set_letters((accuracy, success))
-    legend_below(figure, accuracy, success)
-    set_title(figure, f"How far single seeds come, and how many succeed, against {symbol(axis)}", groups,
-              "A: each of {seeds}; B: share of seeds with its 95% interval"
-              + (f"; {diverged} runs that diverged are left out" if diverged else ""))  # fmt: skip
+    legend_below(figure, *panels)
+    seen, ending = "How far single seeds come", "each of {seeds}"
+    if notions:
+        set_letters(panels)
+        seen, ending = f"{seen}, and how many succeed", f"A: {ending}; B: share of seeds with its 95% interval"
+    set_title(figure, f"{seen}, against {symbol(axis)}", groups,
+              ending + (f"; {diverged} runs that diverged are left out" if diverged else ""))  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -300,9 +311,9 @@ def curves(run: Run, **labels: Scalar) -> Picture:
     Beside the means there are single seeds that do not predict optimally in the end, at most five of a setting.
     """
     groups, numbers = drawn(run, **labels), []
-    accuracy = "expected_accuracy" if "expected_accuracy" in run.metrics else "accuracy"
-    names = [name for name in (accuracy, "optimal_accuracy", "parent_attention") if name in run.metrics]
-    shown_names = [name for name in names if name != "optimal_accuracy"]
+    accuracy = _accuracy(run)
+    shown_names = [name for name in (accuracy, "parent_attention") if name in run.metrics]
+    names = [*shown_names, *({"optimal_accuracy"} & set(run.metrics) if accuracy in shown_names else ())]
     figure = Figure(figsize=(3.5 * len(shown_names), 3.3), layout="constrained")
     panels = dict(zip(shown_names, figure.subplots(1, len(shown_names), squeeze=False)[0], strict=True))
     columns, failed = differing(groups), False
@@ -324,7 +335,7 @@ def curves(run: Run, **labels: Scalar) -> Picture:
     if "optimal_accuracy" in names:
         panels[accuracy].plot([], [], label="optimum", **OPTIMUM)
     if failed:
-        panels[accuracy].plot([], [], ":", color="grey", linewidth=0.8, label="a seed that is not optimal")
+        panels[shown_names[0]].plot([], [], ":", color="grey", linewidth=0.8, label="a seed that is not optimal")
     labels_of = {accuracy: accuracy.replace("_", " "), "parent_attention": "attention on the direct parent"}
     for name, panel in panels.items():
         panel.set(xlabel="gradient steps", ylabel=labels_of[name], ylim=(-0.03, 1.03))
@@ -340,7 +351,7 @@ def curves(run: Run, **labels: Scalar) -> Picture:
         else:
             panel.locator_params("x", integer=True)
     set_letters(panels.values())
-    legend_below(figure, panels[accuracy])
+    legend_below(figure, panels[shown_names[0]])
     seen = " and ".join(dict.fromkeys(labels_of[name] for name in shown_names))
     ending = "means and 95% intervals over {seeds}; of seeds that are not optimal, five of a setting at most"
     set_title(figure, f"{seen[0].upper()}{seen[1:]} during training", groups, ending)
