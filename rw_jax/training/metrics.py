@@ -257,26 +257,26 @@ def measurable(metrics: tuple[Metric, ...], seen: Seen) -> tuple[Metric, ...]:
 def measure(metrics: tuple[Metric, ...], seen: Seen) -> dict[str, jax.Array]:
     """The metrics that can be measured from what is seen, by name; means over walks are taken together.
 
-    What is measured of walks is NaN where an output is not finite: a prediction of a run that has diverged is no
-    prediction.
+    All but what the objective has measured are NaN where an output is not finite: a prediction of a run that has
+    diverged is no prediction. Where no metric looks at walks, none is looked at for this.
     """
     those = measurable(metrics, seen)
     of_walks = [metric for metric in those if metric.of_walks]
     means = mean(jnp.stack([metric.measure(seen) for metric in of_walks]), seen.walks.weights_B) if of_walks else []
     measured = dict(zip((metric.name for metric in of_walks), means, strict=True))
     measured |= {metric.name: metric.measure(seen) for metric in those if not metric.of_walks}
+    if not any(map(_looks_at_walks, those)):
+        return measured
     is_finite_B = functools.reduce(jnp.logical_and, jnp.isfinite(seen.output.output_KxB))
     is_lost = jnp.any(~is_finite_B & (seen.walks.weights_B > 0))
+    of_objective = {metric.name for metric in those if "objective" in metric.needs}
     return {
-        metric.name: jnp.where(is_lost, jnp.nan, measured[metric.name])
-        if looks_at_walks(metric)
-        else measured[metric.name]
-        for metric in those
+        name: value if name in of_objective else jnp.where(is_lost, jnp.nan, value) for name, value in measured.items()
     }
 
 
-def looks_at_walks(metric: Metric) -> bool:
-    """Whether a metric is measured of what the model makes of the test walks; others are of parameters, or free."""
+def _looks_at_walks(metric: Metric) -> bool:
+    """Whether a metric is measured of the test walks, and not of parameters alone, or by the objective."""
     return not {"objective", "value_HxK", "head_values"} & set(metric.needs)
 
 

@@ -254,8 +254,10 @@ def train(
     gaps, slots = jnp.asarray(schedule.gaps), jnp.asarray(schedule.slots)
 
     of_classes = run.by_classes if is_alone else None
-    # If no metric looks at the walks at every recorded step, only the attention of those that are kept does.
-    looks_at_walks = any(map(metrics.looks_at_walks, experiment.metrics))
+    # If no metric looks at attention at every recorded step, it is computed at those that are kept.
+    looks_at_attention = any(
+        {"mean_attention_N", "head_attention"} & set(metric.needs) for metric in experiment.metrics
+    )
     is_kept = slots < len(jax.tree.leaves(progress.record.kept)[0])
 
     def record_and_advance(t, carry):
@@ -263,7 +265,7 @@ def train(
         seen = run.see(state.params)
         measured = metrics.measure(experiment.metrics, seen)
         attention = _attention(seen)
-        if not looks_at_walks:
+        if not looks_at_attention:
             nothing = jax.tree.map(jnp.zeros_like, attention)
             attention = jax.lax.cond(is_kept[t], lambda: _attention(run.see(state.params)), lambda: nothing)
         kept = jax.tree.map(
