@@ -15,7 +15,10 @@ from rw_jax.training.pieces import pin
 
 PROJECT = Path(__file__).parent.parent
 FILES = sorted((PROJECT / "configs").glob("*.py"))
-MANY_STRUCTURES = ("relatives_positions", "infinite", "symmetry", "symmetry_costs")
+MANY_STRUCTURES = (
+    *("relatives_positions", "relatives_decoder", "infinite", "symmetry", "symmetry_costs", "symmetry_long"),
+    *("chains_samples", "lengths"),
+)
 
 
 def load(path: Path) -> tuple[Config, Path]:

@@ -112,6 +112,7 @@ def test_the_notebook_of_the_readme_works_as_pasted(monkeypatch, tmp_path, capsy
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_works_as_pasted(capsys):
     execute("README.md", 1)
     assert float(capsys.readouterr().out) > 0.65
@@ -140,6 +141,7 @@ def test_the_remedies_work_as_pasted(capsys):
     assert capsys.readouterr().out.startswith("1.0 [")
 
 
+@pytest.mark.slow
 def test_interventions_work_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
     monkeypatch.chdir(folder_with_a_sweep)
     names = execute("docs/runs.md", 2)

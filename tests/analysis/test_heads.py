@@ -297,6 +297,7 @@ def test_a_grid_of_decoders_has_the_numbers_of_each_where_it_has_layers_and_head
     assert len(run.summary()) == 3
 
 
+@pytest.mark.slow
 def test_the_maps_are_drawn_one_for_each_layer_and_head_with_the_mean_weights():
     fields = {
         "model.form": "decoder", "model.query": "last", "model.residual": "on", "model.layers": 2, "model.heads": 2,

@@ -279,6 +279,7 @@ def penzai_decoder(pz, params, shape):
     return pz.nn.Sequential([pz.nn.EmbeddingLookup(table), *layers, *norm(), readout])
 
 
+@pytest.mark.slow
 def test_a_decoder_is_that_of_penzai_on_the_same_weights(float64):
     pz = pytest.importorskip("penzai.pz", reason="Penzai is not installed")
     shape, model = of_part("everything")

@@ -177,10 +177,8 @@ def test_costs_are_changes_of_the_share_of_the_same_seeds():
 STAYS = [remedy for remedy in REMEDIES if not remedy.leaves]
 
 
-@pytest.mark.parametrize("remedy", [
-    remedy if remedy.name == "Muon" else pytest.param(remedy, marks=pytest.mark.slow)
-    for remedy in STAYS
-], ids=lambda remedy: remedy.name)  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("remedy", STAYS, ids=lambda remedy: remedy.name)
 def test_what_is_to_stay_has_equal_weights_to_the_bit_for_2000_steps(remedy, monkeypatch):
     config = rw_jax.base_config()
     config.task.test_walks = "all"

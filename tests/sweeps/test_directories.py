@@ -422,6 +422,7 @@ def test_more_steps_as_an_axis_go_on_after_an_interruption(tmp_path, sweep_once,
     assert str(sweep.plan(longer, tmp_path / "run")).startswith("4 of 4 runs to train, 4 of them from where they are")
 
 
+@pytest.mark.slow
 def test_runs_without_a_step_leave_nothing_when_they_go_on(tmp_path, sweep_once):
     sweep_once(tiny_study(seed=(0, 1), fields={"training.steps": 0}), tmp_path / "run")
     sweep_once(tiny_study(seed=(0, 1)), tmp_path / "run")

@@ -20,9 +20,13 @@ def assert_same_run(one, run, **labels):
         np.testing.assert_array_equal(one.mean_attention(step=step), run.mean_attention(step=step, **labels))
 
 
-@pytest.mark.usefixtures("optimized")
-@pytest.mark.parametrize("form", ["reduced", pytest.param("full", marks=pytest.mark.slow)])
-def test_a_run_in_memory_has_the_bits_of_a_sweep(form, tmp_path):
+@pytest.mark.parametrize(
+    ("form", "compiled"),
+    [("reduced", ""), *(pytest.param(form, "optimized", marks=pytest.mark.slow) for form in ("reduced", "full"))],
+)
+def test_a_run_in_memory_has_the_bits_of_a_sweep(form, compiled, request, tmp_path):
+    if compiled:
+        request.getfixturevalue(compiled)
     study = tiny_study(p=(0.5, 0.7), seed=(0, 1, 2), fields={"model.form": form})
     run = rw_jax.sweep(study, tmp_path / "run")
     one = rw_jax.train(study, p=0.7, seed=2)

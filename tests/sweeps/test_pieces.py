@@ -348,6 +348,7 @@ def test_a_function_that_makes_a_piece_cannot_take_what_differs_from_run_to_run(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_parameter_that_is_a_tuple_is_found_again(folder, tmp_path):
     text = PIECES.replace("[-lag]", "[-parts[0]]").replace("parent=lag", "parent=parts[0]").replace("lag)", "parts)")
     (folder / "tuples.py").write_text(text)
@@ -495,6 +496,7 @@ def test_what_a_piece_gives_is_looked_at_before_anything_is_written(fields, word
     assert words in refusal(study(fields), folder)
 
 
+@pytest.mark.slow
 def test_arrays_of_other_shapes_are_no_values_of_one_program(folder, tmp_path):
     (folder / "checked.py").write_text(CHECKED)
     fields = {"task.name": "checked.py:growing", "task.options.size": 2}

@@ -116,6 +116,7 @@ def test_processes_agree_on_chunks_that_grow(alone, tmp_path, monkeypatch):
     assert {name for name, content in found.items() if content != alone[name]} == {"config.json"}
 
 
+@pytest.mark.slow
 def test_a_process_of_a_job_leaves_when_it_is_told(tmp_path):
     long = [
         f"--config.{field}"

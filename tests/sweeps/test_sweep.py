@@ -112,6 +112,7 @@ def test_a_grid_with_added_values_keeps_every_old_run_bit_for_bit(six, records_o
         assert larger[label] == leaves
 
 
+@pytest.mark.slow
 def test_another_chunk_size_gives_the_same_bits(six, records_of):
     assert records_of(tiny_study(p=(0.5, 0.7, 1.0), seed=(0, 1), fields={"execution.cells_per_chunk": 5})) == six
 

@@ -31,6 +31,7 @@ def test_growth_factors_are_the_largest_eigenvalues_of_the_linearised_steps(lear
     np.testing.assert_allclose(factors[2:], expected[2:], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_symmetric_trainings_are_trainings():
     run = rw_jax.train(config(learning_rate=0.7))
     weights, outputs = symmetric_training(K, N, squared_norm(M), 0.7, 0.1, 7).T

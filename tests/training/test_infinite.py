@@ -264,6 +264,7 @@ def test_what_infinitely_many_walks_cannot_be_computed_for_is_refused_in_a_sente
     assert_sentence(str(refused.value))
 
 
+@pytest.mark.slow
 def test_once_attention_has_locked_v_goes_the_way_of_the_recursion():
     """recursions.one_hot_training: each entry of V moves alone, at a rate by its transition."""
     K, N, p = 5, 6, 0.8

@@ -463,7 +463,7 @@ def test_recorded_spread_of_deterministic_walks_is_zero_and_the_accuracy_the_sha
     np.testing.assert_allclose(record.metrics["accuracy"][1:], shares[-1], rtol=1e-6)
 
 
-@pytest.mark.parametrize("p", [0, 1])
+@pytest.mark.parametrize("p", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("walk_length", [11, 21])  # all 5120 walks, most of weight 0, and the 5 that are possible
 def test_on_the_population_deterministic_walks_are_predicted_at_chance(p, walk_length):
     config = SMALL.replace(walks="all", test_walks="all", walk_length=walk_length, position_width=25)
