@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rw_jax.study.config import AXES, Config, checked
+from rw_jax.study.config import ALL, AXES, Config, checked
 from rw_jax.study.fields import Scalar
 
 
@@ -81,7 +81,9 @@ class Study:
         config = dataclasses.replace(
             changed,
             name=f"{base.name}_{self.name}",
-            record=dataclasses.replace(changed.record, every=max(changed.training.steps, 1), parameters=keep),
+            record=dataclasses.replace(
+                changed.record, every=max(changed.training.steps, 1), parameters=keep, metrics=ALL
+            ),
             precision=self.precision or base.precision,
             grid=tuple((axis, tuple(grid[axis])) for axis in AXES if axis in grid),
             zipped=tuple(groups),

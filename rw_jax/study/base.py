@@ -81,7 +81,7 @@ def base_config() -> ml_collections.ConfigDict:
     config.record.every = 1  # steps between recorded metrics
     # Steps with parameters, beside the first and the last; later ones are passed over. Or "all" that are recorded.
     config.record.parameters = config_dict.FieldReference((0, 1, 2, 3, 10, 50), field_type=object)
-    # Beside train_loss, those of these names, as in ("accuracy", "parent_attention"); or "all" there are.
+    # Metrics by their names, as in ("accuracy", "parent_attention"), and train_loss always; or "all" there are.
     config.record.metrics = config_dict.FieldReference("all", field_type=object)
 
     config.execution = ml_collections.ConfigDict()

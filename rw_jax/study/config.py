@@ -206,8 +206,8 @@ class RecordConfig:
         fields.several(fields.integer(0), ALL),
     )
     metrics: tuple[str, ...] | str = field(
-        "metrics that are recorded beside train_loss, by their names, or all",
-        fields.several(fields.word(), ALL),
+        "metrics that are recorded, by their names, or all; train_loss always is",
+        fields.names("train_loss", ALL),
         neutral=ALL,
     )
 

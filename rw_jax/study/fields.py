@@ -183,6 +183,20 @@ def several(right: Right, *names: str) -> Right:
     return Right(f"a tuple, each element {right.words}{words}", read, right, names=names)
 
 
+def names(always: str, *words: str) -> Right:
+    """A tuple of one name or more, kept in alphabetical order with one that is always there; or one of some words."""
+    some = several(word(), *words)
+
+    def read(value: Any) -> Any:
+        value = some.read(value)
+        if not value:
+            raise ValueError
+        return value if isinstance(value, str) else tuple(sorted({always, *value}))
+
+    ending = "".join(f", or {word!r} alone" for word in words)
+    return some._replace(words=f"a tuple of one name or more{ending}", read=read)
+
+
 class Declaration(NamedTuple):
     """What is said of a field where it is declared.
 

@@ -25,7 +25,8 @@ def read(path: str, right: Right, given: Any) -> Any:
         elements = tuple(_elements(path, right.each, given))
     except TypeError:
         raise ConfigError(f"{path} is {shown(given)}, but must be {right.words}.") from None
-    return tuple(_read(right.each, element, f"{path} holds", "each must") for element in elements)
+    read = tuple(_read(right.each, element, f"{path} holds", "each must") for element in elements)
+    return _read(right, read, f"{path} is", "must")
 
 
 def read_labels(path: str, right: Right, given: Any) -> tuple[Scalar, ...]:

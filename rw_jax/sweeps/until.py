@@ -12,8 +12,9 @@ from absl import logging
 
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, confidence_sequence
-from rw_jax.study.config import Config
+from rw_jax.study.config import Config, checked
 from rw_jax.study.errors import ConfigError
+from rw_jax.study.fields import shown
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Cell
 from rw_jax.sweeps.sweep import sweep
@@ -56,8 +57,7 @@ def sweep_until(
       ConfigError: as of sweep; or if the goal cannot be, or the metric is none, or does not lie between 0 and 1.
       OSError: as of sweep.
     """
-    if not isinstance(config, Config):
-        config = from_config_dict(config)
+    config = checked(config) if isinstance(config, Config) else from_config_dict(config)
     check(goal, config)
     run = sweep(config, workdir, folders)
     while True:
@@ -80,7 +80,8 @@ def check(goal: Goal, config: Config) -> None:
         raise _no_share(goal.metric)
     if goal.metric not in {metric.name for metric in chosen(config.record.metrics)}:
         raise ConfigError(
-            f"record.metrics is {config.record.metrics}, but must name {goal.metric}, of which the intervals are to be."
+            f"record.metrics is {shown(config.record.metrics)}, but must name {goal.metric}, which is to have narrow "
+            "intervals."
         )
 
 

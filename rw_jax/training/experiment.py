@@ -25,7 +25,7 @@ from rw_jax.tasks.memory import hidden_direction, lagged, persistent
 from rw_jax.tasks.questions import majority, preference
 from rw_jax.training import losses, pieces, starts
 from rw_jax.training.losses import Loss
-from rw_jax.training.metrics import METRICS, Metric, chosen
+from rw_jax.training.metrics import Metric, chosen
 from rw_jax.training.optimizers import OPTIMIZERS, Optimizer
 
 
@@ -44,7 +44,7 @@ class Experiment(NamedTuple):
     model: Model
     loss: Loss
     optimizer: Optimizer
-    metrics: tuple[Metric, ...] = METRICS
+    metrics: tuple[Metric, ...]
     is_symmetric: bool = False
 
 

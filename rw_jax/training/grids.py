@@ -7,6 +7,7 @@ import numpy as np
 
 from rw_jax.study.config import ALL, VALUE_AXES, Config, axis_groups, group_labels
 from rw_jax.study.errors import ConfigError
+from rw_jax.study.fields import shown
 from rw_jax.study.grid import Grid
 from rw_jax.training import pieces
 from rw_jax.training.checks import check_labels, check_shapes, check_stages, measured
@@ -73,6 +74,7 @@ def make_grid(config: Config, own: Own = NOTHING_OWN) -> Grid:
     _check_options(config, own)
     if grid.num_cells > _MOST_CELLS:
         raise ConfigError(f"The grid has {grid.num_cells} runs, but can have at most {_MOST_CELLS}; split the study.")
+    named = [name for name in config.record.metrics if name != "train_loss"] if config.record.metrics != ALL else []
     known: set[str] = set()
     for structure in grid.structures:
         _check_sizes(structure.config)
@@ -80,15 +82,15 @@ def make_grid(config: Config, own: Own = NOTHING_OWN) -> Grid:
         check_stages(experiment.task, grid.cell(structure.cells[0]).config.values())
         check_shapes(experiment)
         check_labels(grid, structure, experiment.task)
-        known |= measured(experiment) if config.record.metrics != ALL else set()
+        if named:
+            known |= measured(experiment)
         stored = start_of(structure.config, own)
         if stored is not None:
             for number in structure.cells:
                 check_start(stored, structure.config.model.init, grid.cell(number).config.values())
-    for name in config.record.metrics if config.record.metrics != ALL else ():
-        if name not in known:
-            right = ", ".join(metric.name for metric in METRICS if metric.name in known)
-            raise ConfigError(f"record.metrics names {name!r}, but must name metrics that such runs have: {right}.")
+    if named and not known & set(named):
+        right = ", ".join(metric.name for metric in METRICS if metric.name in known)
+        raise ConfigError(f"record.metrics is {shown(named)}, but must name metrics that such runs have: {right}.")
     return grid
 
 

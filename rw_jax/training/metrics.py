@@ -233,7 +233,7 @@ METRICS = (
 
 
 def chosen(names: tuple[str, ...] | str) -> tuple[Metric, ...]:
-    """The metrics of these names, and train_loss, which tells of a run that diverges; or all of them.
+    """The metrics of these names, or all of them.
 
     Raises:
       ConfigError: if there is none of a name.
@@ -244,9 +244,10 @@ def chosen(names: tuple[str, ...] | str) -> tuple[Metric, ...]:
     for name in names:
         if name not in known:
             raise ConfigError(
-                f"record.metrics names {shown(name)}, but must name metrics: {', '.join(known)}.{meant(name, known)}"
+                f"record.metrics names {shown(name)}, but must be 'all' alone, or name metrics: {', '.join(known)}."
+                + meant(name, known)
             )
-    return tuple(metric for metric in METRICS if metric.name in ("train_loss", *names))
+    return tuple(metric for metric in METRICS if metric.name in names)
 
 
 def measurable(metrics: tuple[Metric, ...], seen: Seen) -> tuple[Metric, ...]:
@@ -258,7 +259,7 @@ def measure(metrics: tuple[Metric, ...], seen: Seen) -> dict[str, jax.Array]:
     """The metrics that can be measured from what is seen, by name; means over walks are taken together.
 
     All but what the objective has measured are NaN where an output is not finite: a prediction of a run that has
-    diverged is no prediction. Where no metric looks at walks, none is looked at for this.
+    diverged is no prediction. Where no metric looks at walks, they are not looked at for this alone.
     """
     those = measurable(metrics, seen)
     of_walks = [metric for metric in those if metric.of_walks]

@@ -5,6 +5,7 @@ import pytest
 
 import rw_jax
 from rw_jax.analysis import plots
+from rw_jax.analysis.explorer.data import gather
 from rw_jax.store.layout import study_digest
 from rw_jax.study.errors import ConfigError
 from rw_jax.sweeps.until import Goal, check
@@ -20,7 +21,9 @@ def recording(*names):
     ("names", "figures"),
     [
         (("accuracy", "parent_attention"), {"success_against_p", "curves", "attention"}),
-        (("value_direction_error",), set()),
+        (("value_direction_error",), {"value_matrices"}),
+        (("predicts_optimally",), {"success_against_p"}),
+        (("expected_accuracy",), {"success_against_p", "curves"}),
     ],
 )
 def test_metrics_that_are_chosen_are_those_of_a_run_that_records_all(names, figures, values_run, sweep_once, tmp_path):
@@ -43,18 +46,38 @@ def test_metrics_that_are_chosen_are_those_of_a_run_that_records_all(names, figu
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("names", "words"),
     [
-        ("acuracy", "record.metrics names 'acuracy', but must name metrics: train_loss, accuracy, "),
-        ("head_value_error", "record.metrics names 'head_value_error', but must name metrics that such runs have: "),
+        (("acuracy", "kl_divergence"), "record.metrics names 'acuracy', but must be 'all' alone, or name metrics: "),
+        (("all", "accuracy"), "record.metrics names 'all', but must be 'all' alone, or name metrics: "),
+        (("head_value_error",), "record.metrics is ['head_value_error'], but must name metrics that such runs have: "),
+        ((), "record.metrics is (), but must be a tuple of one name or more, or 'all' alone."),
     ],
 )
-def test_a_metric_that_there_is_not_is_refused_in_a_sentence_that_names_those_there_are(name, words):
+def test_metrics_that_there_are_not_are_refused_in_a_sentence_that_names_those_there_are(names, words):
     with pytest.raises(ConfigError) as refused:
-        make_grid(recording("accuracy", name))
+        make_grid(recording(*names))
     assert_sentence(str(refused.value))
     assert str(refused.value).startswith(words)
-    assert ("Did you mean accuracy?" in str(refused.value)) == (name == "acuracy")
+    assert ("Did you mean accuracy?" in str(refused.value)) == ("acuracy" in names)
+
+
+def test_one_record_is_one_study_however_it_is_written():
+    one, other = (
+        recording("kl_divergence", "accuracy"),
+        recording("accuracy", "train_loss", "kl_divergence", "accuracy"),
+    )
+    assert one.record.metrics == ("accuracy", "kl_divergence", "train_loss")
+    assert study_digest(one) == study_digest(other)
+
+
+def test_the_page_of_a_run_says_which_metrics_it_lacks(sweep_once):
+    run = rw_jax.load_run(sweep_once(recording("value_direction_error")))
+    with pytest.raises(
+        rw_jax.RunError, match=r"leaves out accuracy, .*, attention_spread, which the page shows"
+    ) as refused:
+        gather(run)
+    assert_sentence(str(refused.value))
 
 
 def test_a_metric_that_only_some_structures_have_may_be_chosen():

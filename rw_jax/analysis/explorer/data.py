@@ -19,6 +19,7 @@ from rw_jax.study.fields import is_piece, without_digest
 from rw_jax.study.grid import Cell, kept_steps, recorded_steps
 from rw_jax.theory import chains
 from rw_jax.training.experiment import Own, make_experiment
+from rw_jax.training.metrics import chosen
 from rw_jax.training.precision import numbers_of
 from rw_jax.training.values import num_stages, of_stage, run_values
 
@@ -116,6 +117,13 @@ class Numbers(NamedTuple):
     notes: tuple[str, ...]
 
 
+_SHOWN = (
+    *("train_loss", "accuracy", "expected_accuracy", "optimal_accuracy", "predicts_optimally"),
+    *("parent_attention", "parent_is_highest", "highest_lag", "attention_spread"),
+)
+"""What of the metrics the page is made of, where a model and a task have them."""
+
+
 def gather(run: Run, limit: int = LARGEST_PAGE) -> Numbers:
     """The numbers of a run, finished or not.
 
@@ -124,8 +132,15 @@ def gather(run: Run, limit: int = LARGEST_PAGE) -> Numbers:
       limit: bytes of a page, above which seeds are left out; those that failed are kept, and one of each setting.
 
     Raises:
-      RunError: if no cell is finished, or one cannot be read.
+      RunError: if no cell is finished, or one cannot be read; or if metrics that are shown were not to be recorded.
     """
+    recorded = {metric.name for metric in chosen(run.config.record.metrics)}
+    missing = [name for name in _SHOWN if name not in recorded]
+    if missing:
+        raise RunError(
+            f"record.metrics of this run leaves out {', '.join(missing)}, which the page shows; train it with them, in "
+            "another folder."
+        )
     metrics = run.metrics.load()  # a large file would be read anew for every run
     finished = run.source.finished(run.grid)
     if not finished.any():

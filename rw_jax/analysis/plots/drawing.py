@@ -277,7 +277,11 @@ def set_title(
     shown_of = len(groups[0].run.groups())
     if len(groups) < shown_of and len(groups) > 1:
         ending = f"{len(groups)} of {shown_of} settings; {ending}"
-    lines = [*textwrap.wrap(told, int(20 * figure.get_figwidth()), break_on_hyphens=False), ending]
+    lines = [
+        line
+        for words in (told, ending)
+        for line in textwrap.wrap(words, int(20 * figure.get_figwidth()), break_on_hyphens=False)
+    ]
     wide = int(11 * figure.get_figwidth())
     figure.suptitle("\n".join(textwrap.wrap(seen, wide, break_on_hyphens=False)), fontsize=9, fontweight="bold")
     legend = figure.legends[0] if figure.legends else figure.legend([], [], loc="outside lower center")
@@ -286,8 +290,9 @@ def set_title(
 
 
 def set_letters(panels: Iterable[Axes]) -> None:
-    """A letter at the upper left of each panel, by which a text can name it."""
-    for letter, panel in zip("ABCDEFGHIJKL", panels, strict=False):
+    """A letter at the upper left of each of several panels, by which a text can name it."""
+    panels = list(panels)
+    for letter, panel in zip("ABCDEFGHIJKL", panels if len(panels) > 1 else [], strict=False):
         panel.set_title(letter, loc="left", fontweight="bold")
 
 

@@ -66,7 +66,7 @@ def write_figures(run: Run, folder: Path) -> Written:
     figures: dict[str, Callable[[], Picture]] = {}
     has_accuracy = _accuracy(run) in run.metrics
     has_success = any(metric in run.metrics for metric in SUCCESS)
-    if axes == [main_axis(run)] and has_accuracy:
+    if axes == [main_axis(run)] and (has_success or has_accuracy):
         figures[f"success_against_{axes[0]}"] = functools.partial(success_against, run, axes[0])
     if len(axes) > 1 and (has_success or has_accuracy):
         figures[f"success_over_{axes[0]}_and_{axes[1]}"] = functools.partial(success_over, run, axes[0], axes[1])
@@ -74,9 +74,9 @@ def write_figures(run: Run, folder: Path) -> Written:
         figures["curves"] = functools.partial(curves, run)
     # The units of a feed-forward layer come in any order.
     has_units = any(group.config.model.feed_forward_width for group in groups)
-    if "value_uniform_direction_error" in run.metrics and not has_units:
+    if any(str(name).startswith("value_") for name in run.metrics) and not has_units:
         figures["value_matrices"] = functools.partial(value_matrices, run)
-    if "parent_attention" in run.metrics:
+    if {"parent_attention", "parent_is_highest"} & set(run.metrics):
         figures["attention"] = functools.partial(attention, run)
     for name, draw in figures.items():
         try:
@@ -135,46 +135,71 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
       RunError: if the runs differ in an axis that is not paired with this one, and is not among the labels.
     """
     groups = _along(run, axis, labels)
-    x = np.array([group.config.value(axis) for group in groups], float)
-    scale, numbers = _Scale.of(axis, x), []
-    name, notions = _accuracy(run), [metric for metric in SUCCESS if metric in run.metrics]
-    figure = Figure(figsize=(7.0 if notions else 4.0, 3.3), layout="constrained")
-    panels = figure.subplots(1, 2 if notions else 1, squeeze=False)[0]
-    accuracy, success = panels[0], panels[-1]
-    rng = np.random.default_rng(0)  # points that coincide are moved apart
-    for place, group in zip(scale.places, groups, strict=True):
-        reached = group.metric(name)[:, -1]
-        aside = rng.uniform(-1, 1, len(reached)) * scale.aside
-        accuracy.plot(place + aside, reached, ".", color=COLOURS[0], markersize=2.5, alpha=0.5)
-        seeds = [cell.labels.get("seed", group.config.seed) for cell in group.cells]
-        numbers.append(pd.DataFrame({"metric": name, axis: group.config.value(axis), "seed": seeds, "mean": reached}))
-    accuracy.plot([], [], ".", color=COLOURS[0], label="a seed")
-    if "optimal_accuracy" in run.metrics:
-        optimum = [of_numbers(mean_interval, group.metric("optimal_accuracy")[:, -1]) for group in groups]
-        scale.line(accuracy, [each.mean for each in optimum], label="optimum", **OPTIMUM)
-        numbers.append(pd.DataFrame(optimum).assign(metric="optimal_accuracy", **{axis: x}))
-    chance = [1 / group.config.task.num_nodes for group in groups]
-    accuracy.plot(scale.places, chance, color="grey", linestyle=":", linewidth=1, label="chance 1/K")
-    accuracy.set(ylabel=name.replace("_", " "), ylim=(0, 1.03))
-    for i, metric in enumerate(notions):
-        table = pd.DataFrame([of_numbers(rate_interval, group.metric(metric)[:, -1]) for group in groups])
-        colour = COLOURS[1 + i]
-        success.vlines(scale.places + (i - 0.5) * scale.aside, table["low"], table["high"], color=colour, linewidth=1)
-        scale.line(success, table["mean"], (i - 0.5), color=colour, marker="os"[i], label=SUCCESS[metric], linewidth=1)
-        numbers.append(table.assign(metric=metric, **{axis: x}))
-        success.set(ylabel="share of seeds", ylim=(-0.03, 1.03))
-    diverged = sum(int(np.isnan(group.metric(name)[:, -1]).sum()) for group in groups)
+    scale, numbers = _Scale.of(axis, _labels(axis, groups)), list[pd.DataFrame]()
+    has_accuracy, notions = _accuracy(run) in run.metrics, [metric for metric in SUCCESS if metric in run.metrics]
+    if not (has_accuracy or notions):
+        raise RunError(f"There is nothing to draw, as none of accuracy, {', '.join(SUCCESS)} is a metric of the run.")
+    count = has_accuracy + bool(notions)
+    figure = Figure(figsize=(3.5 * count if count > 1 else 4.0, 3.3), layout="constrained")
+    panels = figure.subplots(1, count, squeeze=False)[0]
+    told: list[str] = []
+    if has_accuracy:
+        numbers += _draw_seeds(panels[0], scale, axis, groups)
+        told.append("each of {seeds}")
+    if notions:
+        numbers += _draw_shares(panels[-1], scale, axis, groups)
+        told.append("share of seeds with its 95% interval")
     for panel in panels:
         scale.mark(panel)
         panel.set_xlabel(f"{symbol(axis)}{scale.name}")
     legend_below(figure, *panels)
-    seen, ending = "How far single seeds come", "each of {seeds}"
-    if notions:
-        set_letters(panels)
-        seen, ending = f"{seen}, and how many succeed", f"A: {ending}; B: share of seeds with its 95% interval"
-    set_title(figure, f"{seen}, against {symbol(axis)}", groups,
+    set_letters(panels)
+    seen = ["how far single seeds come"] * has_accuracy + ["how many succeed"] * bool(notions)
+    ending = f"A: {told[0]}; B: {told[1]}" if count > 1 else told[0]
+    diverged = sum(int(np.isfinite(run.metrics["diverged_at"].values.ravel()[group.numbers]).sum()) for group in groups)
+    title = f"{', and '.join(seen)}, against {symbol(axis)}"
+    set_title(figure, f"{title[0].upper()}{title[1:]}", groups,
               ending + (f"; {diverged} runs that diverged are left out" if diverged else ""))  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)
+
+
+def _draw_seeds(panel: Axes, scale: "_Scale", axis: str, groups: Sequence[Group]) -> list[pd.DataFrame]:
+    """The accuracy of every seed, and the optimum."""
+    run, numbers = groups[0].run, []
+    name = _accuracy(run)
+    rng = np.random.default_rng(0)  # points that coincide are moved apart
+    for place, group in zip(scale.places, groups, strict=True):
+        reached = group.metric(name)[:, -1]
+        aside = rng.uniform(-1, 1, len(reached)) * scale.aside
+        panel.plot(place + aside, reached, ".", color=COLOURS[0], markersize=2.5, alpha=0.5)
+        seeds = [cell.labels.get("seed", group.config.seed) for cell in group.cells]
+        numbers.append(pd.DataFrame({"metric": name, axis: group.config.value(axis), "seed": seeds, "mean": reached}))
+    panel.plot([], [], ".", color=COLOURS[0], label="a seed")
+    if "optimal_accuracy" in run.metrics:
+        optimum = [of_numbers(mean_interval, group.metric("optimal_accuracy")[:, -1]) for group in groups]
+        scale.line(panel, [each.mean for each in optimum], label="optimum", **OPTIMUM)
+        numbers.append(pd.DataFrame(optimum).assign(metric="optimal_accuracy", **{axis: _labels(axis, groups)}))
+    chance = [1 / group.config.task.num_nodes for group in groups]
+    panel.plot(scale.places, chance, color="grey", linestyle=":", linewidth=1, label="chance 1/K")
+    panel.set(ylabel=name.replace("_", " "), ylim=(0, 1.03))
+    return numbers
+
+
+def _draw_shares(panel: Axes, scale: "_Scale", axis: str, groups: Sequence[Group]) -> list[pd.DataFrame]:
+    """The shares of seeds that succeed, with their intervals."""
+    numbers = []
+    for i, metric in enumerate(metric for metric in SUCCESS if metric in groups[0].run.metrics):
+        table = pd.DataFrame([of_numbers(rate_interval, group.metric(metric)[:, -1]) for group in groups])
+        colour = COLOURS[1 + i]
+        panel.vlines(scale.places + (i - 0.5) * scale.aside, table["low"], table["high"], color=colour, linewidth=1)
+        scale.line(panel, table["mean"], (i - 0.5), color=colour, marker="os"[i], label=SUCCESS[metric], linewidth=1)
+        numbers.append(table.assign(metric=metric, **{axis: _labels(axis, groups)}))
+    panel.set(ylabel="share of seeds", ylim=(-0.03, 1.03))
+    return numbers
+
+
+def _labels(axis: str, groups: Sequence[Group]) -> np.ndarray:
+    return np.array([group.config.value(axis) for group in groups], float)
 
 
 class _Scale(NamedTuple):
@@ -254,7 +279,8 @@ def success_over(run: Run, x: str, y: str, **labels: Scalar) -> Picture:
     measures: dict[str, Any] = {
         metric: (words, rate_interval) for metric, words in SUCCESS.items() if metric in run.metrics
     }
-    measures = measures or {"accuracy": ("accuracy", mean_interval)}
+    if not measures:
+        measures[_accuracy(run)] = (_accuracy(run).replace("_", " "), mean_interval)
     columns = [axis for axis in differing(groups) if axis not in (x, y) and not _is_paired(run, axis, x, y)]
     settings: dict[tuple, list[Group]] = {}
     for group in groups:
@@ -283,7 +309,9 @@ def success_over(run: Run, x: str, y: str, **labels: Scalar) -> Picture:
             named = ", ".join(f"{symbol(axis)} = {label(each)}" for axis, each in zip(columns, key, strict=True))
             panel.set(xlabel=symbol(x), ylabel=symbol(y), title="\n".join(filter(None, (named, words))))
     set_letters(panels.flat)
-    figure.colorbar(image, ax=panels, label="share of seeds" if "accuracy" not in measures else "accuracy", shrink=0.8)
+    figure.colorbar(
+        image, ax=panels, label="share of seeds" if set(measures) & set(SUCCESS) else "accuracy", shrink=0.8
+    )
     set_title(figure, f"How many seeds succeed over {symbol(x)} and {symbol(y)}", groups, "shares of {seeds}")
     return figure, pd.DataFrame(numbers)
 
@@ -313,6 +341,8 @@ def curves(run: Run, **labels: Scalar) -> Picture:
     groups, numbers = drawn(run, **labels), []
     accuracy = _accuracy(run)
     shown_names = [name for name in (accuracy, "parent_attention") if name in run.metrics]
+    if not shown_names:
+        raise RunError("There are no curves to draw, as neither accuracy nor parent_attention is a metric of the run.")
     names = [*shown_names, *({"optimal_accuracy"} & set(run.metrics) if accuracy in shown_names else ())]
     figure = Figure(figsize=(3.5 * len(shown_names), 3.3), layout="constrained")
     panels = dict(zip(shown_names, figure.subplots(1, len(shown_names), squeeze=False)[0], strict=True))
@@ -353,7 +383,9 @@ def curves(run: Run, **labels: Scalar) -> Picture:
     set_letters(panels.values())
     legend_below(figure, panels[shown_names[0]])
     seen = " and ".join(dict.fromkeys(labels_of[name] for name in shown_names))
-    ending = "means and 95% intervals over {seeds}; of seeds that are not optimal, five of a setting at most"
+    ending = "means and 95% intervals over {seeds}"
+    if failed:
+        ending += "; of seeds that are not optimal, five of a setting at most"
     set_title(figure, f"{seen[0].upper()}{seen[1:]} during training", groups, ending)
     return figure, pd.concat(numbers, ignore_index=True)
 
