@@ -63,10 +63,8 @@ def test_metrics_that_there_are_not_are_refused_in_a_sentence_that_names_those_t
 
 
 def test_one_record_is_one_study_however_it_is_written():
-    one, other = (
-        recording("kl_divergence", "accuracy"),
-        recording("accuracy", "train_loss", "kl_divergence", "accuracy"),
-    )
+    one = recording("kl_divergence", "accuracy")
+    other = recording("accuracy", "train_loss", "kl_divergence", "accuracy")
     assert one.record.metrics == ("accuracy", "kl_divergence", "train_loss")
     assert study_digest(one) == study_digest(other)
 

@@ -309,10 +309,10 @@ def success_over(run: Run, x: str, y: str, **labels: Scalar) -> Picture:
             named = ", ".join(f"{symbol(axis)} = {label(each)}" for axis, each in zip(columns, key, strict=True))
             panel.set(xlabel=symbol(x), ylabel=symbol(y), title="\n".join(filter(None, (named, words))))
     set_letters(panels.flat)
-    figure.colorbar(
-        image, ax=panels, label="share of seeds" if set(measures) & set(SUCCESS) else "accuracy", shrink=0.8
-    )
-    set_title(figure, f"How many seeds succeed over {symbol(x)} and {symbol(y)}", groups, "shares of {seeds}")
+    of_success = set(measures) <= set(SUCCESS)
+    figure.colorbar(image, ax=panels, label="share of seeds" if of_success else "accuracy", shrink=0.8)
+    seen, ending = ("How many seeds succeed", "shares") if of_success else ("How far seeds come", "means")
+    set_title(figure, f"{seen} over {symbol(x)} and {symbol(y)}", groups, f"{ending} of {{seeds}}")
     return figure, pd.DataFrame(numbers)
 
 
