@@ -118,6 +118,7 @@ def test_a_loss_of_ones_own_works_as_pasted(capsys):
     assert float(capsys.readouterr().out) > 0.65
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_run_from_python_work_as_pasted(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     names = execute("docs/extending.md", 0)

@@ -36,6 +36,7 @@ def test_a_run_in_memory_has_the_bits_of_a_sweep(form, compiled, request, tmp_pa
     assert (one.config.task.p, one.config.seed, one.config.grid) == (0.7, 2, ())
 
 
+@pytest.mark.slow
 def test_a_run_in_memory_takes_a_config_dict_and_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = rw_jax.base_config()

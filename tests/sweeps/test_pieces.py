@@ -362,6 +362,7 @@ def test_a_parameter_that_is_a_tuple_is_found_again(folder, tmp_path):
         study({"task.name": "tuples.py:back", "task.options.radius": float("nan")})
 
 
+@pytest.mark.slow
 def test_a_module_that_has_changed_since_it_was_loaded_is_refused_in_a_sentence(tmp_path, monkeypatch):
     text = "import jax.numpy as jnp\n\n\ndef loss(output_K, target_K, values):\n    return 1.0 * jnp.sum(target_K)\n"
     (tmp_path / "module_of_losses.py").write_text(text)
@@ -519,6 +520,7 @@ def test_sizes_that_a_parameter_decides_are_paired_with_it(folder, tmp_path):
     assert dict(filled.grid)["walk_length"] == (6, 7)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_pinned_is_swept_again_from_the_texts_that_are_kept(folder, tmp_path, monkeypatch):
     run = rw_jax.sweep(STUDIES["task"], tmp_path / "run", [folder])
     (folder / "mine.py").write_text(PIECES + "\n# changed\n")

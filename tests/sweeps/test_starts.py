@@ -65,6 +65,7 @@ def test_the_parameters_are_kept_with_the_run(first, tmp_path):
     assert_sentence(str(refused.value))
 
 
+@pytest.mark.slow
 def test_runs_of_other_parameters_are_another_study(first, tmp_path):
     source = shutil.copytree(first.run_dir.path, tmp_path / "source")
     config = tiny_study(fields={"model.init": f"{source}?p=0.5"}, seed=(0, 1))

@@ -234,6 +234,7 @@ def test_a_label_of_steps_is_a_run_of_its_own_and_not_the_beginning_of_another(s
     assert contents(workdir) == before
 
 
+@pytest.mark.slow
 def test_more_steps_are_refused_where_the_shorter_runs_record_other_steps(sweep_once):
     workdir = sweep_once(tiny_study(p=(0.5,), fields={"record.every": 2}))
     before = contents(workdir)

@@ -9,6 +9,7 @@ from rw_jax.theory.geometry import second_scores
 from rw_jax.theory.lags import circle_matrix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "of_positions",
     [{"positions": "random"}, *(pytest.param(other, marks=pytest.mark.slow) for other in ({}, {"position_width": 4}))],

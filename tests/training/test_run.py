@@ -252,6 +252,7 @@ def small_run():
     return values, start, *trainer(SMALL)(values, start, every_step((0, 7, STEPS)))
 
 
+@pytest.mark.slow
 def test_training_many_steps_equals_as_many_single_steps():
     values, start, end, record = small_run()
     _, walks, _ = start_of(SMALL)(values)
