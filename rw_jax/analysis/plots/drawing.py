@@ -275,7 +275,7 @@ def set_title(
         ending = "one seed"
     ending = ending.format(seeds=f"{seeds} seeds")
     shown_of = len(groups[0].run.groups())
-    if len(groups) < shown_of and len(groups) > 1:
+    if len(groups) < shown_of:
         ending = f"{len(groups)} of {shown_of} settings; {ending}"
     lines = [
         line

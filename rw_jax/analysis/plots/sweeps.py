@@ -138,7 +138,8 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     scale, numbers = _Scale.of(axis, _labels(axis, groups)), list[pd.DataFrame]()
     has_accuracy, notions = _accuracy(run) in run.metrics, [metric for metric in SUCCESS if metric in run.metrics]
     if not (has_accuracy or notions):
-        raise RunError(f"There is nothing to draw, as none of accuracy, {', '.join(SUCCESS)} is a metric of the run.")
+        known = ", ".join(("expected_accuracy", "accuracy", *SUCCESS))
+        raise RunError(f"There is nothing to draw: none of {known} is a metric of the run.")
     count = has_accuracy + bool(notions)
     figure = Figure(figsize=(3.5 * count if count > 1 else 4.0, 3.3), layout="constrained")
     panels = figure.subplots(1, count, squeeze=False)[0]
@@ -342,7 +343,9 @@ def curves(run: Run, **labels: Scalar) -> Picture:
     accuracy = _accuracy(run)
     shown_names = [name for name in (accuracy, "parent_attention") if name in run.metrics]
     if not shown_names:
-        raise RunError("There are no curves to draw, as neither accuracy nor parent_attention is a metric of the run.")
+        raise RunError(
+            "There are no curves to draw: none of expected_accuracy, accuracy, parent_attention is a metric of the run."
+        )
     names = [*shown_names, *({"optimal_accuracy"} & set(run.metrics) if accuracy in shown_names else ())]
     figure = Figure(figsize=(3.5 * len(shown_names), 3.3), layout="constrained")
     panels = dict(zip(shown_names, figure.subplots(1, len(shown_names), squeeze=False)[0], strict=True))
@@ -513,8 +516,9 @@ def attention(run: Run, **labels: Scalar) -> Picture:
     zoom.set(xlabel="slot with the highest weight", ylabel="share of seeds", ylim=(-0.03, 1.03))
     set_letters((whole, zoom))
     legend_below(figure, zoom)
+    each = "each of the first 30 of {seeds}" if max(map(len, groups)) > 30 else "each of {seeds}"
     set_title(figure, "Where attention has gone after the last step", groups,
-              "A: each of the first 30 of {seeds}; B: shares, 95% intervals; equal weights not counted")  # fmt: skip
+              f"A: {each}; B: shares, 95% intervals; equal weights not counted")  # fmt: skip
     return figure, pd.concat(numbers, ignore_index=True)
 
 
