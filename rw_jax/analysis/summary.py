@@ -16,7 +16,7 @@ import xarray as xr
 from rw_jax.analysis.numbers import label
 from rw_jax.analysis.statistics import mean_interval, of_numbers, rate_interval
 from rw_jax.store.layout import write_atomically
-from rw_jax.study.config import symbol
+from rw_jax.study.config import ALL, symbol
 
 if TYPE_CHECKING:
     from rw_jax.analysis.run import Group
@@ -32,7 +32,7 @@ ESTIMATES = {
     "value_sqrt_direction_error": mean_interval,
     "value_uniform_direction_error": mean_interval,
 }
-"""The metrics of the table, and how each is estimated over runs."""
+"""The metrics of the table where all are recorded, and how each is estimated over runs."""
 
 SHOWN = {
     "accuracy": "accuracy",
@@ -52,7 +52,7 @@ def table(groups: "Sequence[Group]") -> pd.DataFrame:
     Returns:
       A column for each label of the groups; `seeds`, how many runs there are; `diverged`, how many of them did; and for
       each metric M of ESTIMATES that there is its estimate M and 95% interval M_low, M_high, over the runs that have a
-      number: those whose output is finite.
+      number: those whose output is finite. Where `record.metrics` chooses, for each that is one number of a run.
     """
     rows = []
     for group in groups:
@@ -61,8 +61,10 @@ def table(groups: "Sequence[Group]") -> pd.DataFrame:
         row = {**group.labels, "seeds": len(group), "diverged": int(np.isfinite(diverged).sum())}
         # On infinitely many walks, from zero, all seeds train alike: a share of them is no estimate.
         is_certain = group.config.task.walks == math.inf and group.config.model.init == "zero"
-        for name, estimate in ESTIMATES.items():
-            if name in metrics:
+        chosen = group.config.record.metrics
+        for name in ESTIMATES if chosen == ALL else chosen:
+            estimate = ESTIMATES.get(name, mean_interval)
+            if name in metrics and metrics[name].dims[-1] == "step":
                 result = of_numbers(estimate, group.metric(name)[:, -1])
                 if is_certain and estimate is rate_interval:
                     result = result._replace(low=math.nan, high=math.nan)
@@ -93,12 +95,16 @@ def show(rows: pd.DataFrame, width: int | None = None) -> str:
     columns = list(rows.columns)
     axes = [name for name in columns[: columns.index("seeds")] if rows[name].nunique() > 1]
     counts = ["seeds", *(["diverged"] if rows["diverged"].any() else [])]
-    measured = [name for name in SHOWN if name in rows and rows[name].notna().any()]
+    known = [name for name in columns if f"{name}_low" in rows and rows[name].notna().any()]
+    measured = [name for name in SHOWN if name in known]
+    if "train_loss" in known:  # metrics have been chosen: all that are in the table are shown
+        measured += [name for name in known if name not in SHOWN]
     if {"accuracy", "expected_accuracy"} <= set(measured):
         measured.remove("accuracy")
     shown = rows.head(_LARGEST_TABLE)
     cells = {symbol(name): [label(value) for value in shown[name]] for name in [*axes, *counts]}
-    cells |= {SHOWN[name]: [_cell(row, name) for _, row in shown.iterrows()] for name in measured}
+    headings = {name: SHOWN.get(name, name.replace("_", " ")) for name in measured}
+    cells |= {headings[name]: [_cell(row, name) for _, row in shown.iterrows()] for name in measured}
     while width is not None and len(cells) > 1 and _width(cells) > width:
         cells.popitem()
     printed = rich.table.Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)

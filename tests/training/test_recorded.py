@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rw_jax
-from rw_jax.analysis import plots
+from rw_jax.analysis import plots, summary
 from rw_jax.analysis.explorer.data import gather
 from rw_jax.store.layout import study_digest
 from rw_jax.study.errors import ConfigError
@@ -39,7 +39,9 @@ def test_metrics_that_are_chosen_are_those_of_a_run_that_records_all(names, figu
         attention = [each.mean_attention(step=step, **cell) for each in (run, every)]
         np.testing.assert_allclose(*attention, rtol=1e-5)
     measured = [name for name in run.summary() if name in every.metrics.data_vars]
-    assert measured == list(names[:1]), "the attention on the parent is no column of the table"
+    assert measured == sorted({"train_loss", *names})
+    shown = summary.show(run.summary())
+    assert all(summary.SHOWN.get(name, name.replace("_", " ")) in shown for name in measured)
     written = plots.write_figures(run, tmp_path)
     assert (written.failed, {path.stem for path in written.paths}) == ({}, figures)
     assert "kl_divergence" in run.evaluate(), "what has not been recorded can be measured of what is kept"
