@@ -22,8 +22,8 @@ def recording(*names):
     [
         (("accuracy", "parent_attention"), {"success_against_p", "curves", "attention"}),
         (("value_direction_error",), {"value_matrices"}),
-        (("predicts_optimally",), {"success_against_p"}),
-        (("expected_accuracy",), {"success_against_p", "curves"}),
+        pytest.param(("predicts_optimally",), {"success_against_p"}, marks=pytest.mark.slow),
+        pytest.param(("expected_accuracy",), {"success_against_p", "curves"}, marks=pytest.mark.slow),
     ],
 )
 def test_metrics_that_are_chosen_are_those_of_a_run_that_records_all(names, figures, values_run, sweep_once, tmp_path):
