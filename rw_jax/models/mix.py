@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rw_jax.models.classes import Classes
-from rw_jax.models.sums import in_order, look_up, sums_by_state
+from rw_jax.models.sums import in_order, look_up, sums_by_state, sums_of_looked_up
 
 
 class TokenScores(NamedTuple):
@@ -121,8 +121,8 @@ def _mix_backward(residuals, gradient):
 
     def by_factors(scores, factor_B, excess_KxB, tokens_LxB):
         state_factor_K, position_factor_L, _ = _factors(scores)
-        excess_LxB = look_up(state_factor_K[:, None] * factor_B * excess_KxB, tokens_LxB)
-        return position_factor_L * jnp.sum(excess_LxB, axis=1)
+        table_KxB = state_factor_K[:, None] * factor_B * excess_KxB
+        return position_factor_L * sums_of_looked_up(table_KxB, tokens_LxB)
 
     def token_by_token(scores, factor_B, excess_KxB, tokens_LxB):
         return jnp.sum(softmax(scores, tokens_LxB)[0] * look_up(excess_KxB, tokens_LxB), axis=1)

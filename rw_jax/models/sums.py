@@ -21,6 +21,12 @@ def look_up(table: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
     return jnp.broadcast_to(rows[0], tokens_LxB.shape)
 
 
+def sums_of_looked_up(table_KxB: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
+    """The sum of table[tokens] over walks, float[L]."""
+    # Without the barrier an accelerator would make the table anew for each token.
+    return jnp.sum(look_up(jax.lax.optimization_barrier(table_KxB), tokens_LxB), axis=1)
+
+
 def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
     """Sum of the weights of each walk's tokens of each state, float[K, B], for weights of shape [L] or [L, B].
 

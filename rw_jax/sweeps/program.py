@@ -17,7 +17,7 @@ from rw_jax.training import run
 from rw_jax.training.experiment import Experiment, tried
 from rw_jax.training.precision import compiler_options, numbers_of
 from rw_jax.training.run import Progress, Record, Schedule, State
-from rw_jax.training.values import num_stages, run_values, values_of
+from rw_jax.training.values import num_stages, run_values, stacked_values
 from rw_jax.training.walks import draw_test_walks, draw_training_walks
 
 Training = Callable[[Mapping[str, Any], Progress, jax.Array, Schedule], Progress]
@@ -193,8 +193,7 @@ def run_chunk(
     structure = program.experiment.config
     placement, dealt = program.placement, program.placement.deal(len(cells))
     with numbers_of(structure.precision):
-        values = [values_of(cell.values, program.experiment) for cell in cells]
-        values = jax.tree.map(lambda *leaves: np.stack(leaves), *values)
+        values = stacked_values([cell.values for cell in cells], program.experiment)
         # Rows of padding repeat the first cell.
         values = jax.tree.map(lambda stack: _global(stack[np.maximum(dealt.cells, 0)], placement.runs), values)
         num_batches = _known_to_all(dealt.num_batches, placement.runs)

@@ -1,6 +1,6 @@
 """What one run is given: the arguments of its compiled program, and its keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -53,6 +53,17 @@ def values_of(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, np
     Of a run of several stages these are the values of the first; those of S later ones are stacked, float[S, ...],
     under "later " and their names, and `stages`, int32[S], has the steps at which they begin.
     """
+    return _as_arrays(_numbers_of(labels, experiment))
+
+
+def stacked_values(labels: Sequence[Mapping[str, Any]], experiment: Experiment) -> dict[str, np.ndarray]:
+    """The values of several runs, one for each of these labels, with a leading axis of runs. As values_of."""
+    each = [_numbers_of(of_one, experiment) for of_one in labels]
+    return _as_arrays({name: [numbers[name] for numbers in each] for name in each[0]})
+
+
+def _numbers_of(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
+    """The values of a run, as the labels have them."""
     first, *later = (_of_labels(labels, experiment) for labels in labels_of_stages(labels))
     if not later:
         return first
@@ -64,17 +75,16 @@ _LATER = "later "
 _MIXED = "mixed "
 
 
-def _of_labels(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, np.ndarray]:
+def _of_labels(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
     """The values of one stage."""
-    task, model, real = experiment.task, experiment.model, jnp.result_type(float)
+    task, model = experiment.task, experiment.model
     named = {axis: labels[axis] for axis in VALUE_AXES if axis != "stages"}
     named |= {name: labels[name] for name in task.value_options if isinstance(labels.get(name), int | float)}
-    values = {name: _as_array(value, real) for name, value in named.items()}
     made = task.host_values(labels) | model.host_values(labels)
     if labels["mixed_share"] > 0:
         of_mixed = task.host_values({**labels, "p": labels["mixed_p"]})
         made |= {f"{_MIXED}{name}": array for name, array in of_mixed.items()}
-    return values | {name: _as_array(value, real) for name, value in made.items()}
+    return named | made
 
 
 def with_mixed_p(values: Values) -> Values:
@@ -104,7 +114,8 @@ def stage_at(values: Values, step: ArrayLike) -> jax.Array:
     return jnp.sum(jnp.asarray(values["stages"]) <= step)
 
 
-def _as_array(value: object, real: np.dtype) -> np.ndarray:
+def _as_arrays(numbers: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Integers in 32 bits, all other numbers in the type of a real number."""
-    array = np.asarray(value)
-    return array.astype(np.int32 if array.dtype.kind in "iu" else bool if array.dtype.kind == "b" else real)
+    arrays, real = {name: np.asarray(number) for name, number in numbers.items()}, jnp.result_type(float)
+    types = {"i": np.int32, "u": np.int32, "b": np.bool_}
+    return {name: array.astype(types.get(array.dtype.kind, real)) for name, array in arrays.items()}
