@@ -30,32 +30,42 @@ def sums_of_looked_up(table_KxB: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
 def sums_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
     """Sum of the weights of each walk's tokens of each state, float[K, B], for weights of shape [L] or [L, B].
 
-    Of weights of positions alone, a CPU passes over those that are 0; such sums can be differentiated forward only.
+    Positions are added one after another. Of weights of positions alone, a run that is trained alone passes over those
+    that are 0; such sums can be differentiated forward only.
     """
-    # A CPU keeps the sums in cache and passes over the tokens once; an accelerator fuses each sum and passes K times.
+    sums = functools.partial(_sums_in_rounds, num_nodes=num_nodes)
     return jax.lax.platform_dependent(
         weights,
         tokens_LxB,
-        cpu=functools.partial(_sums_position_by_position, num_nodes=num_nodes),
-        default=functools.partial(_sums_state_by_state, num_nodes=num_nodes),
+        cpu=functools.partial(sums, positions_a_round=_ON_CPU),
+        default=functools.partial(sums, positions_a_round=_ON_ACCELERATORS),
     )
 
 
-def _sums_position_by_position(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+_ON_CPU = 2
+"""The sums stay in cache from round to round; with more than three positions, XLA makes no vectors of them."""
+_ON_ACCELERATORS = 8
+"""Every round reads the sums from memory and writes them back; with more positions there is more to compile."""
+
+
+def _sums_in_rounds(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int, positions_a_round: int) -> jax.Array:
     L, B = tokens_LxB.shape
     states_Kx1 = jnp.arange(num_nodes, dtype=tokens_LxB.dtype)[:, None]
     padded = jnp.pad(weights, [(0, 1), *[(0, 0)] * (weights.ndim - 1)])
     order, number = in_order(weights != 0) if weights.ndim == 1 else (jnp.arange(L + 1), L)
 
     def add(i, sums_KxB):
-        j = order[i]
+        # Indices beyond the last position are those of the padding, which weighs 0.
+        j = jax.lax.dynamic_index_in_dim(order, i, keepdims=False)
         weight, tokens_B = (jax.lax.dynamic_index_in_dim(array, j, keepdims=False) for array in (padded, tokens_LxB))
         return jnp.where(tokens_B == states_Kx1, sums_KxB + weight, sums_KxB)
 
-    def add_two(i, sums_KxB):  # half as many passes over the sums; with more than three, XLA makes no vectors of them
-        return add(2 * i + 1, add(2 * i, sums_KxB))
+    def add_some(r, sums_KxB):
+        rounds = range(positions_a_round)
+        return functools.reduce(lambda sums_KxB, i: add(positions_a_round * r + i, sums_KxB), rounds, sums_KxB)
 
-    return jax.lax.fori_loop(0, (number + 1) // 2, add_two, jnp.zeros((num_nodes, B), weights.dtype))
+    num_rounds = (number + positions_a_round - 1) // positions_a_round
+    return jax.lax.fori_loop(0, num_rounds, add_some, jnp.zeros((num_nodes, B), weights.dtype))
 
 
 @jax.custom_batching.custom_vmap
@@ -71,11 +81,6 @@ def _all_of_them(axis_size, in_batched, counts_L):
     del axis_size, in_batched  # the runs of a batch go through their loops together
     L = counts_L.shape[-1]
     return (jnp.arange(L + 1, dtype=jnp.int32), jnp.int32(L)), (False, False)
-
-
-def _sums_state_by_state(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
-    weights = weights[:, None] if weights.ndim == 1 else weights
-    return jnp.stack([jnp.sum(jnp.where(tokens_LxB == k, weights, 0), axis=0) for k in range(num_nodes)])
 
 
 @jax.custom_vjp

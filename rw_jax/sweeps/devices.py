@@ -148,7 +148,7 @@ def make_mesh(devices: Sequence[jax.Device]) -> Mesh:
 
 def default_cells_per_batch() -> int:
     """How many cells are vmapped: one after another stays in cache on a CPU; a wide batch fills an accelerator."""
-    return 1 if jax.default_backend() == "cpu" else 16
+    return 1 if jax.default_backend() == "cpu" else 1024
 
 
 def free_memory(mesh: Mesh) -> int:

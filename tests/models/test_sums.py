@@ -12,25 +12,27 @@ from rw_jax.models import sums
 K = 4
 
 
-@pytest.mark.parametrize("variant", [sums._sums_position_by_position, sums._sums_state_by_state])
+@pytest.mark.parametrize("positions_a_round", [sums._ON_CPU, sums._ON_ACCELERATORS])
 @pytest.mark.parametrize("one_weight_for_all_walks", [True, False])
-def test_sums_by_state_of_either_kind_equal_the_slow_loop(variant, one_weight_for_all_walks, float64):
+def test_sums_by_state_of_either_kind_equal_the_slow_loop(positions_a_round, one_weight_for_all_walks, float64):
     tokens_LxB = np.random.default_rng(11).integers(0, K, (37, 5)).astype(np.int8)
     weights = np.random.default_rng(12).normal(size=37 if one_weight_for_all_walks else (37, 5))
     expected_KxB = np.zeros((K, 5))
     for j in range(37):
         for b in range(5):
             expected_KxB[tokens_LxB[j, b], b] += weights[j] if one_weight_for_all_walks else weights[j, b]
-    actual_KxB = jax.jit(variant, static_argnums=2)(weights, tokens_LxB, K)
+    sums_of = jax.jit(sums._sums_in_rounds, static_argnums=(2, 3))
+    actual_KxB = sums_of(weights, tokens_LxB, K, positions_a_round)
     np.testing.assert_allclose(actual_KxB, expected_KxB, rtol=1e-13, atol=1e-13)
 
 
-def test_positions_of_no_weight_are_passed_over_and_a_batch_has_the_same_bits():
+@pytest.mark.parametrize("positions_a_round", [sums._ON_CPU, sums._ON_ACCELERATORS])
+def test_positions_of_no_weight_are_passed_over_and_a_batch_has_the_same_bits(positions_a_round):
     generator = np.random.default_rng(16)
     tokens = jnp.asarray(generator.integers(0, K, (3, 37, 5)), jnp.int8)
     weights = jnp.asarray(generator.uniform(size=(3, 37)), jnp.float32)
     weights = weights.at[0, ::2].set(0).at[1, 5:].set(0)
-    sums_of = functools.partial(sums._sums_position_by_position, num_nodes=K)
+    sums_of = functools.partial(sums._sums_in_rounds, num_nodes=K, positions_a_round=positions_a_round)
     for number, (weights_L, tokens_LxB) in enumerate(zip(weights, tokens, strict=True)):
         order, counted = sums.in_order(weights_L != 0)
         assert counted == [18, 5, 37][number]

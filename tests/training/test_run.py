@@ -343,9 +343,9 @@ def train_in_a_batch(config, params, walks_of_runs, learning_rates):
 
 
 def train_as_on_an_accelerator(*runs):
-    """In a batch, with the sums over tokens in the order that an accelerator adds them up."""
+    """In a batch, with as many positions in a round of the sums over tokens as an accelerator takes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sums, "_sums_position_by_position", sums._sums_state_by_state)
+        patch.setattr(sums, "_ON_CPU", sums._ON_ACCELERATORS)
         return train_in_a_batch(*runs)
 
 
