@@ -311,9 +311,9 @@ def torch_training(row: str) -> Callable[[int], list[float]]:
     experiment = make_experiment(config)
     walks = draw_training_walks(experiment, run_values(config, experiment))
     assert walks is not None
-    tokens, targets = (torch.from_numpy(np.array(x, np.int64)) for x in (walks.tokens_LxB.T, walks.targets_B))
+    tokens, targets = (torch.tensor(np.asarray(x, np.int64)) for x in (walks.tokens_LxB.T, walks.targets_B))
     K, M, N = config.task.num_nodes, config.model.position_width, config.task.walk_length
-    positions = torch.from_numpy(sine_positions(N, M)).float()
+    positions = torch.tensor(sine_positions(N, M)).float()
     one_hot = torch.nn.functional.one_hot(tokens, K).float()
     X = torch.cat([one_hot, torch.zeros(len(tokens), 1, K)], dim=1)  # B x N x K
     last = torch.cat([torch.zeros(K), positions[-1]])  # x~_N

@@ -21,13 +21,15 @@ from rw_jax.tasks import Walks
 from rw_jax.theory.closed_forms import first_step_value_matrix
 from rw_jax.training import run
 from rw_jax.training.experiment import Own, make_experiment
+from rw_jax.training.grids import make_grid
 from rw_jax.training.objectives import mean_loss, on_walks
 from rw_jax.training.optimizers import transformation
 from rw_jax.training.run import Prepared, State
-from rw_jax.training.values import run_keys, run_values
+from rw_jax.training.values import run_keys, run_values, stacked_values
+from rw_jax.training.values import values_of as run_values_of_labels
 from rw_jax.training.walks import draw_test_walks, draw_training_walks
 from tests import oracle
-from tests.studies import assert_sentence
+from tests.studies import assert_sentence, tiny_study
 
 FORMS = ("full", "reduced")
 BASE = from_config_dict(rw_jax.base_config())
@@ -198,6 +200,24 @@ def test_keys_of_walks_and_start_are_the_split_of_the_runs_key_and_that_of_steps
         np.testing.assert_array_equal(folded, jax.random.key_data(three[i]))
         for key in (steps, stages, faults):
             assert (folded != jax.random.key_data(key)).any()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"training.stages": "2: p=0.5; 3: learning_rate=2"}, {"task.name": "chain", "task.options.family": "path"}],
+)
+def test_stacked_values_are_those_of_each_run(fields):
+    study = make_grid(tiny_study(fields={**fields, "training.mixed_share": 0.25}, p=(0.0, 0.3, 1.0), seed=(0, 7)))
+    experiment = make_experiment(study.structures[0].config)
+    labels = [cell.values for cell in study.cells()]
+    stacked = stacked_values(labels, experiment)
+    each = [run_values_of_labels(of_one, experiment) for of_one in labels]
+    assert set(stacked) == set(each[0])
+    for name, stack in stacked.items():
+        assert stack.dtype == each[0][name].dtype
+        np.testing.assert_array_equal(stack, np.stack([values[name] for values in each]))
+    np.testing.assert_array_equal(stacked["seed"], [0, 7, 0, 7, 0, 7])
+    np.testing.assert_array_equal(stacked["p"], np.float32([0, 0, 0.3, 0.3, 1, 1]))
 
 
 NUM_KEPT = 3
