@@ -67,7 +67,7 @@ def gradients(loss_of):
 @pytest.mark.parametrize(
     ("name", "weak", "size"),
     some([("log", 1e-3, 1), ("log", 1e-5, 1), ("log", 1e-7, 1), ("log", 1e-5, 10), ("cross-entropy", 1e-5, 10),
-          ("squared error", 1e-5, 10)], ("log", 1e-3, 1), ("log", 1e-5, 10)),
+          ("squared error", 1e-5, 10)], ("log", 1e-5, 10)),
 )  # fmt: skip
 def test_loss_and_gradients_of_classes_are_off_by_the_square_of_what_does_not_weigh(name, weak, size, float64):
     loss, drawn = LOSSES[name], walks()
