@@ -61,8 +61,9 @@ def _sums_in_rounds(weights: jax.Array, tokens_LxB: jax.Array, num_nodes: int, p
         return jnp.where(tokens_B == states_Kx1, sums_KxB + weight, sums_KxB)
 
     def add_some(r, sums_KxB):
-        rounds = range(positions_a_round)
-        return functools.reduce(lambda sums_KxB, i: add(positions_a_round * r + i, sums_KxB), rounds, sums_KxB)
+        for i in range(positions_a_round):
+            sums_KxB = add(positions_a_round * r + i, sums_KxB)
+        return sums_KxB
 
     num_rounds = (number + positions_a_round - 1) // positions_a_round
     return jax.lax.fori_loop(0, num_rounds, add_some, jnp.zeros((num_nodes, B), weights.dtype))

@@ -41,23 +41,23 @@ def run_keys(study_seed: int, seed: ArrayLike) -> RunKeys:
 
 
 def run_values(config: Config, experiment: Experiment) -> dict[str, np.ndarray]:
-    """The values of the run that a config without its grid describes. As values_of."""
-    return values_of(config.values(), experiment)
-
-
-def values_of(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, np.ndarray]:
-    """The values of a run with these labels on every axis that there is, in the precision JAX is set to.
+    """The values of the run that a config without its grid describes, in the precision JAX is set to.
 
     They are the value fields of the config, the task's parameters that are numbers, and what it and the model make of
     the labels.
     Of a run of several stages these are the values of the first; those of S later ones are stacked, float[S, ...],
     under "later " and their names, and `stages`, int32[S], has the steps at which they begin.
     """
-    return _as_arrays(_numbers_of(labels, experiment))
+    return _as_arrays(_numbers_of(config.values(), experiment))
 
 
 def stacked_values(labels: Sequence[Mapping[str, Any]], experiment: Experiment) -> dict[str, np.ndarray]:
-    """The values of several runs, one for each of these labels, with a leading axis of runs. As values_of."""
+    """The values of several runs with a leading axis of runs, as run_values.
+
+    Args:
+      labels: of each run, its labels on every axis that there is.
+      experiment: their pieces.
+    """
     each = [_numbers_of(of_one, experiment) for of_one in labels]
     return _as_arrays({name: [numbers[name] for numbers in each] for name in each[0]})
 

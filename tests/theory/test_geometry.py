@@ -10,10 +10,7 @@ from rw_jax.theory.lags import circle_matrix
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "of_positions",
-    [{"positions": "random"}, *(pytest.param(other, marks=pytest.mark.slow) for other in ({}, {"position_width": 4}))],
-)
+@pytest.mark.parametrize("of_positions", [{"positions": "random"}, {}, {"position_width": 4}])
 def test_scores_after_two_small_steps_are_those_of_training_on_every_walk(of_positions):
     config = rw_jax.base_config()
     config.task.num_nodes, config.task.walk_length, config.task.p = 5, 7, 0.7

@@ -26,7 +26,6 @@ from rw_jax.training.objectives import mean_loss, on_walks
 from rw_jax.training.optimizers import transformation
 from rw_jax.training.run import Prepared, State
 from rw_jax.training.values import run_keys, run_values, stacked_values
-from rw_jax.training.values import values_of as run_values_of_labels
 from rw_jax.training.walks import draw_test_walks, draw_training_walks
 from tests import oracle
 from tests.studies import assert_sentence, tiny_study
@@ -209,9 +208,8 @@ def test_keys_of_walks_and_start_are_the_split_of_the_runs_key_and_that_of_steps
 def test_stacked_values_are_those_of_each_run(fields):
     study = make_grid(tiny_study(fields={**fields, "training.mixed_share": 0.25}, p=(0.0, 0.3, 1.0), seed=(0, 7)))
     experiment = make_experiment(study.structures[0].config)
-    labels = [cell.values for cell in study.cells()]
-    stacked = stacked_values(labels, experiment)
-    each = [run_values_of_labels(of_one, experiment) for of_one in labels]
+    stacked = stacked_values([cell.values for cell in study.cells()], experiment)
+    each = [run_values(experiment.config.replace(**cell.labels), experiment) for cell in study.cells()]
     assert set(stacked) == set(each[0])
     for name, stack in stacked.items():
         assert stack.dtype == each[0][name].dtype
