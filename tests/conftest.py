@@ -14,7 +14,7 @@ import pytest
 from rw_jax.study.config import Config
 from rw_jax.sweeps import program, sweep
 from rw_jax.training.experiment import Experiment, Own, make_experiment
-from tests.studies import tiny_study
+from tests.tiny import tiny_study
 
 # A program that one test has compiled is loaded by the others, in whatever process.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:

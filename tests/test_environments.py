@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import rw_jax
-from tests.studies import assert_sentence
+from tests.tiny import assert_sentence
 
 PROJECT = Path(__file__).parent.parent
 SMALL = """

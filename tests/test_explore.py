@@ -8,7 +8,7 @@ import pytest
 from absl import flags
 
 from rw_jax import explore
-from tests.studies import assert_sentence
+from tests.tiny import assert_sentence
 
 
 def parse(*words: str):

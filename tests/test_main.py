@@ -15,7 +15,7 @@ import rw_jax
 from rw_jax import main
 from rw_jax.study.config import AXES, DECLARATIONS, Config, checked
 from rw_jax.study.flags import Command, from_config_dict
-from tests.studies import assert_sentence, chunk_of, contents, tiny_study
+from tests.tiny import assert_sentence, chunk_of, contents, tiny_study
 
 PROJECT = Path(__file__).parent.parent
 SMOKE = "--config=configs/smoke.py"

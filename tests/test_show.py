@@ -4,7 +4,7 @@ from absl import flags
 
 import rw_jax
 from rw_jax import show
-from tests.studies import tiny_study
+from tests.tiny import tiny_study
 
 
 def test_watching_prints_the_table_anew_whenever_runs_are_finished_and_ends_with_the_last(tmp_path, capsys):

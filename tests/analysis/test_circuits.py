@@ -9,7 +9,7 @@ from rw_jax.analysis.circuits import composition, num_heads_of, without_head
 from rw_jax.models.decoder import Shape, decoder
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.reduced import reduced_transformer
-from tests.studies import assert_sentence
+from tests.tiny import assert_sentence
 
 K, N, B, H = 3, 5, 4, 2
 

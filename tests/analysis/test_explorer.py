@@ -18,7 +18,7 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import kept_steps
 from rw_jax.theory import closed_forms
 from tests.made_up import random_run, small
-from tests.studies import assert_sentence, chunk_of, tiny_study
+from tests.tiny import assert_sentence, chunk_of, tiny_study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")

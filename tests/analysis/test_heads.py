@@ -13,7 +13,7 @@ from rw_jax.analysis.circuits import without_head
 from rw_jax.store import metrics_file
 from rw_jax.study.grid import Grid
 from tests.models.test_decoder import shape_of, slow
-from tests.studies import assert_sentence, parts_of, some, tiny_study
+from tests.tiny import assert_sentence, parts_of, some, tiny_study
 
 K, N, B = 5, 7, 24
 PARTS = {"query": "last", "positions": "rotary", "key_width": 4, "heads": 2, "layers": 2, "residual": "on"}

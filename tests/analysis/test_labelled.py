@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rw_jax
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 
 @pytest.mark.slow

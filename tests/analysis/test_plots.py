@@ -13,7 +13,7 @@ from rw_jax.analysis.statistics import rate_interval
 from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
 from tests.made_up import random_run, small
-from tests.studies import assert_sentence
+from tests.tiny import assert_sentence
 
 FIGURES = (plots.success_against, plots.curves, plots.value_matrices, plots.attention)
 

@@ -9,7 +9,7 @@ import pytest
 
 import rw_jax
 from rw_jax.analysis import results
-from tests.studies import tiny_study
+from tests.tiny import tiny_study
 
 
 def test_the_published_sweep_is_that_of_the_table_beside_it():

@@ -25,7 +25,7 @@ from rw_jax.training.experiment import NOTHING_OWN
 from rw_jax.training.metrics import METRICS
 from rw_jax.training.run import Record
 from tests import oracle
-from tests.studies import assert_sentence, chunk_of, contents, tiny_study
+from tests.tiny import assert_sentence, chunk_of, contents, tiny_study
 
 NAMES = tuple(metric.name for metric in METRICS if "is_infinite" not in metric.needs and not metric.dims)
 

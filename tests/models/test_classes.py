@@ -8,7 +8,7 @@ import pytest
 from rw_jax.models import classes
 from rw_jax.models.classes import most_positions
 from rw_jax.models.mix import TokenScores, attention_spread, mix, softmax, tells_apart
-from tests.studies import some
+from tests.tiny import some
 
 K, L, B = 4, 12, 500
 PARENT, OTHER = L - 1, 3

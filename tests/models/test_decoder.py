@@ -10,7 +10,7 @@ import pytest
 from rw_jax.models import decoder as decoders
 from rw_jax.models.decoder import Shape, decoder
 from rw_jax.models.embeddings import make_embeddings
-from tests.studies import some
+from tests.tiny import some
 
 K, N, B = 5, 7, 6
 

@@ -6,7 +6,7 @@ import pytest
 
 import rw_jax
 from rw_jax.training.experiment import make_experiment
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 DECODER = {"model.form": "decoder", "model.init": "gaussian", "training.loss": "cross_entropy"}
 LAST = {**DECODER, "model.query": "last"}

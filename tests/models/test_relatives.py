@@ -13,7 +13,7 @@ from rw_jax.models.reduced import project, rebuild, reduced_transformer
 from rw_jax.tasks import Walks
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
-from tests.studies import some
+from tests.tiny import some
 
 K, N, B = 4, 7, 20
 

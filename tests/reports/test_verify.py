@@ -21,7 +21,7 @@ from rw_jax.study.errors import ConfigError
 from rw_jax.study.flags import Command
 from rw_jax.study.grid import Grid
 from rw_jax.sweeps import sweep
-from tests.studies import assert_sentence
+from tests.tiny import assert_sentence
 
 CONFIG = "--config=configs/verify.py"
 

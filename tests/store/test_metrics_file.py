@@ -9,7 +9,7 @@ import xarray as xr
 
 from rw_jax.store import metrics_file
 from rw_jax.study.grid import Grid
-from tests.studies import parts_of, tiny_study
+from tests.tiny import parts_of, tiny_study
 
 STUDIES = {
     "one run": tiny_study(),

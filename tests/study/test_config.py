@@ -27,7 +27,7 @@ from rw_jax.study.config import (
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, kept_steps, recorded_steps
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 
 def leaves(tree: dict, prefix: str = "") -> list[str]:

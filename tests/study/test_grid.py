@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rw_jax.study.config import SAME_PROGRAM, VALUE_AXES
 from rw_jax.study.grid import Grid, kept_steps, recorded_steps
-from tests.studies import tiny_study
+from tests.tiny import tiny_study
 
 
 def test_a_study_without_axes_is_one_cell():

@@ -10,7 +10,7 @@ import pytest
 from rw_jax import main
 from rw_jax.study.config import Config
 from rw_jax.study.flags import Command
-from tests.studies import assert_sentence
+from tests.tiny import assert_sentence
 
 
 def command(study: Config, workdir: Path, *switches: str) -> Command:

@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 
 from rw_jax.sweeps import interruption, sweep
-from tests.studies import tiny_study
+from tests.tiny import tiny_study
 
 STUDY = tiny_study(
     p=(0.5, 0.7, 1.0),

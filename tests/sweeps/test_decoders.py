@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rw_jax
-from tests.studies import stored_records, tiny_study
+from tests.tiny import stored_records, tiny_study
 from tests.sweeps.test_pieces import killed_at_save
 
 PARTS = {"form": "decoder", "query": "last", "positions": "learned", "init": "gaussian", "init_scale": 0.3}

@@ -16,7 +16,7 @@ from rw_jax.store import checkpoint, chunks
 from rw_jax.store.layout import RunDir, read_environment, write_environment
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.sweeps import sweep
-from tests.studies import assert_sentence, chunk_of, contents, some, stored_records, tiny_study
+from tests.tiny import assert_sentence, chunk_of, contents, some, stored_records, tiny_study
 from tests.sweeps.faults import command, damaged, files_at_most, refusal
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.studies import contents, stored_records
+from tests.tiny import contents, stored_records
 from tests.sweeps import killed
 
 

@@ -10,7 +10,7 @@ from rw_jax.sweeps.program import make_schedule, make_training, shape_of_cell
 from rw_jax.training.experiment import make_experiment
 from rw_jax.training.precision import numbers_of
 from rw_jax.training.values import run_values
-from tests.studies import some, tiny_study
+from tests.tiny import some, tiny_study
 
 CHAIN = {"task.name": "chain", "task.options.family": "path"}
 DECODER = {

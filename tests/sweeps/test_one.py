@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import rw_jax
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 
 def assert_same_run(one, run, **labels):

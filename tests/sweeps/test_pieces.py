@@ -20,7 +20,7 @@ from rw_jax.sweeps.starts import read_start
 from rw_jax.training import grids, pieces
 from rw_jax.training.experiment import Own
 from rw_jax.training.pieces import pin
-from tests.studies import assert_sentence, contents, stored_records, tiny_study
+from tests.tiny import assert_sentence, contents, stored_records, tiny_study
 
 PIECES = '''
 import pathlib

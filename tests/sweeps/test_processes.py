@@ -15,7 +15,7 @@ import pytest
 from rw_jax import load_run
 from rw_jax.study.errors import ConfigError
 from rw_jax.sweeps import processes
-from tests.studies import assert_sentence
+from tests.tiny import assert_sentence
 
 ROOT = Path(__file__).parents[2]
 STUDY = [

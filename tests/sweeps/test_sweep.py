@@ -28,7 +28,7 @@ from rw_jax.training import run as training_run
 from rw_jax.training.experiment import make_experiment
 from rw_jax.training.grids import make_grid
 from rw_jax.training.values import run_values
-from tests.studies import assert_sentence, chunk_of, contents, stored_records, tiny_study
+from tests.tiny import assert_sentence, chunk_of, contents, stored_records, tiny_study
 
 
 @pytest.fixture(scope="module")

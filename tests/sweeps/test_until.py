@@ -8,7 +8,7 @@ import rw_jax
 from rw_jax.analysis import plots
 from rw_jax.analysis.statistics import confidence_sequence, rate_interval
 from rw_jax.sweeps.until import Goal, interval, sweep_until
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 
 @pytest.mark.parametrize("values", [[1.0], [0.0, 1.0, 1.0], [0.3, 0.9, 0.2, 0.55], [0.0] * 40, [1.0] * 7 + [0.0] * 60])

@@ -14,7 +14,7 @@ from rw_jax.tasks.chain import chain, closed_classes, law_of, population, sample
 from rw_jax.tasks.circle import circle
 from rw_jax.tasks.families import FAMILIES, transition_of
 from rw_jax.training.grids import make_grid
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 PUBLISHED = {
     "two": [[0.4, 0.6], [0.2, 0.8]],

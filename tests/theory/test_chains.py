@@ -10,7 +10,7 @@ from rw_jax.analysis.interpret import attended_lag
 from rw_jax.tasks.chain import stationary_law
 from rw_jax.tasks.families import transition_of
 from rw_jax.theory import chains, closed_forms, lags
-from tests.studies import tiny_study
+from tests.tiny import tiny_study
 
 
 def labels_of(family, **options):

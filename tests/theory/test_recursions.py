@@ -11,7 +11,7 @@ from rw_jax.training.experiment import make_experiment
 from rw_jax.training.run import init, prepare, train_step
 from rw_jax.training.values import run_values
 from tests import oracle
-from tests.studies import tiny_study
+from tests.tiny import tiny_study
 
 
 def test_training_with_attention_on_the_parent_is_the_recursion(float64):

@@ -9,7 +9,7 @@ from rw_jax.training.run import init, prepare
 from rw_jax.training.values import run_values
 from rw_jax.training.walks import draw_training_walks
 from tests.models.test_decoder import K, N, shape_of, slow
-from tests.studies import some, tiny_study
+from tests.tiny import some, tiny_study
 
 B = 2
 NONE = K

@@ -23,7 +23,7 @@ from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
 from rw_jax.training.run import init, prepare, train_step
 from rw_jax.training.values import run_values
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 EPSILON = 0.1
 

@@ -18,7 +18,7 @@ from rw_jax.training.grids import make_grid
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
 from rw_jax.training.optimizers import GRADIENT_DESCENT, OPTIMIZERS, Optimizer, transformation
-from tests.studies import assert_sentence, some, tiny_study
+from tests.tiny import assert_sentence, some, tiny_study
 
 FULL = Model(init=lambda key, values: {}, apply=lambda params, tokens_LxB: None)
 REDUCED = FULL._replace(precondition=precondition(make_embeddings(2, 3, 5)))

@@ -10,7 +10,7 @@ from rw_jax.store.layout import study_digest
 from rw_jax.study.errors import ConfigError
 from rw_jax.sweeps.until import Goal, check
 from rw_jax.training.grids import make_grid
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 
 def recording(*names):

@@ -28,7 +28,7 @@ from rw_jax.training.run import Prepared, State
 from rw_jax.training.values import run_keys, run_values, stacked_values
 from rw_jax.training.walks import draw_test_walks, draw_training_walks
 from tests import oracle
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 FORMS = ("full", "reduced")
 BASE = from_config_dict(rw_jax.base_config())

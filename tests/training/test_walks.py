@@ -17,7 +17,7 @@ from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
 from rw_jax.training.values import run_keys, run_values
 from rw_jax.training.walks import batch_of, draw_test_walks, draw_training_walks, of_every_position
-from tests.studies import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, tiny_study
 
 K, N = 4, 6
 NONE = K
