@@ -1,7 +1,7 @@
 """Where attention ends on infinitely many walks: p from 0.5 to 0.99 and K from 5 to 64 nodes, 264 runs without a seed.
 
     python -m rw_jax.main --config=configs/infinite.py
-    python scripts/lags.py
+    python -m studies where_attention_ends infinite
 
 Each circle is trained by gradient descent with eta = 1, and by gradient flow (pieces/gradient_flow.py). Time: about
 eight minutes on 2 cores. Expect attention on the direct parent for few nodes and little drift, and on an earlier token

@@ -20,7 +20,7 @@ last in every array of a program; a Run gives them to people first.
 import importlib
 from typing import Any
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
 
 _ROOMS = {
     "ConfigError": "study.errors",
@@ -31,8 +31,13 @@ _ROOMS = {
     "Walks": "tasks",
     "Law": "tasks",
     "Model": "models",
+    "Reduction": "models",
+    "Looks": "models",
+    "Scores": "models",
     "Output": "models",
+    "Loss": "training.losses",
     "Optimizer": "training.optimizers",
+    "Metric": "training.metrics",
     "Run": "analysis.run",
     "load_run": "analysis.run",
     "load_results": "analysis.results",

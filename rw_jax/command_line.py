@@ -17,14 +17,15 @@ except ValueError as error:  # of a variable that JAX cannot read; it names it
     print("rw_jax: JAX cannot start:", *str(error).split(), file=sys.stderr)
     sys.exit(2)
 
-from rw_jax.study.config import describe_fields
 from rw_jax.study.errors import ConfigError, RunError
+from rw_jax.study.reading import describe_fields
 from rw_jax.sweeps import interruption, processes
+from rw_jax.training.pieces import KINDS
 
-Asked = TypeVar("Asked")
+Parsed = TypeVar("Parsed")
 
 
-def parsed(argv: list[str], read: Callable[..., Asked], about: str, flag_values: flags.FlagValues) -> Asked:
+def parsed(argv: list[str], read: Callable[..., Parsed], about: str, flag_values: flags.FlagValues) -> Parsed:
     """What a command line asks for; bad input is one sentence and exit code 2.
 
     Args:
@@ -47,7 +48,7 @@ def about(text: str | None) -> str:
     return (
         f"{text}\nA field is changed by --config.FIELD=VALUE, and made an axis by --config.grid.AXIS=LABELS, such as\n"
         "0.1,0.5 or range(16) or range(0, 100, 10) or linspace(0, 1, 11) or geomspace(0.01, 1, 5) or 1/3. The fields:\n"
-        f"\n{describe_fields()}\n"
+        f"\n{describe_fields({name: kind.table for name, kind in KINDS.items()})}\n"
     )
 
 
@@ -84,8 +85,8 @@ def log_plainly() -> None:
 def explaining(is_distributed: bool = False) -> Generator[None]:
     """Ends the program with one sentence for whatever a user can mend.
 
-    Exit codes: 2 if what was asked for cannot be done; 1 if what was begun cannot go on, and the same command continues
-    it. A reader of the output that has had enough, as `head` does, is no error.
+    Exit codes: 2 if what was asked for cannot be done; 1 if what was begun cannot continue; repeat the command to
+    resume. A reader of the output that has had enough, as `head` does, is no error.
     """
     try:
         yield

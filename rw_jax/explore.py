@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from rw_jax import command_line
-from rw_jax.analysis.explorer import page
 from rw_jax.analysis.run import Run, load_run
+from rw_jax.explorer import page
 from rw_jax.study.errors import ConfigError, RunError
 
 
@@ -40,8 +40,8 @@ def main(run: Run) -> None:
         path = run.run_dir.path / "explore.html"
         numbers = page.write(run, path)
         size = path.stat().st_size / 1e6
-        told = " ".join(["", *numbers.notes])
-        print(f"{command_line.short(path)} shows {int((numbers.status == 1).sum())} runs in {size:.1f} MB.{told}")
+        notes = " ".join(["", *numbers.notes])
+        print(f"{command_line.short(path)} shows {int((numbers.status == 1).sum())} runs in {size:.1f} MB.{notes}")
 
 
 def command() -> None:

@@ -6,7 +6,6 @@ DIR is a run directory, finished or not. Nothing is trained, drawn or written. -
 runs have been finished, until all of them are.
 """
 
-import textwrap
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,47 +13,22 @@ from typing import NamedTuple
 from absl import app, flags
 
 from rw_jax import command_line
-from rw_jax.analysis import summary
-from rw_jax.analysis.numbers import setting
-from rw_jax.analysis.run import Group, Run, load_run
-from rw_jax.store.layout import RunDir
+from rw_jax.analysis.run import load_run
+from rw_jax.ending import description
 from rw_jax.study.errors import ConfigError
 
 
-def told(run: Run, groups: Sequence[Group]) -> str:
-    """The setting of groups of runs, their table as wide as the output, and where the files are."""
-    width = summary.width_of_output()
-    common = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in setting([group.config for group in groups]))
-    lines = textwrap.wrap(f"{run.config.name}: {common}", width or 120, break_on_hyphens=False)
-    return "\n".join(
-        [
-            *(line.replace("\N{NO-BREAK SPACE}", " ") for line in lines),
-            "After the last step, over seeds [95% interval]:",
-            "",
-            summary.show(summary.table(groups), width),
-            "",
-            f"Everything is in {command_line.short(run.run_dir.path)}: {', '.join(_there(run.run_dir))}.",
-        ]
-    )
-
-
-def _there(run_dir: RunDir) -> list[str]:
-    """What a run directory has of what people look for, by name."""
-    paths = (run_dir.metrics_file, run_dir.chunks, run_dir.figures, run_dir.summary_file)
-    return [path.name for path in paths if path.exists()]
-
-
-class Asked(NamedTuple):
+class ShowCommand(NamedTuple):
     """What a command line asks for: run directories, and whether they are to be watched."""
 
     paths: list[str]
     watch: bool = False
 
 
-def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Asked:
+def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> ShowCommand:
     """What a command line asks for. Args: as command_line.parsed."""
 
-    def read(argv: list[str], flag_values: flags.FlagValues) -> Asked:
+    def read(argv: list[str], flag_values: flags.FlagValues) -> ShowCommand:
         is_watched = "--watch" in argv
         try:
             paths = flag_values([word for word in argv if word != "--watch"])[1:]
@@ -62,21 +36,21 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Asked
             raise ConfigError(f"{' '.join(str(error).split()).rstrip('.')}; give run directories alone.") from error
         if not paths:
             raise ConfigError("No run directory is given; give one, such as runs/sweep.")
-        return Asked(paths, is_watched)
+        return ShowCommand(paths, is_watched)
 
     return command_line.parsed(argv, read, __doc__ or "", flag_values)
 
 
-def main(asked: Asked) -> None:
+def main(given: ShowCommand) -> None:
     """Prints what each run directory holds. Exit code 1 if one cannot be read."""
     command_line.log_plainly()
     with command_line.explaining():
-        if asked.watch:
-            watch(asked.paths, time.sleep)
+        if given.watch:
+            watch(given.paths, time.sleep)
             return
-        for number, path in enumerate(asked.paths):
+        for number, path in enumerate(given.paths):
             run = load_run(path)
-            command_line.write("\n" * (number > 0) + told(run, run.groups()))
+            command_line.write("\n" * (number > 0) + description(run, run.groups()))
 
 
 def watch(paths: Sequence[str], wait: Callable[[float], None]) -> None:
@@ -93,7 +67,7 @@ def watch(paths: Sequence[str], wait: Callable[[float], None]) -> None:
             finished = int(run.source.finished(run.grid).sum())
             if finished > seen[path]:
                 seen[path] = finished
-                command_line.write(f"\n{finished} of {run.grid.num_cells} runs\n{told(run, run.groups())}")
+                command_line.write(f"\n{finished} of {run.grid.num_cells} runs\n{description(run, run.groups())}")
             if finished == run.grid.num_cells:
                 unfinished.remove(path)
         if not unfinished:

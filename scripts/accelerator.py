@@ -150,7 +150,7 @@ def measure_sweep(batch: int, runs: int) -> dict[str, Any]:
 
 
 def measure_bits(batch: int) -> list[str]:
-    """Digests of all that the first runs of a batch leave; the smallest batch decides how many."""
+    """Digests of all that the first runs of a batch leave; as many as the smallest batch holds."""
     import jax
     import numpy as np
 
@@ -175,10 +175,13 @@ def measure_precision() -> dict[str, float]:
 
     config = benchmark.base_config().replace(form="full", init="gaussian", init_scale=0.01)
     experiment = make_experiment(config)
-    values = run_values(config, experiment)
+    values = run_values(experiment.labels, experiment)
     walks, params = draw_training_walks(experiment, values), training_run.init(experiment, values).params
     assert walks is not None
     drawn = jax.tree.map(np.asarray, (as_model_takes(walks, config.task.num_nodes), params))
+
+    def loss(output_K, target_K):
+        return experiment.loss.of_walk(output_K, target_K, values)
 
     def gradients(precision: str, float_type: str = "float32") -> list[np.ndarray]:
         with jax.enable_x64(float_type == "float64"), jax.default_matmul_precision(precision):
@@ -186,7 +189,7 @@ def measure_precision() -> dict[str, float]:
                 lambda leaf: leaf.astype(float_type) if leaf.dtype.kind == "f" else leaf, drawn
             )
             model = make_experiment(dataclasses.replace(config, precision=float_type)).model
-            objective = on_walks(model, experiment.loss, walks, values, config.task.num_nodes)
+            objective = on_walks(model, loss, walks, config.task.num_nodes)
             return [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(jax.jit(objective)(params, 0, None))]
 
     exact = gradients("highest", "float64")
@@ -240,8 +243,8 @@ def show(of: str, names: dict[str, str], rows: dict[Any, dict[str, Any]]) -> Non
     """Prints a table with a row for each of what was measured."""
     table = rich.table.Table(of, *names.values())
     for label, row in rows.items():
-        told = ["-" if row.get(name) is None else f"{row[name]:.4g}" for name in names]
-        table.add_row(str(label), *(told if "failed" not in row else [f"failed: {row['failed'][-80:]}"]))
+        words = ["-" if row.get(name) is None else f"{row[name]:.4g}" for name in names]
+        table.add_row(str(label), *(words if "failed" not in row else [f"failed: {row['failed'][-80:]}"]))
     benchmark.show(table)
 
 

@@ -218,8 +218,7 @@ def our_training(row: str, runs: int = 0, batch: int = 1, **changes: Any) -> Tra
     import jax
 
     from rw_jax.sweeps import devices
-    from rw_jax.sweeps.program import compile_program, run_chunk, shape_of_cell
-    from rw_jax.training.experiment import make_experiment
+    from rw_jax.sweeps.program import compile_program, run_chunk
     from rw_jax.training.grids import make_grid
 
     config = base_config().replace(form="full" if row == "c" else "reduced", **changes)
@@ -239,12 +238,12 @@ def our_training(row: str, runs: int = 0, batch: int = 1, **changes: Any) -> Tra
     def train(steps: int, every: int, metrics: tuple[str, ...] | str = "all") -> Callable[[], Any]:
         record = dataclasses.replace(config.record, every=every, parameters=(), metrics=metrics)
         grid = (("seed", tuple(range(runs))),)
-        study = make_grid(dataclasses.replace(config.replace(steps=steps), grid=grid, record=record))
-        experiment = make_experiment(study.structures[0].config)
+        experiments = make_grid(dataclasses.replace(config.replace(steps=steps), grid=grid, record=record))
+        experiment, shape, _ = experiments.checked(experiments.grid.structures[0])
         if row == "j":
             experiment = experiment._replace(model=experiment.model._replace(weighs=None))
-        program = compile_program(experiment, placement, shape_of_cell(experiment))
-        cells = list(study.cells())
+        program = compile_program(experiment, placement, shape)
+        cells = list(experiments.grid.cells())
         return lambda: run_chunk(program, cells).record
 
     return Training(train, runs, placement.mesh.size)
@@ -312,7 +311,7 @@ def torch_training(row: str) -> Callable[[int], list[float]]:
 
     config, careful = base_config(), row == "b"
     experiment = make_experiment(config)
-    walks = draw_training_walks(experiment, run_values(config, experiment))
+    walks = draw_training_walks(experiment, run_values(experiment.labels, experiment))
     assert walks is not None
     tokens, targets = (torch.tensor(np.asarray(x, np.int64)) for x in (walks.tokens_LxB.T, walks.targets_B))
     K, M, N = config.task.num_nodes, config.model.position_width, config.task.walk_length

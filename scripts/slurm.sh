@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A sweep on several nodes under SLURM, one process for each GPU: edit, then `sbatch scripts/slurm.sh` in the project.
-# Submit it again to go on with a job that ran out of time. For a job array instead, give each task a run directory and a
+# Submit it again to resume a job that ran out of time. For a job array instead, give each task a run directory and a
 # part of the seeds: --workdir=runs/part$SLURM_ARRAY_TASK_ID --config.grid.seed="range($a,$b)", without --distributed.
 #SBATCH --job-name=rw_jax
 #SBATCH --nodes=2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A sweep on all hosts of a TPU pod slice, from your own machine with gcloud: edit the names, then run it. The same command
-# goes on after a preemption. Every host must see the run directory, here a bucket that is mounted on each of them
+# A sweep on all hosts of a TPU pod slice, from your own machine with gcloud: edit the names, then run it. Repeat the command
+# to resume after a preemption. Every host must see the run directory, here a bucket that is mounted on each of them
 # (a chunk is saved under another name and then renamed, which gcsfuse refuses without a limit on the files in it).
 set -euo pipefail
 TPU=rw-jax ZONE=us-central2-b BUCKET=my-bucket REPOSITORY=https://example.org/rw_jax.git

@@ -1,7 +1,6 @@
 """Fixtures that every test can ask for."""
 
 import atexit
-import functools
 import os
 import shutil
 import tempfile
@@ -12,8 +11,12 @@ import jax
 import pytest
 
 from rw_jax.study.config import Config
+from rw_jax.study.grid import Structure
 from rw_jax.sweeps import program, sweep
-from rw_jax.training.experiment import Experiment, Own, make_experiment
+from rw_jax.sweeps.devices import Placement
+from rw_jax.training.experiment import Experiment
+from rw_jax.training.grids import Checked, Experiments
+from rw_jax.training.pieces import BUILT_IN
 from tests.tiny import tiny_study
 
 # A program that one test has compiled is loaded by the others, in whatever process.
@@ -47,20 +50,26 @@ def float64() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def sweep_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Trains a study into a run directory, a new one if none is given; a program is compiled once."""
-    make_training = functools.cache(program.make_training)
-    experiments: dict[Config, Experiment] = {}
+    check, make = Experiments.checked, program.make_training
+    structures: dict[Config, Checked] = {}
+    trainings: dict[tuple[int, Placement], tuple[Experiment, jax.stages.Wrapped]] = {}
 
-    def experiment_of(config: Config, own: Own) -> Experiment:
+    def checked(experiments: Experiments, structure: Structure) -> Checked:
         """The same pieces for the same structure, so that their program is found again."""
-        if own.texts:
-            return make_experiment(config, own)
-        return experiments.setdefault(config, make_experiment(config))
+        found = check(experiments, structure)
+        return found if experiments.pieces != BUILT_IN else structures.setdefault(structure.config, found)
+
+    def make_training(experiment: Experiment, placement: Placement) -> jax.stages.Wrapped:
+        key = (id(experiment), placement)  # which is kept, so that no other has its id
+        if key not in trainings:
+            trainings[key] = experiment, make(experiment, placement)
+        return trainings[key][1]
 
     def train(config: Config, workdir: Path | None = None) -> Path:
         workdir = workdir or tmp_path_factory.mktemp("runs") / config.name
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(program, "make_training", make_training)
-            patch.setattr(sweep, "make_experiment", experiment_of)
+            patch.setattr(Experiments, "checked", checked)
             sweep.sweep(config, workdir)
         return workdir
 

@@ -10,15 +10,21 @@ import xarray as xr
 
 import rw_jax
 from rw_jax.analysis.run import Run
+from rw_jax.analysis.sources import about_metrics
 from rw_jax.store import metrics_file
 from rw_jax.store.layout import RunDir
 from rw_jax.study.config import Config
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Cell, Grid, kept_steps, recorded_steps
-from rw_jax.training.experiment import NOTHING_OWN, Own
 from rw_jax.training.metrics import METRICS
+from rw_jax.training.pieces import BUILT_IN, Pieces
 
 ROOT = Path(__file__).parent.parent
+ABOUTS = about_metrics(METRICS, METRICS)
+"""What is kept of the metrics with their numbers."""
+
+SCALARS = tuple(name for name, metric in METRICS.items() if not metric.dims)
+"""The metrics that are a number."""
 
 
 def small(zipped: tuple[tuple[str, ...], ...] = (), **axes: tuple) -> Config:
@@ -48,8 +54,11 @@ class MadeUp:
         self.run_dir = None if workdir is None else RunDir(workdir)
         self._metrics, self._kept = metrics, kept
 
-    def own(self) -> Own:
-        return NOTHING_OWN
+    def pieces(self) -> Pieces:
+        return BUILT_IN
+
+    def unread(self, grid: Grid) -> frozenset[str]:
+        return frozenset()
 
     def metrics(self, grid: Grid) -> xr.Dataset:
         return self._metrics
@@ -77,14 +86,14 @@ def random_run(config: Config, workdir: Path | None = None) -> Run:
         value[np.array(rates) > 1e9] = np.inf
         attention = rng.uniform(size=(cells, num_kept, length)) ** 4
         attention /= attention.sum(axis=-1, keepdims=True)
-        metrics = {metric.name: rng.uniform(size=(cells, recorded)) ** 4 for metric in METRICS if not metric.dims}
+        metrics = {name: rng.uniform(size=(cells, recorded)) ** 4 for name in SCALARS}
         metrics |= {name: np.round(metrics[name] ** 0.25) for name in ("parent_is_highest", "predicts_optimally")}
         parts.append((structure.cells, metrics))
         stacks = {"params": {"value": value}, "mean_attention": attention}
         kept |= {
             int(number): jax.tree.map(lambda stack, i=i: stack[i], stacks) for i, number in enumerate(structure.cells)
         }
-    return Run(MadeUp(config, metrics_file.dataset(grid, parts), kept.__getitem__, workdir))
+    return Run(MadeUp(config, metrics_file.dataset(grid, parts, ABOUTS), kept.__getitem__, workdir))
 
 
 def source_of(
@@ -103,12 +112,11 @@ def source_of(
         cell = grid.cell(number)
         return jax.tree.map(lambda *leaves: np.stack(leaves), *(keep(cell, step) for step in kept_steps(cell.config)))
 
-    names = [metric.name for metric in METRICS if not metric.dims]
     parts = (
-        (cells, {name: np.stack([of(name, number) for number in cells]) for name in names})
+        (cells, {name: np.stack([of(name, number) for number in cells]) for name in SCALARS})
         for cells in (structure.cells for structure in grid.structures)
     )
-    return MadeUp(config, metrics_file.dataset(grid, parts), kept)
+    return MadeUp(config, metrics_file.dataset(grid, parts, ABOUTS), kept)
 
 
 def run_of(metrics: xr.Dataset) -> Run:

@@ -1,6 +1,8 @@
-"""Every file in configs/ loads, is accepted, and says in its docstring what it is for and how it is run."""
+"""Every config file loads, is accepted, and says in its docstring what it is for and how it is run."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,13 @@ from absl import flags
 from rw_jax import main
 from rw_jax.study.config import Config
 from rw_jax.sweeps.starts import read_start
-from rw_jax.training.experiment import NOTHING_OWN
 from rw_jax.training.grids import make_grid
-from rw_jax.training.pieces import pin
+from rw_jax.training.pieces import Pieces
+from rw_jax.training.pins import pin
 
 PROJECT = Path(__file__).parent.parent
-FILES = sorted((PROJECT / "configs").glob("*.py"))
+FILES = sorted([*(PROJECT / "configs").glob("*.py"), *(PROJECT / "studies").glob("*/configs/*.py")])
+BY_NAME = {path.stem: path for path in FILES}
 MANY_STRUCTURES = (
     *("relatives_positions", "relatives_decoder", "infinite", "symmetry", "symmetry_costs", "symmetry_long"),
     *("chains_samples", "lengths"),
@@ -26,8 +29,10 @@ def load(path: Path) -> tuple[Config, Path]:
     return command.config, command.workdir
 
 
-def test_there_are_the_base_a_smoke_test_and_the_main_job():
-    assert {"base", "smoke", "sweep"} <= {path.stem for path in FILES}
+def test_what_a_user_starts_from_is_in_configs_and_every_name_is_there_once():
+    names = {path.stem for path in FILES if path.parent == PROJECT / "configs"}
+    assert names == {"base", "smoke", "sweep", "starts", "infinite"}
+    assert len(BY_NAME) == len(FILES)
 
 
 @pytest.mark.parametrize(
@@ -39,20 +44,33 @@ def test_a_config_is_accepted_and_named_after_its_file(path):
     assert config.name == path.stem
     assert workdir == Path("runs").absolute() / path.stem
     pinned = pin(config, [path.parent], read_start)
-    assert make_grid(pinned.config, NOTHING_OWN._replace(texts=pinned.texts)).num_cells >= 1
+    assert make_grid(pinned.config, Pieces(pinned.texts)).grid.num_cells >= 1
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_config_says_its_command_its_time_and_what_to_expect(path):
     text = ast.get_docstring(ast.parse(path.read_text()))
     assert text is not None
-    assert f"python -m rw_jax.main --config=configs/{path.name}" in text
+    assert f"python -m rw_jax.main --config={path.relative_to(PROJECT)}" in text
     assert "Time:" in text
     assert "Expect" in text
 
 
+def test_no_config_loads_what_is_heavy():
+    heavy = ("jax", "matplotlib", "pandas", "xarray")
+    code = f"""import sys, rw_jax
+for path in {[str(path) for path in FILES]}:
+    rw_jax.read_config(path)
+    loaded = [name for name in {heavy} if name in sys.modules]
+    assert not loaded, (path, loaded)
+    assert "studies" not in sys.modules, path  # which is not installed
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_main_job_is_the_grid_of_the_readme():
-    config, _ = load(PROJECT / "configs" / "sweep.py")
+    config, _ = load(BY_NAME["sweep"])
     labels = dict(config.grid)
     near_0 = [0.001, 0.003, 0.01, 0.03, 0.05]
     middle = [0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9]
@@ -78,7 +96,7 @@ def test_the_main_job_is_the_grid_of_the_readme():
     ],
 )
 def test_the_figures_of_the_paper_have_the_settings_of_the_paper(name, sizes, start, training):
-    config = make_grid(load(PROJECT / "configs" / f"{name}.py")[0]).config  # with the sizes of its tasks
+    config = make_grid(load(BY_NAME[name])[0]).grid.config  # with the sizes of its tasks
     labels = dict(config.grid)
     given = (config.value(axis) if axis not in labels else labels[axis] for axis in ("num_nodes", "walk_length", "p"))
     assert tuple(given) == sizes

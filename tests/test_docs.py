@@ -17,13 +17,15 @@ import pytest
 from absl import flags
 
 import rw_jax
-from rw_jax import main, show, verify
+from rw_jax import ending, main, show
 from rw_jax.analysis.statistics import mean_interval, rate_interval
-from rw_jax.reports.relatives import OF_DECODERS, OF_TASKS, RELATIVES
-from rw_jax.reports.symmetry import REMEDIES
 from rw_jax.study.config import AXES
 from rw_jax.tasks.families import FAMILIES
+from rw_jax.training.losses import LOSSES
 from rw_jax.training.metrics import METRICS
+from studies.__main__ import parse as parse_study
+from studies.relatives.relatives import OF_DECODERS, OF_TASKS, RELATIVES
+from studies.symmetry.remedies import REMEDIES
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -52,7 +54,7 @@ def folder_with_a_sweep(tmp_path_factory) -> Path:
     config.grid.p = (0.5, 1.0)
     config.grid.seed = (0, 3)
     folder = tmp_path_factory.mktemp("project")
-    main.show(rw_jax.sweep(config, folder / "runs" / "sweep"))
+    ending.finish(rw_jax.sweep(config, folder / "runs" / "sweep"))
     return folder
 
 
@@ -65,8 +67,8 @@ def execute(page: str, number: int) -> dict:
 
 def test_every_snippet_is_tested():
     assert {page: len(snippets) for page, snippets in SNIPPETS.items() if snippets} == {
-        "README.md": 2, "docs/chains.md": 2, "docs/extending.md": 3, "docs/relatives.md": 2,
-        "docs/runs.md": 4, "docs/symmetry.md": 1,
+        "README.md": 2, "docs/chains.md": 2, "docs/extending.md": 5, "docs/relatives.md": 2,
+        "docs/runs.md": 5, "docs/sweeps.md": 1, "docs/symmetry.md": 1,
     }  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def test_the_analysis_works_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
 
 def test_published_numbers_are_read_as_pasted(capsys):
     """The numbers of docs/paper.md on figure 6 with the smallest start are those that are published."""
-    names = execute("docs/runs.md", 3)
+    names = execute("docs/runs.md", 4)
     assert set(names["theorems"]["verdict"].values) == {"holds", "holds only where", "counterexample"}
     assert "holds" in capsys.readouterr().out
     at_the_end = rw_jax.load_results("fig6_small_start")["accuracy"].sel(p=1.0, step=1000).values
@@ -153,6 +155,18 @@ def test_interventions_work_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+def test_other_walks_work_as_pasted(folder_with_a_sweep, monkeypatch, capsys):
+    monkeypatch.chdir(folder_with_a_sweep)
+    names = execute("docs/runs.md", 3)
+    assert names["elsewhere"]["optimal_accuracy"] == pytest.approx(0.9)
+    assert names["every"].sizes == {"p": 2, "seed": 2}
+    alone = names["run"].evaluate(on=names["run"].walks("test", at={"p": 0.9, "test_walks": 500, "seed": 8}, p=0.5,
+                                                        seed=3), p=1.0, seed=0)  # fmt: skip
+    assert names["every"].sel(p=1.0, seed=0).item() == pytest.approx(alone["accuracy"].item())
+    assert capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_relatives_work_as_pasted(capsys):
     names = execute("docs/relatives.md", 0)
     assert names["two"].mean_head_attention().shape == (1, 2, 25)
@@ -165,6 +179,30 @@ def test_pieces_of_ones_own_work_as_pasted_and_attend_to_the_token_two_back(caps
     names = execute("docs/extending.md", 1)
     assert float(names["run"].metrics["parent_attention"][-1]) > 0.9
     assert float(names["run"].metrics["accuracy"][-1]) > 0.9
+    assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_metric_with_an_axis_works_as_pasted(capsys):
+    run = execute("docs/extending.md", 3)["run"]
+    assert run.metrics["law_error"].dims == ("step", "next")
+    assert run.metrics["law_error"].attrs["long_name"] == "error of the normalised output, by next state"
+    assert capsys.readouterr().out.startswith("('step', 'next') [")
+
+
+@pytest.mark.slow
+def test_a_third_reduced_form_works_as_pasted_on_samples_and_on_infinitely_many_walks(capsys):
+    execute("docs/extending.md", 4)
+    on_samples, infinitely = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert (on_samples[0], infinitely[0]) == ("1000", "infinite")
+    assert float(on_samples[1]) == pytest.approx(float(infinitely[1]), abs=0.1)
+
+
+@pytest.mark.slow
+def test_arms_work_as_pasted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run = execute("docs/sweeps.md", 0)["run"]
+    assert run.metrics["arm"].values.tolist() == ["paper", "2 heads", "start 1e-6"]
     assert capsys.readouterr().out
 
 
@@ -228,8 +266,11 @@ def test_every_command_is_one_that_there_is_and_plans_what_it_says(command, monk
         given = [word for word in words[2:] if not word.startswith("--workdir")]
         main.main(main.parse(["rw_jax", *given, f"--workdir={tmp_path / 'new'}", "--dry_run"], flags.FlagValues()))
         assert " runs to train" in capsys.readouterr().out
-    elif of_module == ["rw_jax.verify"]:
-        assert verify.studies(verify.parse(["verify", *words[2:]], flags.FlagValues()).config, quick=True)
+    elif of_module == ["studies"]:
+        asked_for = parse_study(words[2:])
+        if asked_for is not None:
+            study, asked = asked_for
+            assert study.only(asked.parts).sections == (asked.parts or study.sections)
     elif of_module == ["rw_jax.show"]:
         assert show.parse(["show", *words[2:]], flags.FlagValues()).paths == [
             word for word in words[2:] if word[0] != "-"
@@ -244,7 +285,11 @@ def test_every_command_is_one_that_there_is_and_plans_what_it_says(command, monk
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    [path for path in sorted((ROOT / "scripts").glob("*.py")) if path.resolve().name != "moved.py"],
+    ids=lambda path: path.stem,
+)
 def test_every_script_tells_what_it_does(script):
     done = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1)  # absl's
@@ -541,7 +586,8 @@ def test_what_is_said_of_the_relatives_is_in_the_results():
 def test_the_table_of_metrics_is_the_table_of_the_code():
     rows = re.findall(r"^\| `(\w+)` \| (.*) \| (\w+) \|$", PAGES["docs/runs.md"], re.MULTILINE)
     assert {name: (what.replace("\\|", "|"), unit) for name, what, unit in rows} == {
-        metric.name: (metric.about, metric.unit) for metric in METRICS
+        name: (metric.about, LOSSES["log"].unit if name == "train_loss" else metric.unit)
+        for name, metric in METRICS.items()
     }
 
 
@@ -569,7 +615,9 @@ def test_every_linked_file_is_there_and_pictures_are_small(page):
 def test_the_pages_name_only_files_that_are_there():
     for page in (*PAGES, "WORKSPACE.md", "CHANGELOG.md"):
         text = (ROOT / page).read_text()
-        for path in re.findall(r"\b(?:rw_jax|configs|scripts|tests|docs)/[\w/]+\.(?:py|sh|md|csv|png)\b", text):
+        for path in re.findall(
+            r"(?<![\w/])(?:rw_jax|configs|scripts|studies|tests|docs)/[\w/]+\.(?:py|sh|md|csv|png)\b", text
+        ):
             assert (ROOT / path).is_file(), f"{page} names {path}"
 
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 import rw_jax
 from rw_jax import main
-from rw_jax.study.config import AXES, DECLARATIONS, Config, checked
+from rw_jax.study.config import AXES, DECLARATIONS, Config
 from rw_jax.study.flags import Command, from_config_dict
+from rw_jax.study.reading import checked
+from rw_jax.training.pieces import KINDS
 from tests.tiny import assert_sentence, chunk_of, contents, tiny_study
 
 PROJECT = Path(__file__).parent.parent
@@ -112,7 +114,7 @@ BAD_COMMAND_LINES = [
     ([SMOKE, "--config.grid.seed=range(999999999)"], ["grid.seed", "range(999999999)", "at most"]),
     ([SMOKE, "--config.grid.seed=1,,2"], ["grid.seed", "''", "an integer"]),
     ([SMOKE, "--config.grid.seed=True,False"], ["grid.seed", "True", "an integer"]),
-    ([SMOKE, "--config.grid.form=full,ful"], ["grid.form", "'ful'", "reduced, full"]),
+    ([SMOKE, "--config.grid.form=full,ful"], ["model.form", "'ful'", "reduced, full", "Did you mean full?"]),
     (
         [SMOKE, "--config.model.positions=one_hot", "--config.grid.walk_length=13,101"],
         ["model.position_width", "100", "101"],
@@ -412,7 +414,13 @@ def test_help_lists_every_field_with_its_axis_and_how_labels_are_written(capsys)
     with pytest.raises(SystemExit):
         main.parse(["rw_jax", "--help"], flags.FlagValues())
     out = capsys.readouterr().out
-    assert all(f"  {path}: {declared.what}; {declared.right.words}" in out for path, declared in DECLARATIONS.items())
+    for path, declared in DECLARATIONS.items():
+        kind = KINDS.get(declared.axis or path.rpartition(".")[2])
+        words = declared.right.words
+        if kind is not None:  # a field of several pieces says first how they are written
+            several = "" if declared.right.is_piece else f"{words}; each "
+            words = f"{several}one of {', '.join(kind.table)}, or 'file.py:attribute' or"
+        assert f"  {path}: {declared.what}; {words}" in out
     assert all(f"; axis {axis}\n" in out for axis in AXES)
     assert "linspace(0, 1, 11)" in out
 

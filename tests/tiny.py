@@ -14,6 +14,11 @@ from rw_jax.study.config import Config
 from rw_jax.study.fields import Scalar
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid
+from rw_jax.tasks import Values
+from rw_jax.training.experiment import Experiment, make_experiment
+from rw_jax.training.grids import Checked, make_grid
+from rw_jax.training.pieces import BUILT_IN, Pieces
+from rw_jax.training.values import run_values
 
 
 def tiny_study(*, zipped: tuple = (), fields: dict[str, Any] | None = None, **axes: tuple[Scalar, ...]) -> Config:
@@ -47,6 +52,19 @@ def tiny_study(*, zipped: tuple = (), fields: dict[str, Any] | None = None, **ax
         config[group.split(".")[0]].options[name] = value
     config.grid.update(axes)
     return from_config_dict(config)
+
+
+def checked(config: Config, pieces: Pieces = BUILT_IN) -> Checked:
+    """The pieces of the runs of a config that are all of one structure, and the shapes of their progress."""
+    experiments = make_grid(config, pieces)
+    (structure,) = experiments.grid.structures
+    return experiments.checked(structure)
+
+
+def experiment_and_values(config: Config, pieces: Pieces = BUILT_IN) -> tuple[Experiment, Values]:
+    """The pieces of the run of a config without a grid, and its values."""
+    experiment = make_experiment(config, pieces)
+    return experiment, run_values(experiment.labels, experiment)
 
 
 def contents(workdir: Path) -> dict[str, bytes]:

@@ -32,7 +32,7 @@ run
 
 
 # %%
-def told(estimate):
+def in_words(estimate):
     """A number over seeds with its 95% interval."""
     number, low, high, _ = estimate
     return f"{number:.3f} [{low:.3f}, {high:.3f}]"
@@ -40,9 +40,9 @@ def told(estimate):
 
 last = run.evaluate()  # every metric after the last step; the axis that is left out, the seed, stays an axis
 optimal = rate_interval(last["predicts_optimally"].values)
-print("expected accuracy    ", told(mean_interval(last["expected_accuracy"].values)), "of at most", P)
-print("predicts optimally   ", told(optimal))
-print("attends to the parent", told(rate_interval(last["parent_is_highest"].values)))
+print("expected accuracy    ", in_words(mean_interval(last["expected_accuracy"].values)), "of at most", P)
+print("predicts optimally   ", in_words(optimal))
+print("attends to the parent", in_words(rate_interval(last["parent_is_highest"].values)))
 assert optimal.mean >= 0.9
 
 # %% [markdown]
@@ -73,8 +73,8 @@ plt.show()
 # %%
 to_law = last["value_direction_error"].values
 to_root = last["value_sqrt_direction_error"].values
-print("distance of V from Πᵀ             ", told(mean_interval(to_law)))
-print("distance of V from its square root", told(mean_interval(to_root)))
+print("distance of V from Πᵀ             ", in_words(mean_interval(to_law)))
+print("distance of V from its square root", in_words(mean_interval(to_root)))
 assert np.mean(to_root < to_law) >= 0.9  # V is nearer to the square root
 
 # %% [markdown]
@@ -115,7 +115,7 @@ slopes = {"Πᵀ": spectrum(Pi.T)[1], "its root": spectrum(np.sqrt(Pi.T))[1]}
 slopes = {name: value.imag / value.real for name, value in slopes.items()}
 of_V = learned[:, 1].imag / learned[:, 1].real
 print("imaginary over real part in mode 1:", {name: round(value, 3) for name, value in slopes.items()})
-print("of V:", told(mean_interval(of_V)))
+print("of V:", in_words(mean_interval(of_V)))
 of_root = spectrum(np.sqrt(Pi.T))
 assert np.mean(np.abs(learned[:, 1:]) < np.abs(of_root[1:] / of_root[0])) >= 0.9
 assert np.mean(np.abs(of_V - slopes["its root"]) < np.abs(of_V - slopes["Πᵀ"])) >= 0.9
@@ -131,13 +131,13 @@ assert np.mean(np.abs(of_V - slopes["its root"]) < np.abs(of_V - slopes["Πᵀ"]
 without_u = run.evaluate(params=lambda own: {"state_scores": np.zeros_like(own["state_scores"])})
 without_a = run.evaluate(params=lambda own: {"position_scores": np.zeros_like(own["position_scores"])})
 for name, measured in {"as trained": last, "u = 0": without_u, "a = 0": without_a}.items():
-    print(f"{name:10} expected accuracy {told(mean_interval(measured['expected_accuracy'].values))}")
+    print(f"{name:10} expected accuracy {in_words(mean_interval(measured['expected_accuracy'].values))}")
 
 u = run.trajectory("state_scores").sel(step=50).values
 a = run.trajectory("position_scores").sel(step=50).values[:, :-1]
 lead = a[:, -1] - a[:, :-1].max(axis=1)
-print("range of u over states, median        ", told(median_interval(np.ptp(u, axis=1))), "nats")
-print("lead of a at the direct parent, median", told(median_interval(lead)), "nats")
+print("range of u over states, median        ", in_words(median_interval(np.ptp(u, axis=1))), "nats")
+print("lead of a at the direct parent, median", in_words(median_interval(lead)), "nats")
 assert np.median(lead) > 5 * np.median(np.ptp(u, axis=1))
 changed = np.abs(without_u["expected_accuracy"] - last["expected_accuracy"]).values
 assert np.mean(changed < 1e-3) >= 0.9

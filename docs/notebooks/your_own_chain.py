@@ -40,24 +40,19 @@ matrices = {
 }
 
 # %% [markdown]
-# Each matrix becomes a file, and the files an axis of the grid. A matrix is a value to rw_jax, so that all chains of
-# eight states share one compiled program. One chain alone needs no file: `config.task.options = {"family": "matrix",
-# "matrix": Pi}`.
+# Each matrix is an arm: a condition with a name. A matrix is a value to rw_jax, so that all chains of eight states share
+# one compiled program.
 
 # %%
 folder = Path(tempfile.mkdtemp())
-files = {name: str(folder / f"{name}.csv") for name in matrices}
-for name, Pi in matrices.items():
-    np.savetxt(files[name], Pi, delimiter=",")
-
 config = rw_jax.base_config()
 config.task.name = "chain"
 config.task.num_nodes = 8
 config.task.walk_length = 25
 config.model.position_width = 125
-config.task.options.family = "file"
-config.task.options.file = files["cube"]
-config.grid.file = tuple(files.values())
+config.task.options.family = "matrix"
+config.task.options.matrix = matrices["cube"]
+config.grid.arm = {name: {"matrix": Pi} for name, Pi in matrices.items()}
 config.grid.seed = range(SEEDS)
 run = rw_jax.sweep(config, folder / "run")
 
@@ -74,13 +69,13 @@ rows = []
 for panel, (name, Pi) in zip(panels, matrices.items(), strict=True):
     law = stationary_law(Pi)
     scores = chains.token_scores(law, Pi, Pi, walk_length=25, learning_rate=1.0, epsilon=0.1)
-    attention = np.array([run.mean_attention(step=2, file=files[name], seed=seed)[:-1] for seed in range(SEEDS)])
+    attention = np.array([run.mean_attention(step=2, arm=name, seed=seed)[:-1] for seed in range(SEEDS)])
     lags = np.arange(1, 9)
     panel.bar(lags, (scores - scores.min())[:8] / np.ptp(scores), color="lightgrey", label="c_k")
     panel.plot(lags, attention[:, ::-1][:, :8].T, ".", color="C0", markersize=4)
     panel.plot([], [], ".", color="C0", label="attention of a seed")
     panel.set(title=name, xlabel="lag k (states before the target)")
-    same = rate_interval(run.lag(step=2, file=files[name]).values == 1 + scores.argmax())
+    same = rate_interval(run.lag(step=2, arm=name).values == 1 + scores.argmax())
     rows.append(
         {
             "chain": name,
@@ -108,9 +103,9 @@ pd.DataFrame(rows)
 # %%
 rows = []
 for name in matrices:
-    last = run.evaluate(file=files[name])
+    last = run.evaluate(arm=name)
     optimal, on_parent = (rate_interval(last[metric].values) for metric in ("predicts_optimally", "parent_is_highest"))
-    u = run.trajectory("state_scores", file=files[name]).isel(step=-1).values
+    u = run.trajectory("state_scores", arm=name).isel(step=-1).values
     rows.append(
         {
             "chain": name,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rw_jax.analysis.run import Group
+from rw_jax.analysis.groups import Group
 from rw_jax.analysis.statistics import first_step
 
 LEARNED = 0.95

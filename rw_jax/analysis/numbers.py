@@ -1,11 +1,12 @@
-"""How numbers and settings are told, in tables, titles and pages."""
+"""Numbers and settings in words, in tables, titles and pages."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from rw_jax.study.config import AXES, SYMBOLS, Config, neutral, symbol
 from rw_jax.study.fields import NO_NEUTRAL, without_digest
+from rw_jax.study.grid import Grid, recorded_steps
 
 
 def text(value: Any, digits: int = 4) -> str:
@@ -16,7 +17,7 @@ def text(value: Any, digits: int = 4) -> str:
 
 
 def label(value: Any) -> str:
-    """A label of an axis, whole but for the rounding of arithmetic on it."""
+    """A label of an axis, without the rounding of arithmetic on it."""
     return "infinite" if value == math.inf else text(value, 12)
 
 
@@ -26,39 +27,53 @@ def with_interval(estimate: float, low: float, high: float, digits: int = 3) -> 
     return shown if math.isnan(low) else f"{shown} [{text(float(low), digits)}, {text(float(high), digits)}]"
 
 
-def setting(configs: Sequence[Config], axes: Iterable[str] = ()) -> list[str]:
+def setting(configs: Sequence[Config], axes: Iterable[str] = (), unread: Collection[str] = ()) -> list[str]:
     """The fields in which configs agree, such as "K = 6": those that have a symbol, and some others.
 
     Args:
       configs: at least one.
-      axes: other fields to tell, by the names of their axes.
+      axes: other fields to name, by the names of their axes.
+      unread: fields that nothing in the runs reads, which are left out.
     """
     config = configs[0]
-    told: dict[Any, Any] = dict.fromkeys([*SYMBOLS, *axes])
+    named: dict[Any, Any] = dict.fromkeys([*SYMBOLS, *axes])
     for axis in AXES:  # fields that say something, of those that mostly do not
         if neutral(axis) is not NO_NEUTRAL and axis != "mixed_p" and config.value(axis) != neutral(axis):
-            told[axis] = None
+            named[axis] = None
     for axis, matters in (
         ("init_scale", config.model.init == "gaussian"),
         ("mixed_p", config.training.mixed_share > 0),
-        ("unit_length", config.model.unit_length != "none"),
-        ("feed_forward_width", config.model.feed_forward_width > 0),
     ):
         if matters:
-            told[axis] = None
-    common = {axis: config.value(axis) for axis in told if len({each.value(axis) for each in configs}) == 1}
+            named[axis] = None
+    known = config.values()  # arms are no field
+    said = [axis for axis in named if axis in known and axis not in unread]
+    common = {axis: config.value(axis) for axis in said if len({each.value(axis) for each in configs}) == 1}
     words = {axis: without_digest(value) if isinstance(value, str) else value for axis, value in common.items()}
     return [f"{symbol(axis)} = {label(value)}" for axis, value in words.items() if axis != "seed"]
 
 
 def axes(config: Config) -> list[str]:
     """The axes of a grid, each with how many labels it has and its ends, such as "seed: 16 labels, 0 to 15"."""
-    told = []
+    lines = []
     for axis, labels in config.grid:
         if len(labels) == 1:
-            told.append(f"{axis}: 1 label, {label(labels[0])}")
+            lines.append(f"{axis}: 1 label, {label(labels[0])}")
         elif isinstance(labels[0], str):
-            told.append(f"{axis}: {len(labels)} labels, {', '.join(map(str, labels))}")
+            lines.append(f"{axis}: {len(labels)} labels, {', '.join(map(str, labels))}")
         else:
-            told.append(f"{axis}: {len(labels)} labels, {label(labels[0])} to {label(labels[-1])}")
-    return told
+            lines.append(f"{axis}: {len(labels)} labels, {label(labels[0])} to {label(labels[-1])}")
+    return lines
+
+
+def about(grid: Grid, unread: Collection[str] = ()) -> list[str]:
+    """What a study is, in lines: its axes, what its runs have in common, and when they are recorded.
+
+    Args:
+      grid: its grid.
+      unread: as of `setting`.
+    """
+    corners = [grid.cell(number).config for number in (0, grid.num_cells - 1)]
+    steps = recorded_steps(grid.config)
+    when = f"metrics at {len(steps)} steps, {steps[0]} to {steps[-1]}"
+    return [*axes(grid.config), ", ".join(setting(corners, grid.axes, unread)), when]

@@ -62,8 +62,8 @@ def of_report(path: Path) -> xr.Dataset:
     """The verdicts of a report and what was judged, from its report.json."""
     report = json.loads(path.read_text())
     claims = pd.DataFrame(report["claims"])
-    told = ("name", "verdict", "statement", "setting", "reference", "reason")
-    variables = {name: ("claim", claims[name].astype(str).to_numpy(object)) for name in told if name != "name"}
+    columns = ("name", "verdict", "statement", "setting", "reference", "reason")
+    variables = {name: ("claim", claims[name].astype(str).to_numpy(object)) for name in columns if name != "name"}
     rows = []
     for claim in report["claims"]:
         for row in claim["rows"]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -11,12 +11,14 @@ import xarray as xr
 from absl import logging
 
 from rw_jax.store import checkpoint, chunks, metrics_file, products
-from rw_jax.store.chunks import Stored
+from rw_jax.store.chunks import About, Locations
 from rw_jax.store.layout import DamagedFileError, RunDir, read_environment, read_pieces, stored_config
 from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid
-from rw_jax.training.experiment import Own
+from rw_jax.training.grids import Experiments
+from rw_jax.training.metrics import METRICS, Metric
+from rw_jax.training.pieces import Pieces
 
 
 class Source(Protocol):
@@ -32,8 +34,12 @@ class Source(Protocol):
     environment: dict[str, Any]
     run_dir: RunDir | None
 
-    def own(self) -> Own:
-        """The pieces of the user's own, or their texts."""
+    def pieces(self) -> Pieces:
+        """What the names in the study stand for."""
+        ...
+
+    def unread(self, grid: Grid) -> frozenset[str]:
+        """The fields that nothing in its finished runs reads."""
         ...
 
     def metrics(self, grid: Grid) -> xr.Dataset:
@@ -50,7 +56,7 @@ class Source(Protocol):
 
 
 class InRunDir:
-    """A run directory as a source. A chunk that is damaged is told in a sentence. It is pickled as its path alone."""
+    """A run directory as a source. A warning names each damaged chunk. It is pickled as its path alone."""
 
     def __init__(self, run_dir: RunDir) -> None:
         self.run_dir: RunDir | None = run_dir
@@ -61,14 +67,31 @@ class InRunDir:
         except DamagedFileError as error:
             logging.warning("%s", error)
             self.environment = {}
-        self._found: Stored | None = None
+        self._found: Locations | None = None
         self._is_finished: np.ndarray | None = None  # asked for with every array of every run
 
     def __reduce__(self) -> tuple[Any, ...]:
         return InRunDir, (self._run_dir,)
 
-    def own(self) -> Own:
-        return Own(texts=read_pieces(self._run_dir))
+    def pieces(self) -> Pieces:
+        return Pieces(read_pieces(self._run_dir))
+
+    def unread(self, grid: Grid) -> frozenset[str]:
+        with _damage_explained():
+            found = [chunk.unread for chunk in self._stored(grid).chunks]
+        return frozenset.intersection(*found) if found else frozenset()
+
+    def abouts(self, grid: Grid) -> dict[str, About]:
+        """What the metrics of its runs are, by name."""
+        with _damage_explained():
+            found = [chunk.metrics for chunk in self._stored(grid).chunks]
+        # Runs of earlier versions do not say.
+        built_in = about_metrics(METRICS, METRICS) if any(metrics is None for metrics in found) else {}
+        abouts = dict(built_in)
+        for name, about in ((name, about) for metrics in found for name, about in (metrics or {}).items()):
+            is_new = name not in abouts or name in built_in
+            abouts[name] = about if is_new or abouts[name] == about else about._replace(unit="")  # of several losses
+        return abouts
 
     def metrics(self, grid: Grid) -> xr.Dataset:
         with _damage_explained():
@@ -81,7 +104,7 @@ class InRunDir:
 
     def gathered(self, grid: Grid) -> xr.Dataset:
         """The metrics of the finished cells, gathered from the chunks."""
-        return metrics_file.dataset(grid, self.parts(grid, np.arange(grid.num_cells)))
+        return metrics_file.dataset(grid, self.parts(grid, np.arange(grid.num_cells)), self.abouts(grid))
 
     def parts(self, grid: Grid, cells: np.ndarray) -> metrics_file.Parts:
         """The metrics of those of these cells that are finished, chunk by chunk."""
@@ -107,7 +130,7 @@ class InRunDir:
             tree = self._load(stored.chunks[stored.chunk[number]].folder, "record", "kept", *names)
         return jax.tree.map(lambda stack: stack[stored.row[number]], tree)
 
-    def _stored(self, grid: Grid) -> Stored:
+    def _stored(self, grid: Grid) -> Locations:
         """Where the finished cells are, as it is when it is asked for first."""
         if self._found is None:
             found = chunks.read_all(self._run_dir.chunks)
@@ -124,17 +147,22 @@ class InRunDir:
 class InMemory:
     """What one program has given, as a source."""
 
-    def __init__(self, config: Config, own: Own, cells: np.ndarray, record: Any, environment: dict[str, Any]) -> None:
-        """Args: the study, its pieces, the numbers of its cells, their record in that order, what made it."""
+    def __init__(self, experiments: Experiments, cells: np.ndarray, record: Any, environment: dict[str, Any]) -> None:
+        """Args: a grid of one structure, the numbers of its cells, their record in that order, what made it."""
         self.run_dir: RunDir | None = None
-        self.config, self.environment = config, environment
-        self._own, self._cells, self._record = own, cells, record
+        self.config, self.environment = experiments.grid.config, environment
+        self._experiments, self._cells, self._record = experiments, cells, record
 
-    def own(self) -> Own:
-        return self._own
+    def pieces(self) -> Pieces:
+        return self._experiments.pieces
+
+    def unread(self, grid: Grid) -> frozenset[str]:
+        return self._experiments.checked(grid.structures[0]).unread
 
     def metrics(self, grid: Grid) -> xr.Dataset:
-        return metrics_file.dataset(grid, [(self._cells, self._record.metrics)])
+        metrics = self._experiments.experiment(grid.structures[0].config).metrics
+        parts = [(self._cells, self._record.metrics)]
+        return metrics_file.dataset(grid, parts, about_metrics(metrics, self._record.metrics))
 
     def finished(self, grid: Grid) -> np.ndarray:
         return np.isin(np.arange(grid.num_cells), self._cells)
@@ -145,6 +173,16 @@ class InMemory:
             part = part[name]
         (row,) = np.flatnonzero(self._cells == number)
         return jax.tree.map(lambda stack: stack[row], part)
+
+
+def about_metrics(metrics: Mapping[str, Metric], names: Collection[str]) -> dict[str, About]:
+    """What is kept of metrics with their numbers.
+
+    Args:
+      metrics: by name.
+      names: those that there are.
+    """
+    return {name: About(metric.dims, metric.unit, metric.about) for name, metric in metrics.items() if name in names}
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from jax.flatten_util import ravel_pytree
 
 from rw_jax.study.config import Config
 from rw_jax.training.experiment import make_experiment
+from rw_jax.training.pieces import Pieces
 from rw_jax.training.precision import numbers_of
 from rw_jax.training.run import init, prepare, train_step
 from rw_jax.training.values import run_values
@@ -23,8 +24,8 @@ def step_multipliers(config: Config, num_steps: int) -> np.ndarray:
       num_steps: how many steps.
     """
     with numbers_of(config.precision):
-        experiment = make_experiment(config)
-        values = run_values(config, experiment)
+        experiment = make_experiment(config, Pieces())
+        values = run_values(experiment.labels, experiment)
         run, state = prepare(experiment, values), init(experiment, values)
         start, unravel = ravel_pytree(state.params)
 

@@ -39,7 +39,7 @@ def rate_interval(successes: np.ndarray) -> Estimate:
     z = float(scipy.special.ndtri(0.5 + CONFIDENCE / 2))
     center = (rate + z**2 / (2 * seeds)) / (1 + z**2 / seeds)
     half = z / (1 + z**2 / seeds) * math.sqrt(rate * (1 - rate) / seeds + z**2 / (4 * seeds**2))
-    # At the ends the interval reaches them, but for rounding.
+    # At the ends the formula gives them up to rounding.
     return Estimate(rate, 0.0 if rate == 0 else center - half, 1.0 if rate == 1 else center + half, seeds)
 
 

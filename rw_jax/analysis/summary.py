@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,13 +12,12 @@ import rich.console
 import rich.table
 import xarray as xr
 
+from rw_jax.analysis.groups import Group
 from rw_jax.analysis.numbers import label
 from rw_jax.analysis.statistics import mean_interval, of_numbers, rate_interval
 from rw_jax.store.layout import write_atomically
 from rw_jax.study.config import ALL, symbol
-
-if TYPE_CHECKING:
-    from rw_jax.analysis.run import Group
+from rw_jax.training.metrics import METRICS
 
 ESTIMATES = {
     "accuracy": mean_interval,
@@ -46,7 +44,7 @@ _LARGEST_TABLE = 100
 _LONGEST_LIST = 10
 
 
-def table(groups: "Sequence[Group]") -> pd.DataFrame:
+def table(groups: Sequence[Group]) -> pd.DataFrame:
     """One row for each group of runs, at the last step.
 
     Returns:
@@ -61,8 +59,7 @@ def table(groups: "Sequence[Group]") -> pd.DataFrame:
         row = {**group.labels, "seeds": len(group), "diverged": int(np.isfinite(diverged).sum())}
         # On infinitely many walks, from zero, all seeds train alike: a share of them is no estimate.
         is_certain = group.config.task.walks == math.inf and group.config.model.init == "zero"
-        chosen = group.config.record.metrics
-        for name in ESTIMATES if chosen == ALL else chosen:
+        for name in _of_table(group):
             estimate = ESTIMATES.get(name, mean_interval)
             if name in metrics and metrics[name].dims[-1] == "step":
                 result = of_numbers(estimate, group.metric(name)[:, -1])
@@ -71,6 +68,17 @@ def table(groups: "Sequence[Group]") -> pd.DataFrame:
                 row |= {name: result.mean, f"{name}_low": result.low, f"{name}_high": result.high}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _of_table(group: Group) -> list[str]:
+    """The names of the metrics of the table: those that are chosen, and all of the user's own."""
+    chosen = group.config.record.metrics
+    labels = (chosen,) if isinstance(chosen, str) else chosen
+    built_in = ESTIMATES if ALL in labels else [label for label in labels if label in METRICS]
+    return [*built_in, *(str(name) for name in group.run.metrics.data_vars if name not in (*METRICS, *_OF_CELLS))]
+
+
+_OF_CELLS = ("finished", "diverged_at")
 
 
 def diverged(metrics: xr.Dataset) -> list[str]:

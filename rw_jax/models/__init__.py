@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.typing import ArrayLike
 
 Params = dict[str, jax.Array]
 """Parameters by name. Of the paper's model: value; readout, if there is a feed-forward layer; and key_query (full form)
-or state_scores and position_scores (reduced form). Of several heads each has a first axis of heads, but for readout."""
+or state_scores and position_scores (reduced form). With several heads each except readout has a first axis of heads."""
+
+
+Values = Mapping[str, Any]
+"""What a compiled program takes of a run, by name (`rw_jax.tasks.Values`)."""
 
 
 class Output(NamedTuple):
@@ -51,11 +53,6 @@ def output_of_heads(output_KxB: jax.Array, of_heads: Sequence[tuple[jax.Array, j
     return Output(output_KxB, token_LxB, empty_B, jnp.stack(heads_NxB)[None])
 
 
-def _no_values(labels: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    del labels
-    return {}
-
-
 class Lift(NamedTuple):
     """How an optimizer that is not linear is applied to a reduced form: on other parameters, which stand for W.
 
@@ -76,7 +73,62 @@ class Lifts(NamedTuple):
 
     def of(self, commutes_with: str) -> Lift | None:
         """That of an optimizer, by what it commutes with; None for one that commutes with neither."""
-        return getattr(self, commutes_with) if commutes_with in self._fields else None
+        return self._asdict().get(commutes_with)
+
+
+class Reduction(NamedTuple):
+    """What a reduced form knows of the full one, whose parameters are the paper's own V and W.
+
+    Attributes:
+      precondition: the linear map that makes of the gradients by the reduced parameters those by which gradient descent
+        on the paper's own parameters moves them.
+      full_names: of the full parameters those that only the full form has, and that tell one from the other.
+      project: (full params) -> reduced params.
+      rebuild: (params, full params at the start) -> full params.
+      to_full: (params, key, values) -> the full params of a run with these params that was initialised with this key;
+        None if its start, or its optimizer, does not tell them.
+      lifts: how optimizers that are not linear are applied; None if they cannot be.
+    """
+
+    precondition: Callable[[Params], Params]
+    full_names: tuple[str, ...] = ()
+    project: Callable[[Params], Params] | None = None
+    rebuild: Callable[[Params, Params], Params] | None = None
+    to_full: Callable[[Params, jax.Array, Values], Params] | None = None
+    lifts: Lifts | None = None
+
+
+class Scores(NamedTuple):
+    """Scores before softmax of one head: a token of state s at position j has state_K[s] + position_N[j].
+
+    Attributes:
+      state_K: u.
+      position_N: a; the last is the score of the empty slot.
+    """
+
+    state_K: jax.Array
+    position_N: jax.Array
+
+
+class Looks(NamedTuple):
+    """What there is to look at in a model, as functions of its parameters; what it does not have is None.
+
+    Attributes:
+      value: (params) -> V, float[H, K], what the averaged token is multiplied by.
+      value_is_output: whether f = V X S, so that V can be compared with Pi^T.
+      head_values: (params) -> float[layers, heads, K, K], what attention of each head to a token adds to the output by
+        itself; of a model that tells its heads.
+      scores: (params) -> Scores, of a model of one head whose scores are a sum of two.
+      attend: (params, tokens_LxB, attention_NxB) -> Output, with these weights in the place of those of every head.
+      maps: (params, tokens_LxB) -> float[layers, heads, T, T, B], attention of every slot (row) to every slot.
+    """
+
+    value: Callable[[Params], jax.Array] | None = None
+    value_is_output: bool = False
+    head_values: Callable[[Params], jax.Array] | None = None
+    scores: Callable[[Params], Scores] | None = None
+    attend: Callable[[Params, jax.Array, jax.Array], Output] | None = None
+    maps: Callable[[Params, jax.Array], jax.Array] | None = None
 
 
 class Model(NamedTuple):
@@ -85,42 +137,22 @@ class Model(NamedTuple):
     Attributes:
       init: (key, values) -> params at step 0. The key is consumed.
       apply: (params, tokens_LxB) -> Output.
-      value: (params) -> V, float[H, K], what the averaged token is multiplied by; None if there is no such matrix.
-      head_values: (params) -> float[layers, heads, K, K], what attention of each head to a token adds to the output by
-        itself; None of one head, or if there are no such matrices.
-      value_is_output: whether f = V X S, so that V can be compared with Pi^T.
-      precondition: of a reduced form, the linear map that makes of the gradients by its parameters those by which
-        gradient descent on the paper's own parameters moves it; None if the parameters are the paper's own.
-      project: of a reduced form, (full params) -> its own; None of any other.
-      rebuild: of a reduced form, (params, full params at the start) -> full params; None of any other.
-      host_values: (labels) -> arrays by name, made in NumPy for one run, which its values then hold, as of a Task.
-      lifts: of a reduced form, how optimizers that are not linear are applied; None if they cannot be.
+      reduction: what a reduced form knows of the full one; None if the parameters are the model's own.
+      looks: what there is to look at.
       has_gaps: whether `apply` takes walks with tokens that are missing: K in the place of a state.
-      to_full: (params, key, values) -> the paper's own parameters, of a run with these params that was initialised with
-        this key; None if there are none.
-      attend: (params, tokens_LxB, attention_NxB) -> Output, with these weights in the place of those of every head;
-        None if it cannot be.
       every_position: (params, tokens_LxB) -> float[L, K, B], what is predicted to follow each token, from those up to
         it; None if only the end is predicted.
       weighs: (params) -> bool[L], of each position whether it still weighs; `apply` takes Classes of walks that agree
         there in the place of their tokens (`models.classes`). None if it does not.
-      maps: (params, tokens_LxB) -> float[layers, heads, T, T, B], attention of every slot (row) to every slot; None if
-        only one slot looks.
+      treats_states_alike: whether training from zero keeps what is equal by a symmetry of the states: no state has an
+        embedding that tells it from others.
     """
 
-    init: Callable[[jax.Array, Mapping[str, ArrayLike]], Params]
+    init: Callable[[jax.Array, Values], Params]
     apply: Callable[[Params, Any], Output]
-    value: Callable[[Params], jax.Array] | None = None
-    head_values: Callable[[Params], jax.Array] | None = None
-    value_is_output: bool = False
-    precondition: Callable[[Params], Params] | None = None
-    project: Callable[[Params], Params] | None = None
-    rebuild: Callable[[Params, Params], Params] | None = None
-    to_full: Callable[[Params, jax.Array, Mapping[str, ArrayLike]], Params] | None = None
-    host_values: Callable[[Mapping[str, Any]], dict[str, np.ndarray]] = _no_values
-    lifts: Lifts | None = None
+    reduction: Reduction | None = None
+    looks: Looks = Looks()
     has_gaps: bool = False
-    attend: Callable[[Params, jax.Array, jax.Array], Output] | None = None
     every_position: Callable[[Params, jax.Array], jax.Array] | None = None
     weighs: Callable[[Params], jax.Array] | None = None
-    maps: Callable[[Params, jax.Array], jax.Array] | None = None
+    treats_states_alike: bool = False

@@ -31,7 +31,7 @@ class Grouped(NamedTuple):
     Attributes:
       classes: the classes.
       targets_C: their targets.
-      weights_C: the sum of the weights of the walks of each; 0 of those that are fewer.
+      weights_C: the sum of the weights of the walks in each class; 0 in unused rows.
       fits: whether there are no more positions and classes than the arrays hold; if not, what they hold is of no use.
     """
 

@@ -1,263 +1,224 @@
-"""A decoder of one or more layers, as a Flax (Linen) module, of which the paper's model is one corner.
+"""A decoder of one or more layers; the paper's model is a special case.
 
 Each part is a field of its own: separate keys and queries, learned embeddings and positions, rotary positions, the last
 token for a query, a residual stream with feed-forward layers and LayerNorm. None of these reduces to (V, u, a). Without
 any of them it is the paper's model (eq. 2.1; `models.full`), which computes every slot here: for short walks alone.
+
+It is plain functions of the parameters, which is shorter than Linen modules: each parameter is one array of all layers
+and heads, drawn at once under a name without a path, which modules of one layer, or `nn.scan` over them, would split.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax import core
+from jax.nn import initializers
+from jax.nn.initializers import Initializer
 
-from rw_jax.models import Model, Output, Params
-from rw_jax.models.embeddings import SCALE_OF_POSITIONS, Embeddings, scale_of_tokens
+from rw_jax.models import Looks, Model, Output, Params
+from rw_jax.models.embeddings import SCALE_OF_POSITIONS, Embeddings, check_query, make_embeddings, scale_of_tokens
+from rw_jax.study.errors import ConfigError
 
 
-class Shape(NamedTuple):
-    """What a decoder is made of.
+def decoder(
+    num_nodes: int, walk_length: int, position_width: int, positions: str, position_place: str, embedding: str,
+    embedding_width: int, embedding_seed: int, query: str, heads: int, key_width: int, layers: int, residual: str,
+    layer_norm: str, feed_forward_width: int, init: str, init_place: str,
+) -> Model:  # fmt: skip
+    """The decoder of these fields of a config (`study.config`); tokens are states 0..K-1, or K for a missing one.
 
-    Attributes:
-      embeddings: of tokens and positions; of those that are learned only the shapes count.
-      learned: which of "embedding" and "positions" are parameters.
-      is_rotary: whether keys and queries are turned by their positions.
-      ends_with_query: whether the prediction is made at an empty slot after the tokens (section 2), not at the last
-        token.
-      num_layers: how many layers; more than one only with a residual stream.
-      num_heads: H.
-      key_width: d, rows of the key and the query matrix of a head, and with a residual stream of its value matrix; 0:
-        key and query are merged in W, value and output in V.
-      has_residual: whether layers add to a residual stream, from which the prediction is read at the end. If not, the
-        prediction is what attention gives: V times the averaged token.
-      feed_forward_width: units of a feed-forward layer, after attention in each layer; 0 for none.
-      has_norm: whether what a layer reads, and what the prediction is read from, are normalised (LayerNorm).
+    With a residual stream, layers add to it, and the prediction is read from it at the end. Without one there is one
+    layer, and the prediction is what its attention gives: V times the averaged token. Where `init` is "gaussian",
+    matrices start normal with the standard deviation values["init_scale"], or those of `init_place` alone: "scores" are
+    W, or keys and queries, "value" all others. Any other `init` starts them at zero. Embeddings and positions that are
+    learned start where random ones are.
+
+    Raises:
+      ConfigError: if the fields do not go together, in one sentence.
     """
-
-    embeddings: Embeddings
-    learned: tuple[str, ...]
-    is_rotary: bool
-    ends_with_query: bool
-    num_layers: int
-    num_heads: int
-    key_width: int
-    has_residual: bool
-    feed_forward_width: int
-    has_norm: bool
-
-    @property
-    def num_slots(self) -> int:
-        """T: N slots, or the N - 1 tokens alone."""
-        return self.embeddings.walk_length - 1 + self.ends_with_query
-
-
-def decoder(shape: Shape, init: str, init_place: str = "both") -> Model:
-    """The decoder.
-
-    Args:
-      shape: what it is made of.
-      init: "zero", or "gaussian", with the standard deviation values["init_scale"], for every matrix; learned
-        embeddings and positions start where random ones are, whichever it is.
-      init_place: which matrices are Gaussian: "value" (all but those of scores), "scores" (W, or keys and queries), or
-        "both".
-    """
-    zeros = nn.initializers.zeros
-
-    def module(of_values: nn.initializers.Initializer, of_scores: nn.initializers.Initializer) -> Decoder:
-        return Decoder(shape, of_values, of_scores)
+    _check(positions, query, key_width, layers, residual, layer_norm, feed_forward_width, init, init_place)
+    sizes, of_tokens = (num_nodes, walk_length, position_width), (embedding, embedding_width)
+    embeddings = make_embeddings(*sizes, positions, *of_tokens, position_place, embedding_seed)
+    has_empty, has_residual, m = query == "empty", residual == "on", feed_forward_width
+    if has_empty:
+        check_query(positions, position_width, walk_length)
+    learned = [name for name, kind in (("embedding", embedding), ("positions", positions)) if kind == "learned"]
+    num_slots = walk_length - 1 + has_empty
 
     def init_params(key, values):
-        gaussian = nn.initializers.normal(values["init_scale"]) if init == "gaussian" else zeros
-        initializers = (zeros if init_place == other else gaussian for other in ("scores", "value"))
-        tokens_LxB = jax.ShapeDtypeStruct((shape.embeddings.walk_length - 1, 1), jnp.int32)
-        return module(*initializers).lazy_init(key, tokens_LxB)["params"]
+        start = initializers.normal(values["init_scale"]) if init == "gaussian" else initializers.zeros
+        of_values, of_scores = (initializers.zeros if init_place == other else start for other in ("scores", "value"))
+        shape = (embeddings, learned, num_slots, layers, heads, key_width, m, has_residual, layer_norm == "on")
+        return core.lazy_init(_declare)(key, *shape, of_values, of_scores)["params"]
 
-    def run(params: Params, tokens_LxB: jax.Array, at_every_slot: bool) -> Any:
-        return module(zeros, zeros).apply({"params": params}, tokens_LxB, at_every_slot)
+    def predict(params, tokens_LxB, first):
+        """What slots from the first on predict, float[B, Q, K]; attention of each layer, float[B, H, Q, T]."""
+        slots_BxTxD, tokens_BxTxE, mask_BxTxT = _slots(params, tokens_LxB, embeddings, num_slots)
+        if has_residual:
+            output_BxQxK, attention = _through_layers(params, slots_BxTxD, mask_BxTxT, positions == "rotary", first)
+        else:
+            attention = [_attention(params, 0, slots_BxTxD, mask_BxTxT[:, first:], positions == "rotary")]
+            output_BxQxK = _attended(params, 0, attention[0], tokens_BxTxE)
+            if m:
+                output_BxQxK = jax.nn.relu(output_BxQxK) @ params["readout"].T
+        return output_BxQxK, attention
 
-    def apply(params: Params, tokens_LxB: jax.Array) -> Output:
-        output_BxQxK, attention = run(params, tokens_LxB, False)
-        heads_BxHxT = [of_layer[:, :, -1] for of_layer in attention]
-        of_heads = jnp.moveaxis(jnp.stack(heads_BxHxT), 1, 3)  # [layers, heads, T, B]
-        if not shape.ends_with_query:
+    def apply(params, tokens_LxB):
+        output_BxQxK, attention = predict(params, tokens_LxB, num_slots - 1)
+        of_heads = jnp.moveaxis(jnp.stack([layer[:, :, -1] for layer in attention]), 1, 3)  # [layers, heads, T, B]
+        if not has_empty:
             of_heads = jnp.pad(of_heads, ((0, 0), (0, 0), (0, 1), (0, 0)))
         mean_NxB = jnp.mean(of_heads, axis=(0, 1))
         return Output(output_BxQxK[:, -1].T, mean_NxB[:-1], mean_NxB[-1], of_heads)
 
-    def every_position(params: Params, tokens_LxB: jax.Array) -> jax.Array:
-        return jnp.moveaxis(run(params, tokens_LxB, True)[0], 0, 2)
-
-    def maps(params: Params, tokens_LxB: jax.Array) -> jax.Array:
-        return jnp.moveaxis(jnp.stack(run(params, tokens_LxB, True)[1]), 1, 4)
-
-    has_values = shape.has_residual or not shape.feed_forward_width
-    is_matrix = not shape.has_residual and shape.num_heads == 1 and not shape.learned
-    return Model(
-        init=init_params,
-        apply=apply,
-        value=(lambda params: _on_states(params, shape)[0, 0]) if is_matrix and has_values else None,
-        value_is_output=is_matrix and has_values and not shape.embeddings.are_added,
-        head_values=(lambda params: _on_states(params, shape)) if has_values else None,
-        has_gaps=True,
-        every_position=None if shape.ends_with_query else every_position,
-        maps=maps,
+    is_matrix = not has_residual and not m and heads == 1 and not learned
+    looks = Looks(
+        value=(lambda params: _head_values(params, embeddings)[0, 0]) if is_matrix else None,
+        value_is_output=is_matrix and not embeddings.are_added,
+        head_values=(lambda params: _head_values(params, embeddings)) if has_residual or not m else None,
+        maps=lambda params, tokens: jnp.moveaxis(jnp.stack(predict(params, tokens, 0)[1]), 1, 4),
     )
 
+    def every_position(params, tokens_LxB):
+        return jnp.moveaxis(predict(params, tokens_LxB, 0)[0], 0, 2)
 
-class Decoder(nn.Module):
-    """The decoder of a shape.
+    return Model(init_params, apply, looks=looks, has_gaps=True, every_position=None if has_empty else every_position)
 
-    Parameters, each with first axes of layers and heads: key_query W, float[layers, H, D, D], or key and query,
-    float[layers, H, d, D]; value V, float[1, H, K, E] without a residual stream, E the width of a token, or of a slot
-    where positions are added, and with one float[layers, H, D, D], or value and output, float[layers, H, d, D] and
-    float[layers, H, D, d]. The readout is float[K, D] of a residual stream, and float[K, m] of the paper's feed-forward
-    layer of m units (figure 10), whose V is float[1, H, m, E]. Of a residual stream feed-forward layers have up,
-    float[layers, m, D], down, float[layers, D, m], and biases of both; LayerNorm norm_scale and norm_bias, a row for
-    each norm in order of use. Of what is learned: embedding, float[K, E], and positions, float[T, M].
 
-    Attributes:
-      shape: what it is made of.
-      of_values, of_scores: where matrices start.
+def _check(
+    positions: str, query: str, key_width: int, layers: int, residual: str, layer_norm: str, feed_forward_width: int,
+    init: str, init_place: str,
+) -> None:  # fmt: skip
+    """Refuses fields that do not go together."""
+
+    def refuse(name: str, given: object, right: str, why: str) -> None:
+        raise ConfigError(f"model.{name} is {given!r}, but must be {right} for {why}.")
+
+    nothing, never = "with which an empty slot is all zero", "from zero, neither ever moves"
+    if layers > 1 and residual == "off":
+        refuse("residual", residual, "'on'", f"model.layers = {layers}")
+    if layer_norm == "on" and residual == "off":
+        refuse("residual", residual, "'on'", "model.layer_norm = 'on'")
+    if positions == "rotary" and (key_width == 0 or key_width % 2):
+        refuse("key_width", key_width, "an even number above 0", "model.positions = 'rotary'")
+    if positions == "rotary" and query == "empty":
+        refuse("query", query, "'last'", f"model.positions = 'rotary', {nothing}")
+    if positions == "none" and query == "empty" and key_width:
+        refuse("query", query, "'last'", f"model.positions = 'none', {nothing}, and keys never move")
+    if key_width or (residual == "on" and feed_forward_width):
+        places = ("both",) if residual == "on" else ("both", "scores")
+        if init == "zero":
+            refuse("init", init, "'gaussian'", f"a product of matrices, as of keys and queries: {never}")
+        if init == "gaussian" and init_place not in places:
+            refuse("init_place", init_place, " or ".join(map(repr, places)), f"a product of matrices: {never}")
+
+
+def _declare(
+    scope: core.Scope, embeddings: Embeddings, learned: list[str], num_slots: int, layers: int, heads: int, d: int,
+    m: int, has_residual: bool, has_norm: bool, of_values: Initializer, of_scores: Initializer,
+) -> None:  # fmt: skip
+    """Declares the parameters, in the order in which Flax draws them; d is the key width, m the feed-forward width.
+
+    D is the width of a slot, E that of a token. Without a residual stream there is no output, and the readout is that
+    of the paper's feed-forward layer (figure 10). Norms have a row for each norm, in order of use.
     """
-
-    shape: Shape
-    of_values: nn.initializers.Initializer
-    of_scores: nn.initializers.Initializer
-
-    @nn.compact
-    def __call__(self, tokens_LxB: jax.Array, at_every_slot: bool = False) -> tuple[jax.Array, Sequence[jax.Array]]:
-        """What is predicted at each slot that looks, float[B, Q, K]; attention of each layer, float[B, H, Q, T].
-
-        Args:
-          tokens_LxB: states 0..K-1 of B walks, or K for a token that is missing, to which no other slot looks.
-          at_every_slot: whether every slot predicts, Q = T, or the last alone, Q = 1.
-        """
-        shape = self.shape
-        chex.assert_shape(tokens_LxB, (shape.embeddings.walk_length - 1, None))
-        sizes = _sizes(shape)
-        params = {name: self.param(name, self._initializer(name), sizes[name]) for name in sizes}
-        slots_BxTxD, tokens_BxTxE, mask_BxTxT = _slots(params, tokens_LxB, shape)
-        last = 0 if at_every_slot else shape.num_slots - 1  # the first slot that the last layer is computed at
-        if not shape.has_residual:
-            attention = _attention(_of_layer(params, 0), slots_BxTxD, last, mask_BxTxT, shape)
-            averaged_BxHxQxE = jnp.einsum("bhqt,bte->bhqe", attention, tokens_BxTxE)
-            output = jnp.einsum("hke,bhqe->bqk", params["value"][0], averaged_BxHxQxE)
-            return nn.relu(output) @ params["readout"].T if shape.feed_forward_width else output, [attention]
-
-        norms = iter(zip(params["norm_scale"], params["norm_bias"], strict=True) if shape.has_norm else ())
-
-        def read(stream: jax.Array) -> jax.Array:
-            if not shape.has_norm:
-                return stream
-            scale_D, bias_D = next(norms)
-            return nn.LayerNorm(use_scale=False, use_bias=False, parent=None).apply({}, stream) * scale_D + bias_D
-
-        stream, attentions = slots_BxTxD, []
-        for number in range(shape.num_layers):
-            layer, first = _of_layer(params, number), last if number == shape.num_layers - 1 else 0
-            read_BxTxD = read(stream)
-            attention = _attention(layer, read_BxTxD, first, mask_BxTxT, shape)
-            stream = stream[:, first:] + _attended(layer, attention, read_BxTxD)
-            if shape.feed_forward_width:
-                stream = stream + _fed_forward(layer, read(stream))
-            attentions.append(attention)
-        return read(stream) @ params["readout"].T, attentions
-
-    def _initializer(self, name: str) -> nn.initializers.Initializer:
-        if name in ("embedding", "positions"):
-            width = _sizes(self.shape)[name][1]
-            return nn.initializers.normal(scale_of_tokens(width) if name == "embedding" else SCALE_OF_POSITIONS)
-        if name in ("norm_scale", "norm_bias", "up_bias", "down_bias"):
-            return nn.initializers.ones if name == "norm_scale" else nn.initializers.zeros
-        return self.of_scores if name in ("key_query", "key", "query") else self.of_values
-
-
-def _sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    """The shapes of the parameters, in the order in which they are drawn."""
-    embeddings, d, m = shape.embeddings, shape.key_width, shape.feed_forward_width
     (K, E), M, D = embeddings.tokens_KxE.shape, embeddings.positions_NxM.shape[1], embeddings.width
-    heads, layers = (shape.num_layers, shape.num_heads), (shape.num_layers,)
-    every = {"embedding": (K, E), "positions": (shape.num_slots, M)}
-    sizes: dict[str, tuple[int, ...]] = {name: every[name] for name in shape.learned}
-    sizes |= {"key": (*heads, d, D), "query": (*heads, d, D)} if d else {"key_query": (*heads, D, D)}
-    if not shape.has_residual:
-        return sizes | {"value": (*heads, m or K, E)} | ({"readout": (K, m)} if m else {})
-    sizes |= {"value": (*heads, d or D, D)} | ({"output": (*heads, D, d)} if d else {})
+    if "embedding" in learned:
+        scope.param("embedding", initializers.normal(scale_of_tokens(E)), (K, E))
+    if "positions" in learned:
+        scope.param("positions", initializers.normal(SCALE_OF_POSITIONS), (num_slots, M))
+    for name in ("key", "query") if d else ("key_query",):
+        scope.param(name, of_scores, (layers, heads, d or D, D))
+    if not has_residual:
+        scope.param("value", of_values, (layers, heads, m or K, E))
+        if m:
+            scope.param("readout", of_values, (K, m))
+        return
+    scope.param("value", of_values, (layers, heads, d or D, D))
+    if d:
+        scope.param("output", of_values, (layers, heads, D, d))
     if m:
-        sizes |= {"up": (*layers, m, D), "up_bias": (*layers, m), "down": (*layers, D, m), "down_bias": (*layers, D)}
-    if shape.has_norm:
-        num_norms = shape.num_layers * (2 if m else 1) + 1
-        sizes |= {"norm_scale": (num_norms, D), "norm_bias": (num_norms, D)}
-    return sizes | {"readout": (K, D)}
+        scope.param("up", of_values, (layers, m, D))
+        scope.param("up_bias", initializers.zeros, (layers, m))
+        scope.param("down", of_values, (layers, D, m))
+        scope.param("down_bias", initializers.zeros, (layers, D))
+    if has_norm:
+        num_norms = layers * (2 if m else 1) + 1
+        scope.param("norm_scale", initializers.ones, (num_norms, D))
+        scope.param("norm_bias", initializers.zeros, (num_norms, D))
+    scope.param("readout", of_values, (K, D))
 
 
-def _of_layer(params: Params, layer: int) -> Params:
-    """The matrices of one layer."""
-    whole = ("embedding", "positions", "readout", "norm_scale", "norm_bias")
-    return {name: leaf[layer] for name, leaf in params.items() if name not in whole}
-
-
-def _slots(params: Params, tokens_LxB: jax.Array, shape: Shape) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The slots, float[B, T, D]; what of them V is applied to; which slots (row) may look at which, bool[B, T, T]."""
-    embeddings, T = shape.embeddings, shape.num_slots
+def _slots(params: Params, tokens_LxB: jax.Array, embeddings: Embeddings, T: int) -> tuple[jax.Array, ...]:
+    """The slots, float[B, T, D]; what of them V is applied to; which slots (row) look at which, bool[B, T, T]."""
+    chex.assert_shape(tokens_LxB, (embeddings.walk_length - 1, None))
     K, dtype = embeddings.num_nodes, jnp.result_type(float)
     embedding_KxE = params.get("embedding", jnp.asarray(embeddings.tokens_KxE, dtype))
     positions_TxM = params.get("positions", jnp.asarray(embeddings.positions_NxM[:T], dtype))
     one_hot_LxBxK = jax.nn.one_hot(tokens_LxB, K, dtype=dtype)  # nothing of K, which is missing
-    tokens_BxTxE = jnp.moveaxis(one_hot_LxBxK @ embedding_KxE, 0, 1)
-    is_there_BxT = tokens_LxB.T < K
-    if shape.ends_with_query:
+    tokens_BxTxE, is_there_BxT = jnp.moveaxis(one_hot_LxBxK @ embedding_KxE, 0, 1), tokens_LxB.T < K
+    if len(tokens_LxB) < T:  # the empty slot; to pad by nothing would change the last bits of a gradient
         tokens_BxTxE = jnp.pad(tokens_BxTxE, ((0, 0), (0, 1), (0, 0)))
-        is_there_BxT = jnp.pad(is_there_BxT, ((0, 0), (0, 1)), constant_values=True)
+        is_there_BxT = jnp.pad(is_there_BxT, ((0, 0), (0, 1)))
+    # A slot looks at itself in any case: the weights of one whose token is missing are numbers, too.
+    mask_BxTxT = jnp.tril(is_there_BxT[:, None] | jnp.eye(T, dtype=bool))
     if embeddings.are_added:
-        slots_BxTxD = tokens_BxTxE = tokens_BxTxE + positions_TxM
-    else:
-        beside_BxTxM = jnp.broadcast_to(positions_TxM, (len(tokens_BxTxE), *positions_TxM.shape))
-        slots_BxTxD = jnp.concatenate([tokens_BxTxE, beside_BxTxM], axis=2)
-    # A slot may always look at itself, so that the weights of one whose token is missing are numbers.
-    may_look_BxTxT = is_there_BxT[:, None] | jnp.eye(T, dtype=bool)
-    return slots_BxTxD, tokens_BxTxE, may_look_BxTxT & jnp.tril(jnp.ones((T, T), bool))
+        slots_BxTxD = tokens_BxTxE + positions_TxM
+        return slots_BxTxD, slots_BxTxD, mask_BxTxT
+    beside_BxTxM = jnp.broadcast_to(positions_TxM, (len(tokens_BxTxE), *positions_TxM.shape))
+    return jnp.concatenate([tokens_BxTxE, beside_BxTxM], axis=2), tokens_BxTxE, mask_BxTxT
 
 
-def _attention(layer: Params, read_BxTxD: jax.Array, first: int, mask_BxTxT: jax.Array, shape: Shape) -> jax.Array:
-    """The weights by which the slots from the first on look at every slot, float[B, H, Q, T]."""
-    looking_BxQxD, d = read_BxTxD[:, first:], shape.key_width
-    if d:
-        queries_BxHxQxd = jnp.einsum("bqe,hde->bhqd", looking_BxQxD, layer["query"])
-        keys_BxHxTxd = jnp.einsum("bte,hde->bhtd", read_BxTxD, layer["key"])
-        if shape.is_rotary:
+def _through_layers(
+    params: Params, stream: jax.Array, mask_BxTxT: jax.Array, is_rotary: bool, first: int
+) -> tuple[jax.Array, list[jax.Array]]:
+    """Outputs and attention, as of `predict`, by a residual stream; the last layer computes those slots alone."""
+    num_layers, norms_of_layer, attentions = len(params["value"]), 2 if "up" in params else 1, []
+    for layer in range(num_layers):
+        start, norm = first if layer == num_layers - 1 else 0, layer * norms_of_layer
+        read_BxTxD = _read(params, norm, stream)
+        attention = _attention(params, layer, read_BxTxD, mask_BxTxT[:, start:], is_rotary)
+        stream = stream[:, start:] + _attended(params, layer, attention, read_BxTxD)
+        if "up" in params:
+            stream = stream + _fed_forward(params, layer, _read(params, norm + 1, stream))
+        attentions.append(attention)
+    return _read(params, -1, stream) @ params["readout"].T, attentions
+
+
+def _read(params: Params, norm: int, stream: jax.Array) -> jax.Array:
+    """The residual stream, normalised if there are norms (LayerNorm)."""
+    if "norm_scale" not in params:
+        return stream
+    # Flax's own, without parameters: another formula has other last bits.
+    normalised: Any = nn.LayerNorm(use_scale=False, use_bias=False, parent=None).apply({}, stream)
+    return normalised * params["norm_scale"][norm] + params["norm_bias"][norm]
+
+
+def _attention(params: Params, layer: int, read_BxTxD: jax.Array, mask_BxQxT: jax.Array, is_rotary: bool) -> jax.Array:
+    """The weights by which the last Q slots look at every slot, float[B, H, Q, T]."""
+    first = read_BxTxD.shape[1] - mask_BxQxT.shape[1]
+    looking_BxQxD = read_BxTxD[:, first:]
+    if "query" in params:
+        queries_BxHxQxd = jnp.einsum("bqe,hde->bhqd", looking_BxQxD, params["query"][layer])
+        keys_BxHxTxd = jnp.einsum("bte,hde->bhtd", read_BxTxD, params["key"][layer])
+        if is_rotary:
             queries_BxHxQxd, keys_BxHxTxd = turned(queries_BxHxQxd, first), turned(keys_BxHxTxd, 0)
-        scores_BxHxQxT = jnp.einsum("bhqd,bhtd->bhqt", queries_BxHxQxd, keys_BxHxTxd) * d**-0.5
+        scale = keys_BxHxTxd.shape[-1] ** -0.5
+        scores_BxHxQxT = jnp.einsum("bhqd,bhtd->bhqt", queries_BxHxQxd, keys_BxHxTxd) * scale
     else:
-        weighted_BxHxQxD = jnp.einsum("bqe,hde->bhqd", looking_BxQxD, layer["key_query"])
+        weighted_BxHxQxD = jnp.einsum("bqe,hde->bhqd", looking_BxQxD, params["key_query"][layer])
         scores_BxHxQxT = jnp.einsum("bhqd,btd->bhqt", weighted_BxHxQxD, read_BxTxD)
-    return jax.nn.softmax(jnp.where(mask_BxTxT[:, None, first:], scores_BxHxQxT, -jnp.inf), axis=-1)
-
-
-def _attended(layer: Params, attention_BxHxQxT: jax.Array, read_BxTxD: jax.Array) -> jax.Array:
-    """What attention adds to the residual stream, float[B, Q, D]."""
-    averaged_BxHxQxD = jnp.einsum("bhqt,bte->bhqe", attention_BxHxQxT, read_BxTxD)
-    if "output" not in layer:
-        return jnp.einsum("hde,bhqe->bqd", layer["value"], averaged_BxHxQxD)
-    values_BxHxQxd = jnp.einsum("hde,bhqe->bhqd", layer["value"], averaged_BxHxQxD)
-    return jnp.einsum("hed,bhqd->bqe", layer["output"], values_BxHxQxd)
-
-
-def _fed_forward(layer: Params, read_BxQxD: jax.Array) -> jax.Array:
-    """What the feed-forward layer adds to the residual stream, float[B, Q, D]."""
-    return nn.relu(read_BxQxD @ layer["up"].T + layer["up_bias"]) @ layer["down"].T + layer["down_bias"]
+    return jax.nn.softmax(jnp.where(mask_BxQxT[:, None], scores_BxHxQxT, -jnp.inf), axis=-1)
 
 
 def turned(vectors: jax.Array, first: int) -> jax.Array:
     """Rotary positions: entries i and i + d/2 of the vector of slot t turned by the angle t / 10000^(2i/d).
 
-    Source: Su et al., RoFormer (arXiv:2104.09864), section 3.2.2; pairs as in GPT-NeoX.
-
-    Args:
-      vectors: float[..., Q, d], d even.
-      first: the slot of the first of them.
+    The vectors, float[..., Q, d], are those of the slots from the first on. Source: Su et al., RoFormer
+    (arXiv:2104.09864), section 3.2.2; pairs as in GPT-NeoX.
     """
     num_slots, d = vectors.shape[-2:]
     slots_Q = first + jnp.arange(num_slots)
@@ -267,19 +228,31 @@ def turned(vectors: jax.Array, first: int) -> jax.Array:
     return jnp.concatenate([one * cosines - other * sines, other * cosines + one * sines], axis=-1)
 
 
-def _on_states(params: Params, shape: Shape) -> jax.Array:
+def _attended(params: Params, layer: int, attention_BxHxQxT: jax.Array, vectors_BxTxE: jax.Array) -> jax.Array:
+    """What attention gives, float[B, Q, D]: the averaged vectors under V, or output . value, summed over heads."""
+    averaged_BxHxQxE = jnp.einsum("bhqt,bte->bhqe", attention_BxHxQxT, vectors_BxTxE)
+    if "output" not in params:
+        return jnp.einsum("hde,bhqe->bqd", params["value"][layer], averaged_BxHxQxE)
+    values_BxHxQxd = jnp.einsum("hde,bhqe->bhqd", params["value"][layer], averaged_BxHxQxE)
+    return jnp.einsum("hed,bhqd->bqe", params["output"][layer], values_BxHxQxd)
+
+
+def _fed_forward(params: Params, layer: int, read_BxQxD: jax.Array) -> jax.Array:
+    """What the feed-forward layer adds to the residual stream, float[B, Q, D]."""
+    units_BxQxm = jax.nn.relu(read_BxQxD @ params["up"][layer].T + params["up_bias"][layer])
+    return units_BxQxm @ params["down"][layer].T + params["down_bias"][layer]
+
+
+def _head_values(params: Params, embeddings: Embeddings) -> jax.Array:
     """What attention of each head to a state adds to the outputs by itself, float[layers, heads, K, K].
 
     Of a residual stream that is readout . output . value . embedding, the circuit from a token to the outputs (Elhage
     et al., A Mathematical Framework for Transformer Circuits, 2021), without what later layers and norms make of it.
     """
-    embeddings = shape.embeddings
-    tokens_KxE = params.get("embedding", jnp.asarray(embeddings.tokens_KxE, params["value"].dtype))
     value = params["value"]
-    if not shape.has_residual:
-        return jnp.einsum("lhke,se->lhks", value, tokens_KxE)
+    tokens_KxE = params.get("embedding", jnp.asarray(embeddings.tokens_KxE, value.dtype))
     E = tokens_KxE.shape[1]  # a token is the first part of a slot, and the whole where positions are added
     moved = jnp.einsum("lhde,se->lhds", value[..., :E], tokens_KxE)
     if "output" in params:
         moved = jnp.einsum("lhed,lhds->lhes", params["output"], moved)
-    return jnp.einsum("kd,lhds->lhks", params["readout"], moved)
+    return jnp.einsum("kd,lhds->lhks", params["readout"], moved) if "readout" in params else moved

@@ -112,6 +112,8 @@ def make_embeddings(
     Raises:
       ConfigError: if they cannot be made, in one sentence.
     """
+    if seed and "random" not in (positions, embedding):
+        raise ConfigError(f"model.embedding_seed is {seed}, but must be 0 for a model in which no embedding is random.")
     are_added = position_place == "added"
     widest = position_width if are_added else num_nodes
     if embedding_width not in (0, widest) and (are_added or embedding == "one_hot"):
@@ -145,6 +147,15 @@ def make_embeddings(
         positions_NxM = of_positions.normal(scale=SCALE_OF_POSITIONS, size=shape)
     is_diagonal = embedding == "one_hot" and not are_added
     return Embeddings(tokens_KxE, positions_NxM, are_added, norm if is_diagonal else None)
+
+
+def check_query(positions: str, position_width: int, walk_length: int) -> None:
+    """Refuses a query at an empty slot whose position is zero. Raises: ConfigError."""
+    if positions == "sine" and walk_length % (position_width + 1) == 0:
+        raise ConfigError(
+            f"model.position_width is {position_width}, but must be another for task.walk_length = {walk_length}: the "
+            "sine position of the query would be zero, as each sin(m N pi / (M + 1)) is."
+        )
 
 
 def scale_of_tokens(width: int) -> float:

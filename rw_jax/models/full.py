@@ -7,10 +7,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from rw_jax.models import Model, Output, Params, output_of_heads
+from rw_jax.models import Looks, Model, Output, Params, output_of_heads
 from rw_jax.models.embeddings import Embeddings
+from rw_jax.models.output_layer import OutputLayer, each_head
 from rw_jax.models.positions import key_scales
-from rw_jax.models.values import Values, each_head
 
 
 def full_transformer(
@@ -28,7 +28,7 @@ def full_transformer(
       embeddings: of tokens and positions; they give K, N and D.
       unit_length: one of UNIT_LENGTH; "none" if slots differ in length.
       feed_forward_width: units of the feed-forward layer; 0 for none.
-      init: "zero", or "gaussian", with the standard deviation values["init_scale"].
+      init: "gaussian", with the standard deviation values["init_scale"]; all else is zero.
       init_place: what is Gaussian: "value" (V, and the readout), "scores" (W), or "both".
       has_gaps: whether tokens can be missing.
       num_heads: H.
@@ -36,8 +36,8 @@ def full_transformer(
     zeros = nn.initializers.zeros
 
     def module(of_values: nn.initializers.Initializer, of_scores: nn.initializers.Initializer) -> FullTransformer:
-        values_of_tokens = Values(embeddings.num_nodes, feed_forward_width, of_values, jnp.matmul)
-        return FullTransformer(embeddings, unit_length, values_of_tokens, of_scores, has_gaps, num_heads)
+        output_layer = OutputLayer(embeddings.num_nodes, feed_forward_width, of_values, jnp.matmul)
+        return FullTransformer(embeddings, unit_length, output_layer, of_scores, has_gaps, num_heads)
 
     def init_params(key, values):
         gaussian = nn.initializers.normal(values["init_scale"]) if init == "gaussian" else zeros
@@ -54,16 +54,13 @@ def full_transformer(
 
     is_one = num_heads == 1
     is_output = feed_forward_width == 0 and not embeddings.are_added
-    return Model(
-        init=init_params,
-        apply=apply,
-        attend=apply,
+    looks = Looks(
         value=of_states if is_one else None,
-        head_values=None if is_one or feed_forward_width else lambda params: of_states(params)[None],
         value_is_output=is_one and is_output,
-        to_full=lambda params, key, values: params,
-        has_gaps=has_gaps,
+        head_values=None if is_one or feed_forward_width else lambda params: of_states(params)[None],
+        attend=apply,
     )
+    return Model(init_params, apply, looks=looks, has_gaps=has_gaps)
 
 
 class FullTransformer(nn.Module):
@@ -71,13 +68,13 @@ class FullTransformer(nn.Module):
 
     X = [x_1, ..., x_{N-1}, 0] holds tokens and an empty query slot; X~ stacks X over positions, or is the sum of the
     two, and then in the place of X, too.
-    Parameters: those of `values`, and key_query W, float[D, D], of several heads one for each along a first axis. X~ is
-    never materialised: a score is the product of the token's embedding with W x~_N plus that of its position.
+    Parameters: those of `output_layer`, and key_query W, float[D, D], of several heads one for each along a first axis.
+    X~ is never materialised: a score is the product of the token's embedding with W x~_N plus that of its position.
 
     Attributes:
       embeddings: of tokens and positions.
       unit_length: one of UNIT_LENGTH.
-      values: what is made of the averaged token.
+      output_layer: what is made of the averaged token.
       initializer: where W starts.
       has_gaps: whether tokens can be missing, with K in the place of a state: they weigh nothing.
       num_heads: H.
@@ -85,13 +82,13 @@ class FullTransformer(nn.Module):
 
     embeddings: Embeddings
     unit_length: str
-    values: nn.Module
+    output_layer: nn.Module
     initializer: nn.initializers.Initializer
     has_gaps: bool = False
     num_heads: int = 1
 
     def setup(self):
-        nn.share_scope(self, self.values)  # all parameters by their names alone
+        nn.share_scope(self, self.output_layer)  # all parameters by their names alone
 
     @nn.compact
     def __call__(self, tokens_LxB: jax.Array, attention_NxB: jax.Array | None = None) -> Output:
@@ -112,7 +109,7 @@ class FullTransformer(nn.Module):
 
         one_hot_LxKxB = jax.nn.one_hot(tokens_LxB, K, dtype=key_query.dtype, axis=1)
         averaged_ExB = [self._averaged(attention_NxB, one_hot_LxKxB) for attention_NxB in heads_NxB]
-        output_KxB = self.values({"value": averaged_ExB})
+        output_KxB = self.output_layer({"value": averaged_ExB})
         return output_of_heads(output_KxB, [(attention_NxB[:-1], attention_NxB[-1]) for attention_NxB in heads_NxB])
 
     def _attention(self, key_query_DxD: jax.Array, tokens_LxB: jax.Array) -> jax.Array:

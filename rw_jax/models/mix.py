@@ -45,7 +45,7 @@ def mix(scores: TokenScores, tokens_LxB: jax.Array | Classes) -> Mixture:
 
     Args:
       scores: of states, positions and the empty slot.
-      tokens_LxB: the tokens of the walks; or their classes, by the positions of which `tells_apart` is true.
+      tokens_LxB: the tokens of the walks; or their classes, by the positions where `tells_apart` is true.
     """
     # Positions whose sum is lost to rounding are passed over here, but not where a gradient is wanted (_mix_forward):
     # an entry of V that no other position moves is not to stand still.
@@ -80,7 +80,7 @@ def _mix(scores: TokenScores, tokens_LxB: jax.Array | Classes, passed_over: floa
 def tells_apart(scores: TokenScores) -> jax.Array:
     """bool[L], of each position, whether it weighs enough to tell walks apart (`models.classes`).
 
-    All positions of which this is false add less to the sum of any walk, together, than half the square root of `eps`
+    All positions where this is false add less to the sum of any walk, together, than half the square root of `eps`
     times that.
     """
     state_factor_K, position_factor_L, _ = _factors(scores)
@@ -92,7 +92,7 @@ def _eps(scores: TokenScores) -> float:
 
 
 def _matters(state_factor_K: jax.Array, position_factor_L: jax.Array, share: float) -> jax.Array:
-    """bool[L]: all positions of which this is false are less than this share of the sum of any walk, together.
+    """bool[L]: all positions where this is false are less than this share of the sum of any walk, together.
 
     Relative to the largest a and the largest u, a sum is at least the walk's token at the position with the largest a,
     which is at least the smallest factor of a state.

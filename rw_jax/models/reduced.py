@@ -26,14 +26,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rw_jax.models import Lift, Lifts, Model, Output, Params, output_of_heads
+from rw_jax.models import Lift, Lifts, Looks, Model, Output, Params, Reduction, Scores, output_of_heads
 from rw_jax.models.classes import Classes
 from rw_jax.models.embeddings import Embeddings
 from rw_jax.models.full import full_transformer
 from rw_jax.models.mix import Mixture, TokenScores, attention_spread, mix, softmax, tells_apart, token_attention
+from rw_jax.models.output_layer import OutputLayer, each_head
 from rw_jax.models.positions import key_scales
 from rw_jax.models.sums import apply_matrix, sums_by_state
-from rw_jax.models.values import Values, each_head
 
 
 def reduced_transformer(
@@ -52,8 +52,8 @@ def reduced_transformer(
     full = full_transformer(embeddings, unit_length, feed_forward_width, init, init_place, has_gaps, num_heads)
 
     def with_product(product: Callable[[jax.Array, jax.Array], jax.Array]) -> ReducedTransformer:
-        values = Values(embeddings.num_nodes, feed_forward_width, nn.initializers.zeros, product)
-        return ReducedTransformer(embeddings, unit_length, values, has_gaps, num_heads)
+        output_layer = OutputLayer(embeddings.num_nodes, feed_forward_width, nn.initializers.zeros, product)
+        return ReducedTransformer(embeddings, unit_length, output_layer, has_gaps, num_heads)
 
     # Where walks are classes, attention has locked, and nothing that matters is equal by symmetry.
     module, of_classes = with_product(apply_matrix), with_product(jnp.matmul)
@@ -69,27 +69,40 @@ def reduced_transformer(
         shapes = jax.eval_shape(lambda: project(full.init(key, values), embeddings))
         return {name: jnp.zeros(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}  # W itself may be huge
 
-    def rebuilt(params: Params, start: Params) -> Params:
-        return rebuild(params, start, embeddings)
-
     def weighing(params: Params) -> Any:
         return module.apply({"params": params}, method=module.weighs)
 
-    return Model(
-        init=start,
-        apply=apply,
-        attend=apply,
-        value=(lambda params: params["value"]) if is_one else None,
-        head_values=None if is_one or feed_forward_width else lambda params: params["value"][None],
-        value_is_output=full.value_is_output,
-        precondition=precondition(embeddings),
+    def scores(params: Params) -> Scores:
+        u_K, a_N = params["state_scores"], params["position_scores"]
+        if unit_length == "none":
+            return Scores(u_K, a_N)
+        token_scale, empty_scale = key_scales(unit_length, q)
+        return Scores(token_scale * u_K, jnp.append(token_scale * a_N[:-1], empty_scale * a_N[-1]))
+
+    reduction = Reduction(
+        precondition(embeddings),
+        full_names=("key_query",),
         project=lambda params: project(params, embeddings),
-        rebuild=rebuilt,
-        to_full=lambda params, key, values: rebuilt(params, full.init(key, values)),
+        rebuild=lambda params, start: rebuild(params, start, embeddings),
+        to_full=lambda params, key, values: rebuild(params, full.init(key, values), embeddings),
         lifts=Lifts(by_rotations(q), by_entries(embeddings)) if is_one and q is not None else None,
-        has_gaps=has_gaps,
+    )
+    looks = Looks(
+        value=(lambda params: params["value"]) if is_one else None,
+        value_is_output=full.looks.value_is_output,
+        head_values=None if is_one or feed_forward_width else lambda params: params["value"][None],
+        scores=scores if is_one else None,
+        attend=apply,
+    )
+    return Model(
+        start,
+        apply,
+        reduction,
+        looks,
+        has_gaps,
         # Where a token may be missing, or its position is in its value, every position counts; ReLUs have kinks.
         weighs=None if has_gaps or embeddings.are_added or feed_forward_width else weighing,
+        treats_states_alike=q is not None,
     )
 
 
@@ -200,24 +213,24 @@ def by_entries(embeddings: Embeddings) -> Lift:
 class ReducedTransformer(nn.Module):
     """FullTransformer on its reduced parameters.
 
-    Parameters: those of `values`, with V on the embeddings of states, float[K, K], in the place of V, and on those of
-    positions, position_value, float[K, N], where they are added; state_scores u, float[K]; position_scores a, float[N],
-    the last for the empty slot. Of several heads there is one of each along a first axis.
+    Parameters: those of `output_layer`, with V on the embeddings of states, float[K, K], in the place of V, and on
+    those of positions, position_value, float[K, N], where they are added; state_scores u, float[K]; position_scores a,
+    float[N], the last for the empty slot. Of several heads there is one of each along a first axis.
     Scores start at zero; other starts are projections of full parameters (`project`).
 
     Attributes:
-      values: what is made of the averaged token, with `apply_matrix` as product.
+      output_layer: what is made of the averaged token, with `apply_matrix` as product.
       embeddings, unit_length, has_gaps, num_heads: as of FullTransformer.
     """
 
     embeddings: Embeddings
     unit_length: str
-    values: nn.Module
+    output_layer: nn.Module
     has_gaps: bool = False
     num_heads: int = 1
 
     def setup(self):
-        nn.share_scope(self, self.values)  # all parameters by their names alone
+        nn.share_scope(self, self.output_layer)  # all parameters by their names alone
 
     @nn.compact
     def __call__(self, tokens_LxB: jax.Array | Classes, attention_NxB: jax.Array | None = None) -> Output:
@@ -247,7 +260,7 @@ class ReducedTransformer(nn.Module):
 
     def _output(self, mixtures: Sequence[Mixture]) -> jax.Array:
         K = self.embeddings.num_nodes
-        return self.values({"value": [mixture.averaged_KxB[:K] for mixture in mixtures]})
+        return self.output_layer({"value": [mixture.averaged_KxB[:K] for mixture in mixtures]})
 
     def weighs(self) -> jax.Array:
         """bool[L], of each position, whether it weighs in any head."""
@@ -273,7 +286,7 @@ class ReducedTransformer(nn.Module):
             averaged["position_value"] = [
                 jnp.concatenate([of_tokens_LxB, empty_B[None]]) for of_tokens_LxB, empty_B in attention
             ]
-        return output_of_heads(self.values(averaged), attention)
+        return output_of_heads(self.output_layer(averaged), attention)
 
 
 def project(full: Params, embeddings: Embeddings) -> Params:

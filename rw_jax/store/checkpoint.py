@@ -270,7 +270,7 @@ def _quiet() -> Generator[None]:
     """Inside, what Orbax tells of its work is not heard; one thread at a time is.
 
     It tells some forty lines a save to absl's logger. It reads and writes many parts at once: the error of the first
-    that fails is raised, and those of the others are told by asyncio, as warnings, and in threads of its own.
+    that fails is raised, and asyncio reports those of the others, as warnings, and in threads of its own.
     """
 
     def is_of_ours(record: logging.LogRecord) -> bool:
@@ -291,7 +291,7 @@ def _quiet() -> Generator[None]:
                 yield
             except Exception as error:
                 traceback.clear_frames(error.__traceback__)
-                gc.collect()  # what tasks have left is told when it is collected
+                gc.collect()  # what tasks have left is reported when it is collected
                 raise
     finally:
         threading.excepthook = hook
@@ -313,7 +313,7 @@ def _parts(leaf: Any) -> list[np.ndarray]:
 
 
 def _files(path: Path) -> list[Path]:
-    """The files of a tree but for its manifest. Raises: OSError, naming the folder, if one cannot be listed."""
+    """The files of a tree except its manifest. Raises: OSError, naming the folder, if one cannot be listed."""
 
     def refuse(error: OSError) -> None:
         raise error

@@ -16,6 +16,20 @@ from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Cell, Grid, digest, kept_steps, recorded_steps
 
 
+class About(NamedTuple):
+    """What is kept of a metric with its numbers.
+
+    Attributes:
+      dims: the names of its axes, beside those of runs and steps.
+      unit: its unit.
+      meaning: what it is, in words.
+    """
+
+    dims: tuple[str, ...] = ()
+    unit: str = ""
+    meaning: str = ""
+
+
 class Chunk(NamedTuple):
     """A chunk on disk.
 
@@ -27,6 +41,8 @@ class Chunk(NamedTuple):
       study: the digest of their study.
       cells_per_batch: how many of them were trained in a batch, on which last bits depend, and whether a step may go
         over classes of walks.
+      metrics: what its metrics are, by name; None of a chunk of a version that did not keep it.
+      unread: the fields that nothing in its runs reads.
     """
 
     folder: Path
@@ -35,6 +51,8 @@ class Chunk(NamedTuple):
     recorded: int
     study: str
     cells_per_batch: int
+    metrics: Mapping[str, About] | None = None
+    unread: frozenset[str] = frozenset()
 
     def steps(self) -> tuple[int, ...]:
         """The labels of `steps` among its cells."""
@@ -42,8 +60,8 @@ class Chunk(NamedTuple):
         return tuple(sorted(set(steps))) if isinstance(steps, list) else (steps,)
 
 
-class Stored(NamedTuple):
-    """Where the cells of a grid are stored.
+class Locations(NamedTuple):
+    """Where the cells of a grid are stored, among chunks.
 
     Attributes:
       chunks: the chunks that hold them.
@@ -65,6 +83,8 @@ def save(
     rows: Sequence[int],
     recorded: int,
     cells_per_batch: int,
+    metrics: Mapping[str, About],
+    unread: Collection[str],
     tree: checkpoint.Tree,
 ) -> Path:
     """Writes the arrays of these cells into a folder of chunks, atomically and by all processes; gives where.
@@ -76,6 +96,8 @@ def save(
       rows: the row of each along the first axis of the arrays.
       recorded: how many recorded steps they have gone through.
       cells_per_batch: how many of them were trained in a batch.
+      metrics: what their metrics are, by name.
+      unread: the fields that nothing in them reads.
       tree: `state`, `record.metrics` and `record.kept`.
 
     Raises:
@@ -90,6 +112,8 @@ def save(
         "cells_per_batch": cells_per_batch,
         "recorded_steps": recorded_steps(config),
         "kept_steps": kept_steps(config),
+        "metrics": {name: about._asdict() for name, about in metrics.items()},
+        "unread": sorted(unread),
     }
     path = folder / digest([description["study"], description["cells"], len(cells), recorded])
     checkpoint.save(path, tree, description)
@@ -105,15 +129,19 @@ def read(path: Path) -> Chunk:
     """
     said = checkpoint.load_metadata(path)
     rows = np.array(said["rows"], np.int64)
-    return Chunk(path, said["cells"], rows, said["recorded"], said["study"], said["cells_per_batch"])
+    metrics = None
+    if "metrics" in said:
+        metrics = {name: About(**about | {"dims": tuple(about["dims"])}) for name, about in said["metrics"].items()}
+    unread = frozenset(said.get("unread", ()))
+    return Chunk(path, said["cells"], rows, said["recorded"], said["study"], said["cells_per_batch"], metrics, unread)
 
 
 def read_all(folder: Path, damaged: Collection[Path] = ()) -> list[Chunk]:
-    """The chunks in a folder, but for the damaged ones. Raises: as read."""
+    """The chunks in a folder, without the damaged ones. Raises: as read."""
     return [read(path) for path in checkpoint.saved(folder) if path not in damaged]
 
 
-def locate(grid: Grid, chunks: Sequence[Chunk]) -> Stored:
+def locate(grid: Grid, chunks: Sequence[Chunk]) -> Locations:
     """Where the cells of a grid are among chunks; where one is there more than once, the furthest."""
     chunk, row, recorded = (np.full(grid.num_cells, start, np.int64) for start in (-1, 0, 0))
     for i, each in enumerate(chunks):
@@ -121,7 +149,7 @@ def locate(grid: Grid, chunks: Sequence[Chunk]) -> Stored:
         further = (numbers >= 0) & (each.recorded > recorded[numbers])
         found = numbers[further]
         chunk[found], row[found], recorded[found] = i, each.rows[further], each.recorded
-    return Stored(tuple(chunks), chunk, row, recorded)
+    return Locations(tuple(chunks), chunk, row, recorded)
 
 
 def check_study(grid: Grid, chunks: Sequence[Chunk]) -> None:

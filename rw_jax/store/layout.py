@@ -23,10 +23,11 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rw_jax.study.config import DECLARATIONS, Config, parse
+from rw_jax.study.config import DECLARATIONS, Config
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.fields import shown
 from rw_jax.study.grid import digest
+from rw_jax.study.reading import parse
 from rw_jax.training.precision import GENERATOR
 
 SCHEMA = 4
@@ -90,7 +91,7 @@ class DamagedFileError(RunError):
 
 
 def study_digest(config: Config) -> str:
-    """The digest of what decides numbers beside the fields of a run: it is in every chunk.
+    """The digest of what numbers depend on beside the fields of a run: it is in every chunk.
 
     It knows nothing of the grid, the batch or the devices, since a grid may grow and be cut in another way.
     """

@@ -11,21 +11,22 @@ import h5netcdf
 import numpy as np
 import xarray as xr
 
+from rw_jax.store.chunks import About
 from rw_jax.store.layout import replaced, write_atomically
 from rw_jax.store.products import identity
 from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid, recorded_steps
-from rw_jax.training.metrics import METRICS
-
-_ABOUT = {metric.name: metric for metric in METRICS}
 
 Parts = Iterable[tuple[np.ndarray, Mapping[str, np.ndarray]]]
 """Numbers of cells of one structure, and their metrics by name, each with their axis and that of steps first."""
 
+Abouts = Mapping[str, About]
+"""What each metric is, by name; of one that is not here its axes have no names."""
+
 _BYTES_AT_ONCE, _BYTES_OF_BLOCK, _SMALL = 2**27, 2**20, 2**26
 
 
-def dataset(grid: Grid, parts: Parts) -> xr.Dataset:
+def dataset(grid: Grid, parts: Parts, abouts: Abouts) -> xr.Dataset:
     """The metrics of finished cells on the dimensions of the grid and "step"; NaN where a cell is missing.
 
     Beside them there are, on the grid's dimensions alone, `finished`, and `diverged_at`: the first recorded step whose
@@ -34,12 +35,17 @@ def dataset(grid: Grid, parts: Parts) -> xr.Dataset:
     Args:
       grid: the grid.
       parts: the metrics of the cells that are finished.
+      abouts: what they are.
     """
     parts = list(parts)
-    shapes = _shapes(parts)
+    shapes = _shapes(parts, abouts)
     found = _filled(grid, range(grid.num_cells), parts, shapes)
     metrics = {
-        name: (_dims(grid, name), array.reshape(*grid.shape, *array.shape[1:]), _attributes(name))
+        name: (
+            _dims(grid, name, shapes, abouts),
+            array.reshape(*grid.shape, *array.shape[1:]),
+            _attributes(name, abouts),
+        )
         for name, array in found.values.items()
     }
     return _fixed(xr.Dataset({**metrics, **_of_cells(grid, found.finished, found.diverged_at)}, _coordinates(grid)))
@@ -80,20 +86,20 @@ def _filled(grid: Grid, cells: range, parts: Parts, shapes: Mapping[str, tuple[i
     return _Found(values, finished, diverged_at)
 
 
-def _shapes(parts: Parts) -> dict[str, tuple[int, ...]]:
-    """The axes of each metric behind that of steps, as large as in any part; in the order of METRICS."""
+def _shapes(parts: Parts, abouts: Abouts) -> dict[str, tuple[int, ...]]:
+    """The axes of each metric behind that of steps, as large as in any part; in the order of `abouts`."""
     found, sizes = dict[str, tuple[int, ...]](), dict[str, int]()
     for _, metrics in parts:
         for name, stack in metrics.items():
             found[name] = stack.shape[2:]
-            for dim, size in zip(_inner_dims(name), found[name], strict=True):
+            for dim, size in zip(_inner_dims(name, found, abouts), found[name], strict=True):
                 sizes[dim] = max(size, sizes.get(dim, 0))
-    names = [*(name for name in _ABOUT if name in found), *(name for name in found if name not in _ABOUT)]
-    return {name: tuple(sizes[dim] for dim in _inner_dims(name)) for name in names}
+    names = [*(name for name in abouts if name in found), *(name for name in found if name not in abouts)]
+    return {name: tuple(sizes[dim] for dim in _inner_dims(name, found, abouts)) for name in names}
 
 
-def _inner_dims(name: str) -> tuple[str, ...]:
-    return _ABOUT[name].dims if name in _ABOUT else ()
+def _inner_dims(name: str, shapes: Mapping[str, tuple[int, ...]], abouts: Abouts) -> tuple[str, ...]:
+    return abouts[name].dims if name in abouts else tuple(f"{name}_{i}" for i in range(len(shapes[name])))
 
 
 def _steps(grid: Grid) -> tuple[np.ndarray, dict[Any, np.ndarray]]:
@@ -124,27 +130,28 @@ def _of_cells(grid: Grid, finished: np.ndarray, diverged_at: np.ndarray) -> dict
     }
 
 
-def _dims(grid: Grid, name: str) -> tuple[str, ...]:
-    return *(dimension.name for dimension in grid.dimensions), "step", *_inner_dims(name)
+def _dims(grid: Grid, name: str, shapes: Mapping[str, tuple[int, ...]], abouts: Abouts) -> tuple[str, ...]:
+    return *(dimension.name for dimension in grid.dimensions), "step", *_inner_dims(name, shapes, abouts)
 
 
-def _attributes(name: str) -> dict[str, str]:
-    metric = _ABOUT.get(name)
-    return {"long_name": metric.about, "units": metric.unit} if metric else {}
+def _attributes(name: str, abouts: Abouts) -> dict[str, str]:
+    about = abouts.get(name)
+    return {"long_name": about.meaning, "units": about.unit} if about else {}
 
 
-def write(path: Path, grid: Grid, load: Callable[[np.ndarray], Parts]) -> None:
+def write(path: Path, grid: Grid, load: Callable[[np.ndarray], Parts], abouts: Abouts) -> None:
     """Writes metrics.nc, atomically, with the digest of its study and its axes; as `dataset`, but never all in memory.
 
     Args:
       path: the file.
       grid: the grid.
       load: (numbers of cells) -> the metrics of those of them that are finished.
+      abouts: what they are.
 
     Raises:
       OSError: naming the file, if it cannot be written.
     """
-    shapes = _shapes(part for structure in grid.structures for part in load(structure.cells[:1]))
+    shapes = _shapes((part for structure in grid.structures for part in load(structure.cells[:1])), abouts)
     num_steps = len(_steps(grid)[0])
     bytes_of_cell = 8 * num_steps * max(1, sum(math.prod(inner) for inner in shapes.values()))
     empty = xr.Dataset(coords=_coordinates(grid), attrs={"rw_jax": identity(grid)})
@@ -152,7 +159,8 @@ def write(path: Path, grid: Grid, load: Callable[[np.ndarray], Parts]) -> None:
         file.write(_netcdf(empty, {}))
         with h5netcdf.File(file, "r+") as netcdf:
             for name, inner in shapes.items():
-                _create(netcdf, grid, name, (num_steps, *inner))
+                variable = _create(netcdf, name, _dims(grid, name, shapes, abouts), grid.shape, (num_steps, *inner))
+                variable.attrs.update(_attributes(name, abouts))
             finished, diverged_at = np.zeros(grid.num_cells, bool), np.full(grid.num_cells, np.nan)
             for slab, cells in _slabs(grid.shape, max(1, _BYTES_AT_ONCE // bytes_of_cell)):
                 numbers = np.arange(cells.start, cells.stop)
@@ -167,18 +175,18 @@ def write(path: Path, grid: Grid, load: Callable[[np.ndarray], Parts]) -> None:
                 variable.attrs.update(attributes | ({"dtype": "bool"} if is_bool else {}))
 
 
-def _create(netcdf: h5netcdf.File, grid: Grid, name: str, inner: tuple[int, ...]) -> None:
-    """Makes a variable of a metric, with these axes behind those of the grid, in blocks with checksums."""
-    dims = _dims(grid, name)
-    for dim, size in zip(dims[len(grid.shape) + 1 :], inner[1:], strict=True):
+def _create(
+    netcdf: h5netcdf.File, name: str, dims: tuple[str, ...], shape: tuple[int, ...], inner: tuple[int, ...]
+) -> Any:
+    """Makes a variable with these axes behind those of the grid, `shape`, in blocks with checksums."""
+    for dim, size in zip(dims[len(shape) + 1 :], inner[1:], strict=True):
         if dim not in netcdf.dimensions:
             netcdf.dimensions[dim] = size
     block, left = inner, _BYTES_OF_BLOCK // (8 * math.prod(inner))
-    for size in reversed(grid.shape):
+    for size in reversed(shape):
         block = (max(1, min(size, left)), *block)
         left //= block[0]
-    variable = netcdf.create_variable(name, dims, "f8", fillvalue=np.nan, chunks=block, fletcher32=True)
-    variable.attrs.update(_attributes(name))
+    return netcdf.create_variable(name, dims, "f8", fillvalue=np.nan, chunks=block, fletcher32=True)
 
 
 def _slabs(shape: tuple[int, ...], most: int) -> Iterator[tuple[tuple[slice, ...], range]]:
@@ -228,7 +236,7 @@ def save(path: Path, numbers: xr.Dataset, encoding: Mapping[Any, Any]) -> None:
 
 
 def _netcdf(numbers: xr.Dataset, encoding: Mapping[Any, Any]) -> bytes:
-    content = io.BytesIO()  # where the disk is full, HDF5 brings the process down
+    content = io.BytesIO()  # on a full disk HDF5 crashes the process
     numbers.to_netcdf(content, engine="h5netcdf", encoding=encoding)
     return content.getvalue()
 

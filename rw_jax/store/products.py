@@ -20,10 +20,11 @@ from rw_jax.study.grid import Grid, digest
 
 
 def identity(grid: Grid) -> str:
-    """The digest of what decides the numbers of a study, with the axes of its grid and their labels."""
+    """The digest of what the numbers of a study depend on, with the axes of its grid and their labels."""
     axes = [[dimension.axes, dimension.labels] for dimension in grid.dimensions]
     fixed = {axis: value for axis, value in grid.config.values().items() if axis not in grid.axes}
-    return digest({"study": study_digest(grid.config), "axes": axes, "fixed": fixed})
+    arms = {"arms": grid.config.as_mapping()["arms"]} if grid.config.arms else {}
+    return digest({"study": study_digest(grid.config), "axes": axes, "fixed": fixed, **arms})
 
 
 def note(run_dir: RunDir, grid: Grid, paths: Iterable[Path]) -> None:

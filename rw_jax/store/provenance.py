@@ -38,23 +38,23 @@ def describe_environment(mesh: Mesh, cells_per_batch: int) -> dict[str, Any]:
 
 def changes(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """In what an earlier call on a run directory differs from this one that last bits can depend on, in words."""
-    told = []
+    found = []
     for name, here in now["versions"].items():
         there = earlier.get("versions", {}).get(name)
         if there != here:
-            told.append(f"{name} is {here}, and was {there}")
+            found.append(f"{name} is {here}, and was {there}")
     for name in ("package", "machine", "processes"):
         if earlier.get(name) != now[name]:
             what = "the code of rw_jax" if name == "package" else name
-            told.append(f"{what} is {now[name]}, and was {earlier.get(name)}")
+            found.append(f"{what} is {now[name]}, and was {earlier.get(name)}")
     kinds = [sorted(set(environment.get("devices", []))) for environment in (now, earlier)]
     if kinds[0] != kinds[1]:
-        told.append(f"devices are {', '.join(kinds[0])}, and were {', '.join(kinds[1])}")
+        found.append(f"devices are {', '.join(kinds[0])}, and were {', '.join(kinds[1])}")
     for name in ("XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS"):
         here, there = (environment.get("variables", {}).get(name, "") for environment in (now, earlier))
         if here != there:
-            told.append(f"{name} is {here!r}, and was {there!r}")
-    return told
+            found.append(f"{name} is {here!r}, and was {there!r}")
+    return found
 
 
 def digest_of(package: Path) -> str:

@@ -1,19 +1,15 @@
 """The frozen configuration of a study: every field, declared once.
 
-`parse` makes a `Config` of plain mappings, such as a config file's ConfigDict or the JSON of a run directory, or raises
-`ConfigError` with one sentence that names the field, what was given, and what would be right. What takes the pieces of
-a run to be checked is checked by `training.checks`.
+`reading.parse` makes a `Config` of plain mappings. What takes the pieces of a run to be checked is checked by
+`training.checks`.
 """
 
-import collections
 import dataclasses
-import itertools
-from collections.abc import Collection, Mapping
+import functools
 from typing import Any
 
-from rw_jax.study import fields, labels
-from rw_jax.study.errors import ConfigError, meant
-from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, VALUE, Scalar, field, on_or_off, shown
+from rw_jax.study import fields
+from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, VALUE, Scalar, field, on_or_off
 from rw_jax.study.stages import STAGES, same_program
 
 ALL = "all"
@@ -30,7 +26,7 @@ class TaskConfig:
 
     name: str = field(
         "task",
-        fields.choice_or_piece("circle", "chain", "hidden_direction", "persistent", "lagged", "majority", "preference"),
+        fields.piece(),
         role=STRUCTURE,
         axis="task",
     )
@@ -63,7 +59,7 @@ class TaskConfig:
 class ModelConfig:
     """The transformer (eq. 2.1) and where it starts."""
 
-    form: str = field("form of the model", fields.choice_or_piece("reduced", "full", "decoder"), role=STRUCTURE)
+    form: str = field("form of the model", fields.piece(), role=STRUCTURE)
     heads: int = field("attention heads of a layer", fields.integer(1), role=STRUCTURE, neutral=1)
     positions: str = field(
         "positional embeddings",
@@ -113,9 +109,14 @@ class ModelConfig:
         neutral="off",
     )
     unit_length: str = field(
-        "what is scaled to unit length inside the softmax", fields.choice("none", "keys", "both"), role=STRUCTURE
+        "what is scaled to unit length inside the softmax",
+        fields.choice("none", "keys", "both"),
+        role=STRUCTURE,
+        neutral="none",
     )
-    feed_forward_width: int = field("units of the feed-forward layer; 0 for none", fields.integer(0), role=STRUCTURE)
+    feed_forward_width: int = field(
+        "units of the feed-forward layer; 0 for none", fields.integer(0), role=STRUCTURE, neutral=0
+    )
     init: str = field("start", fields.choice_or_start("zero", "gaussian"), role=STRUCTURE, symbol="start")
     init_scale: float = field("standard deviation of a Gaussian start", fields.number(0, 1e30), role=VALUE)
     init_place: str = field(
@@ -134,13 +135,13 @@ class TrainingConfig:
 
     loss: str = field(
         "loss of one walk",
-        fields.choice_or_piece("log", "cross_entropy", "squared_error", "hinge"),
+        fields.piece(),
         role=STRUCTURE,
     )
     epsilon: float = field("epsilon of the log-loss", fields.number(1e-30, 1e30), role=VALUE, symbol="ε")
     optimizer: str = field(
         "optimizer",
-        fields.choice_or_piece("gd", "momentum", "nesterov", "weight_decay", "adam", "adamw", "sign", "muon"),
+        fields.piece(),
         role=STRUCTURE,
         neutral="gd",
     )
@@ -207,7 +208,7 @@ class RecordConfig:
     )
     metrics: tuple[str, ...] | str = field(
         "metrics that are recorded, by their names, or all; train_loss always is",
-        fields.names("train_loss", ALL),
+        fields.pieces("train_loss", ALL),
         neutral=ALL,
     )
 
@@ -234,7 +235,8 @@ class FiguresConfig:
 class Config:
     """A study: one run, and the axes along which its fields vary.
 
-    `grid` holds the axes, (name, labels) each; `zipped` the groups of axes that are paired element by element.
+    `grid` holds the axes, (name, labels) each; `zipped` the groups of axes that are paired element by element; `arms`
+    the conditions that labels of the axis "arm" name, (name, changes of fields) each.
     """
 
     name: str = field("name of the study", fields.word())
@@ -249,6 +251,7 @@ class Config:
     precision: str = field("arithmetic", fields.choice("float32", "float64"), role=STRUCTURE)
     grid: tuple[tuple[str, tuple[Scalar, ...]], ...]
     zipped: tuple[tuple[str, ...], ...]
+    arms: tuple[tuple[str, Options], ...] = ()
 
     @property
     def options(self) -> dict[str, str]:
@@ -265,14 +268,27 @@ class Config:
 
     def value(self, axis: str) -> Any:
         """The value of the field that the axis of this name varies."""
-        node: Any = self
-        for part in self.path(axis).split("."):
-            node = dict(node)[part] if isinstance(node, tuple) else getattr(node, part)
-        return node
+        return self._values[axis]
 
     def values(self) -> dict[str, Any]:
         """The values of all fields that can be axes, by the names of the axes."""
-        return {axis: self.value(axis) for axis in (*AXES, *self.options)}
+        return dict(self._values)
+
+    @functools.cached_property
+    def _values(self) -> dict[str, Any]:
+        groups = {"": self, "task": self.task, "model": self.model, "training": self.training}
+        found = {axis: getattr(groups[group], name) for axis, (group, name) in _PLACES.items()}
+        return found | {name: value for group in groups.values() if group is not self for name, value in group.options}
+
+    def labels(self, axis: str) -> tuple[Any, ...]:
+        """All values of a field in the grid, whether an axis, an arm or nothing varies it; none of what is no field."""
+        in_grid = dict(self.grid)
+        if axis in in_grid:
+            return in_grid[axis]
+        if axis not in self._values:
+            return ()
+        own = self._values[axis]
+        return tuple(dict.fromkeys(dict(changes).get(axis, own) for _, changes in self.arms)) or (own,)
 
     def replace(self, **changes: Any) -> "Config":
         """This config with some fields, given by the names of their axes, changed."""
@@ -291,18 +307,30 @@ class Config:
 
     def as_mapping(self) -> dict[str, Any]:
         """The fields as nested dicts, which `parse` takes."""
-        single = dataclasses.asdict(dataclasses.replace(self, grid=(), zipped=()))  # asdict would copy every label
+        # It would copy every label.
+        single = dataclasses.asdict(dataclasses.replace(self, grid=(), zipped=(), arms=()))
         mapping: dict[str, Any] = single | {"grid": dict(self.grid), "zipped": self.zipped}
+        del mapping["arms"]
+        if self.arms:  # a config without arms is written as it always was
+            mapping["arms"] = {name: dict(changes) for name, changes in self.arms}
         for group in ("task", "model", "training"):
             mapping[group]["options"] = dict(getattr(self, group).options)
         return mapping
 
+
+ARM = "arm"
+"""The axis whose labels are names of conditions, each with changes of fields."""
 
 DECLARATIONS = fields.declarations(Config)
 """Every field that is declared, by its path."""
 
 AXES = {declared.axis: path for path, declared in DECLARATIONS.items() if declared.axis is not None}
 """Name of every field that can be an axis: the path of the field. Parameters of pieces are axes beside them."""
+
+_PLACES = {axis: (path.rpartition(".")[0], path.rpartition(".")[2]) for axis, path in AXES.items()}
+
+PIECE_AXES = tuple(axis for axis, path in AXES.items() if DECLARATIONS[path].right.is_piece)
+"""The axes whose labels are names of pieces."""
 
 VALUE_AXES = tuple(axis for axis, path in AXES.items() if DECLARATIONS[path].role == VALUE)
 """The axes that share one compiled program."""
@@ -311,10 +339,10 @@ VALUE_AXES = tuple(axis for axis, path in AXES.items() if DECLARATIONS[path].rol
 SAME_PROGRAM = {
     declared.axis: declared.same_program for declared in DECLARATIONS.values() if declared.same_program is not None
 }
-"""Of value axes of which some labels change the program: (label) -> the label that stands for all with the same."""
+"""Value axes where some labels change the program: (label) -> one label for all with the same program."""
 
 SYMBOLS = {declared.axis: declared.symbol for declared in DECLARATIONS.values() if declared.symbol is not None}
-"""What titles and tables call a field; those with a symbol are told in every title."""
+"""What titles and tables call a field; those with a symbol appear in every title."""
 
 
 def symbol(axis: str) -> str:
@@ -325,172 +353,6 @@ def symbol(axis: str) -> str:
 def neutral(axis: str) -> Any:
     """The neutral value of an axis, which no value equals if there is none; a parameter of a piece has none."""
     return DECLARATIONS[AXES[axis]].neutral if axis in AXES else NO_NEUTRAL
-
-
-def parse(mapping: Mapping[str, Any]) -> Config:
-    """The config of nested mappings of fields.
-
-    Raises:
-      ConfigError: if a field is missing, unknown or not right, or its axes do not make a grid.
-    """
-    config = _group_from(Config, mapping, "")
-    _check_axes(config)
-    return config
-
-
-def checked(config: Config) -> Config:
-    """The config itself, if every field of it is right. Raises: as parse."""
-    return parse(config.as_mapping())
-
-
-def differences(one: Config, other: Config) -> dict[str, tuple[Any, Any]]:
-    """The fields in which two configs differ, by path, each with both values; the order of the axes is one of them."""
-    mine, theirs = (
-        _flatten(config.as_mapping() | {"grid": {"axes": [axis for axis, _ in config.grid], **dict(config.grid)}})
-        for config in (one, other)
-    )
-    return {
-        path: (mine.get(path), theirs.get(path)) for path in {**mine, **theirs} if mine.get(path) != theirs.get(path)
-    }
-
-
-def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for name, value in mapping.items():
-        flat.update(_flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value})
-    return flat
-
-
-def describe_field(path: str, options: Collection[str] = ()) -> str:
-    """What the field at a path of the config, such as "task.p" or "grid.seed", can be set to, in words.
-
-    Args:
-      path: the path.
-      options: the names of parameters of pieces, which can be axes, too.
-
-    Raises:
-      ConfigError: if there is no such field, or it is a group of fields.
-    """
-    if path in DECLARATIONS:
-        return DECLARATIONS[path].right.words
-    if path == "zipped":
-        return _GROUPS_OF_AXES
-    first, _, rest = path.partition(".")
-    if first == "grid" and (rest in AXES or rest in options):
-        right = DECLARATIONS[AXES[rest]].right if rest in AXES else labels.OPTION
-        return f"a tuple of labels, each {right.words}"
-    kind: Any = Config
-    group = ""
-    for name in path.split("."):
-        _check_name(kind, group, name)
-        types: dict[str, Any] = {each.name: each.type for each in dataclasses.fields(kind)}
-        kind, group = types[name], f"{group}{name}."
-        if name == "options":
-            return labels.OPTION.words
-        if name == "grid":
-            raise ConfigError(_no_axis(rest) if rest else _a_group("grid", AXES))
-    raise ConfigError(_a_group(path, _names(kind)))
-
-
-def describe_fields() -> str:
-    """Every field with what it is, what is right for it, and its axis: a line each."""
-    lines = []
-    for path, declared in DECLARATIONS.items():
-        axis = f"; axis {declared.axis}" if declared.axis else ""
-        lines.append(f"  {path}: {declared.what}; {declared.right.words}{axis}")
-    return "\n".join(lines)
-
-
-def _a_group(path: str, names: Any) -> str:
-    return f"{path} is a group of fields; set one of them, such as {path}.{next(iter(names))}."
-
-
-def _no_axis(name: str) -> str:
-    return (
-        f"grid.{name} is not a field that can be an axis; those are {', '.join(AXES)}, and parameters of pieces "
-        f"that are given beside it, as in --config.training.options.{name}=VALUE.{meant(name, AXES)}"
-    )
-
-
-def _group_from(cls: Any, mapping: Any, prefix: str) -> Any:
-    if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{prefix.rstrip('.')} is {shown(mapping)}, but must be a group of fields.")
-    for name in mapping:
-        _check_name(cls, prefix, name)
-    values = {}
-    for each in dataclasses.fields(cls):
-        path = prefix + each.name
-        declared = DECLARATIONS.get(path)
-        if each.name not in mapping and declared is not None and declared.neutral is not NO_NEUTRAL:
-            values[each.name] = declared.neutral  # a field that came later than what is read
-            continue
-        if each.name not in mapping:
-            raise ConfigError(f"{path} is missing, but every field must be given.")
-        given = mapping[each.name]
-        if path in DECLARATIONS:
-            values[each.name] = labels.read(path, DECLARATIONS[path].right, given)
-        elif each.name == "options":
-            values[each.name] = _options_from(path, given)
-        elif path == "grid":
-            values[each.name] = _grid_from(given, cls, values)
-        elif path == "zipped":
-            values[each.name] = _zipped_from(given)
-        else:
-            values[each.name] = _group_from(each.type, given, f"{path}.")
-    return cls(**values)
-
-
-def _check_name(cls: Any, prefix: str, name: Any) -> None:
-    if not dataclasses.is_dataclass(cls):
-        path = prefix.rstrip(".")
-        raise ConfigError(f"{prefix}{name} is not a field of the config; {path} is a single value without sub-fields.")
-    if name not in _names(cls):
-        path, where = f"{prefix}{name}" or "An empty name", prefix.rstrip(".") or "it"
-        names = ", ".join(_names(cls))
-        raise ConfigError(f"{path} is not a field of the config; {where} has {names}.{meant(name, _names(cls))}")
-
-
-def _names(cls: Any) -> tuple[str, ...]:
-    return tuple(each.name for each in dataclasses.fields(cls))
-
-
-def _options_from(path: str, given: Any) -> Options:
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"{path} is {shown(given)}, but must be a group of parameters by name.")
-    options = []
-    for name, value in given.items():
-        if not isinstance(name, str) or not name.isidentifier() or name in AXES:
-            raise ConfigError(
-                f"{path} has {shown(name)}, but must have names of parameters, other than those of the fields that can "
-                f"be axes: {', '.join(AXES)}."
-            )
-        options.append((name, labels.read_option(f"{path}.{name}", value)))
-    return tuple(options)
-
-
-def _grid_from(given: Any, cls: Any, groups: Mapping[str, Any]) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
-    """The axes that were given; a field of the grid that is None is no axis."""
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"grid is {shown(given)}, but must be a group of axes.")
-    of_pieces = {name for group in ("task", "model", "training") for name, _ in groups[group].options}
-    axes = []
-    for axis, values in given.items():
-        if axis not in AXES and axis not in of_pieces:
-            raise ConfigError(_no_axis(axis))
-        if values is None or (isinstance(values, tuple | list) and len(values) == 1 and values[0] is None):
-            continue  # None on the command line arrives as (None,)
-        right = DECLARATIONS[AXES[axis]].right if axis in AXES else labels.OPTION
-        axes.append((axis, labels.read_labels(f"grid.{axis}", right, values)))
-    return tuple(axes)
-
-
-_GROUPS_OF_AXES = "a tuple of groups of axes, such as (('num_nodes', 'walk_length'),)"
-
-
-def _zipped_from(groups: Any) -> tuple[tuple[str, ...], ...]:
-    if not isinstance(groups, tuple | list) or not all(isinstance(group, tuple | list) for group in groups):
-        raise ConfigError(f"zipped is {shown(groups)}, but must be {_GROUPS_OF_AXES}.")
-    return tuple(tuple(group) for group in groups)
 
 
 def axis_groups(config: Config) -> tuple[tuple[str, ...], ...]:
@@ -505,48 +367,10 @@ def group_labels(config: Config, group: tuple[str, ...]) -> tuple[tuple[Scalar, 
     return tuple(zip(*(by_axis[axis] for axis in group), strict=True))
 
 
-def _check_axes(config: Config) -> None:
-    by_axis, seen = dict(config.grid), []
-    for name, count in collections.Counter(
-        name for group in (config.task, config.model, config.training) for name, _ in group.options
-    ).items():
-        if count > 1:
-            raise ConfigError(f"The parameter {name} is in the options of {count} groups, but must be in one only.")
-    for group in config.zipped:
-        if not group:
-            raise ConfigError(f"zipped has an empty group, but must be {_GROUPS_OF_AXES}.")
-        for axis in group:
-            if not isinstance(axis, str) or axis not in by_axis:
-                known = ", ".join(by_axis) or "none"
-                raise ConfigError(f"zipped has {shown(axis)}, but must name axes of the grid; those are {known}.")
-            if axis in seen:
-                raise ConfigError(f"zipped has {axis!r} twice, but an axis can be paired in one group only.")
-            seen.append(axis)
-        lengths = [len(by_axis[axis]) for axis in group]
-        if len(set(lengths)) > 1:
-            raise ConfigError(
-                f"zipped has {', '.join(group)} with {', '.join(map(str, lengths))} labels, but axes that are paired "
-                "need equally many."
-            )
-        if "seed" in group and set(group) != set(by_axis):  # with all others it is a list of runs
-            raise ConfigError(
-                f"zipped has {', '.join(group)}, but the seed must multiply the other axes, or be paired with all of "
-                "them: intervals are over seeds."
-            )
-    for group in axis_groups(config):
-        columns = [by_axis[axis] for axis in group]
-        every = columns[0] if len(group) == 1 else group_labels(config, group)
-        where = f"grid.{', '.join(group)}"
-        if len(set(every)) < len(every):
-            repeated = collections.Counter(every).most_common(1)[0][0]
-            raise ConfigError(f"{where} has the label {shown(repeated)} more than once, but labels must differ.")
-        if all(set(map(type, column)) <= {int, str} for column in columns):
-            continue
-        of_group = sorted(zip(*columns, strict=True), key=lambda row: [(isinstance(x, str), x) for x in row])
-        for one, other in itertools.pairwise(of_group):
-            if all(map(labels.same_label, one, other)):
-                pair = [row[0] if len(group) == 1 else row for row in (one, other)]
-                raise ConfigError(
-                    f"{where} has the labels {shown(pair[0])} and {shown(pair[1])}, but labels must differ by more "
-                    "than rounding."
-                )
+def changes_of(config: Config) -> dict[str, dict[str, Any]]:
+    """What each arm makes of all the fields that some arm changes, by name."""
+    fields_of_arms = dict.fromkeys(field for _, changes in config.arms for field, _ in changes)
+    return {
+        name: {field: dict(changes).get(field, config.value(field)) for field in fields_of_arms}
+        for name, changes in config.arms
+    }

@@ -34,6 +34,7 @@ class Right(NamedTuple):
       each: of a tuple, what is right for each element.
       is_text: whether a label is a word, so that one on the command line is not read as numbers.
       names: of a tuple, words that are right in place of one.
+      is_piece: whether it names a piece.
     """
 
     words: str
@@ -41,6 +42,7 @@ class Right(NamedTuple):
     each: "Right | None" = None
     is_text: bool = False
     names: tuple[str, ...] = ()
+    is_piece: bool = False
 
 
 def integer(least: int) -> Right:
@@ -82,15 +84,16 @@ def choice(*names: str) -> Right:
     return Right(f"one of {', '.join(names)}", read, is_text=True)
 
 
-def choice_or_piece(*names: str) -> Right:
-    """One of several names, or a piece of the user's own, "file.py:attribute" or "module:attribute"."""
+def piece() -> Right:
+    """The name of a piece: one of its table, "file.py:attribute" or "module:attribute"."""
 
     def read(value: Any) -> str:
-        if not isinstance(value, str) or not (value in names or is_piece(value)):
+        if not isinstance(value, str) or not (re.fullmatch(r"[A-Za-z_]\w*", value) or is_piece(value)):
             raise ValueError
         return value
 
-    return Right(f"one of {', '.join(names)}, or 'file.py:attribute' or 'module:attribute'", read, is_text=True)
+    words = "the name of a piece, or 'file.py:attribute' or 'module:attribute'"
+    return Right(words, read, is_text=True, is_piece=True)
 
 
 _PIECE = re.compile(r"[^:@]+:[A-Za-z_]\w*(@[0-9a-f]{12})?")
@@ -162,6 +165,17 @@ def word() -> Right:
     return Right("a word of letters, digits, '.', '_' and '-'", read, is_text=True)
 
 
+def name_of_arm() -> Right:
+    """The name of a condition: a word, or several, without commas."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not value.strip() or "," in value or value != value.strip():
+            raise ValueError
+        return value
+
+    return Right("a name without commas", read, is_text=True)
+
+
 def optional(right: Right) -> Right:
     """None, or what is right otherwise."""
     return right._replace(
@@ -183,18 +197,19 @@ def several(right: Right, *names: str) -> Right:
     return Right(f"a tuple, each element {right.words}{words}", read, right, names=names)
 
 
-def names(always: str, *words: str) -> Right:
-    """A tuple of one name or more, kept in alphabetical order with one that is always there; or one of some words."""
-    some = several(word(), *words)
+def pieces(always: str, every: str) -> Right:
+    """Names of one piece or more, kept in alphabetical order with one that is always there; or a word for all."""
+    some = several(piece(), every)
 
     def read(value: Any) -> Any:
         value = some.read(value)
         if not value:
             raise ValueError
-        return value if isinstance(value, str) else tuple(sorted({always, *value}))
+        if isinstance(value, str) or set(value) == {every}:
+            return every
+        return tuple(sorted(set(value) if every in value else {always, *value}))
 
-    ending = "".join(f", or {word!r} alone" for word in words)
-    return some._replace(words=f"a tuple of one name or more{ending}", read=read)
+    return some._replace(words=f"{every!r}, or a tuple of one name or more, {every!r} for all among them", read=read)
 
 
 class Declaration(NamedTuple):

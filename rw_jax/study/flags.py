@@ -7,21 +7,26 @@ import runpy
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ml_collections
 from absl import flags
 from ml_collections import config_flags
 
-from rw_jax.study.config import Config, describe_field, parse
+from rw_jax.study.config import ARM, Config
 from rw_jax.study.errors import ConfigError, meant
 from rw_jax.study.fields import shown
 from rw_jax.study.labels import number_or_word
 from rw_jax.study.paths import local_path
+from rw_jax.study.reading import describe_field, parse
 
 
-def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
+def from_config_dict(config_dict: ml_collections.ConfigDict, arms: Mapping[str, Any] | None = None) -> Config:
     """The frozen form of a ConfigDict.
+
+    Args:
+      config_dict: the study.
+      arms: what its arms are, where `grid.arm` only has names.
 
     Raises:
       ConfigError: if it is none, or a field is missing, unknown or not right, or its axes do not make a grid.
@@ -37,7 +42,7 @@ def from_config_dict(config_dict: ml_collections.ConfigDict) -> Config:
         raise ConfigError(
             f"A field of the config has no value yet, but every field must be given ({error})."
         ) from error
-    return parse(mapping)
+    return parse(mapping | ({"arms": arms} if arms else {}))
 
 
 def read_config(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
@@ -122,6 +127,7 @@ def read_command(
         path, argv = _take_config_file(argv)
         config_dict = read_config(path)
         required = _open_required(config_dict)
+        arms = config_dict.get("grid", {}).get(ARM)  # a command line chooses among them by name
         _add_options(config_dict, argv[1:])
         for name in _options_of(config_dict):  # parameters of pieces can be axes, too
             if name not in config_dict.get("grid", {}):
@@ -136,7 +142,7 @@ def read_command(
         given = {
             name: flags.DEFINE_bool(name, False, about, flag_values=flag_values) for name, about in switches.items()
         }
-        told = {name: flags.DEFINE_string(name, None, about, flag_values=flag_values) for name, about in words.items()}
+        texts = {name: flags.DEFINE_string(name, None, about, flag_values=flag_values) for name, about in words.items()}
         leftovers = flag_values(argv)[1:]
         if leftovers:
             raise ConfigError(
@@ -148,7 +154,7 @@ def read_command(
             )
         for path_of_field in required:
             _check_has_value(path_of_field, config_dict)
-        config = from_config_dict(config_dict)
+        config = from_config_dict(config_dict, arms if isinstance(arms, Mapping) else None)
     except flags.Error as error:
         raise ConfigError(_explain(error, ("config", "config.FIELD", "workdir", *switches, *words))) from error
     folder = local_path("--workdir", workdir.value or f"runs/{config.name}")
@@ -157,7 +163,7 @@ def read_command(
         local_path("--config", path),
         folder,
         frozenset(name for name, flag in given.items() if flag.value),
-        {name: flag.value for name, flag in told.items() if flag.value is not None},
+        {name: flag.value for name, flag in texts.items() if flag.value is not None},
     )
 
 

@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from rw_jax.study.config import AXES, SAME_PROGRAM, VALUE_AXES, Config, axis_groups, group_labels, neutral
+from rw_jax.study.config import (
+    ARM,
+    AXES,
+    SAME_PROGRAM,
+    VALUE_AXES,
+    Config,
+    axis_groups,
+    changes_of,
+    group_labels,
+    neutral,
+)
 from rw_jax.study.fields import NO_NEUTRAL, Scalar
 
 
@@ -25,19 +35,49 @@ class Dimension:
     Attributes:
       axes: the names of its axes; the first names the dimension.
       labels: one tuple of labels, in the order of `axes`, for each index along the dimension.
+      fields: the names of the fields that differ along it: the axes, and for that of arms what some arm changes.
+      values: one tuple of their values, in the order of `fields`, for each index.
     """
 
     axes: tuple[str, ...]
     labels: tuple[tuple[Scalar, ...], ...]
+    fields: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
 
     @property
     def name(self) -> str:
+        """The first axis."""
         return self.axes[0]
 
     @property
     def is_list(self) -> bool:
         """Whether it is a list of runs, in which the seed is paired with all other axes, and none with another."""
         return "seed" in self.axes and len(self.axes) > 1
+
+    @functools.cached_property
+    def columns(self) -> dict[str, tuple[Any, ...]]:
+        """The labels of each axis, and the values of each field, by name."""
+        of_fields = dict(zip(self.fields, zip(*self.values, strict=True), strict=True)) if self.fields else {}
+        return of_fields | dict(zip(self.axes, zip(*self.labels, strict=True), strict=True))
+
+
+def _dimension(config: Config, axes: tuple[str, ...]) -> Dimension:
+    labels = group_labels(config, axes)
+    if ARM not in axes:
+        return Dimension(axes, labels, axes, labels)
+    changes, place = changes_of(config), axes.index(ARM)
+    others = tuple(axis for axis in axes if axis != ARM)
+    of_arms = tuple(next(iter(changes.values())))
+    values = tuple(
+        (*changes[str(row[place])].values(), *(label for axis, label in zip(axes, row, strict=True) if axis != ARM))
+        for row in labels
+    )
+    return Dimension(axes, labels, (*of_arms, *others), values)
+
+
+def without_grid(config: Config) -> Config:
+    """The config of one run."""
+    return dataclasses.replace(config, grid=(), zipped=(), arms=())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +88,7 @@ class Cell:
       number: its place in the order of the grid.
       index: its index along each dimension.
       labels: its label on every axis.
+      changes: the fields in which it differs from the config of the study: its labels, and what its arm changes.
       study: the config of the study.
       of_study: the values of that config (`Config.values`).
     """
@@ -55,21 +96,22 @@ class Cell:
     number: int
     index: tuple[int, ...]
     labels: dict[str, Scalar]
+    changes: dict[str, Any]
     study: Config
     of_study: Mapping[str, Any]
 
     @property
     def values(self) -> dict[str, Any]:
         """Those of the cell's own config, which takes much longer to make."""
-        return {**self.of_study, **self.labels}
+        return {**self.of_study, **self.changes}
 
     @functools.cached_property
     def config(self) -> Config:
         """The cell's own config, with its labels set and no grid."""
-        return dataclasses.replace(self.study.replace(**self.labels), grid=(), zipped=())
+        return without_grid(self.study.replace(**self.changes))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Structure:
     """The cells that one compiled program runs.
 
@@ -98,30 +140,29 @@ class Grid:
     @functools.cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions, in the order of the config's axes; a config without axes is a grid of one cell."""
-        return tuple(Dimension(group, group_labels(self.config, group)) for group in axis_groups(self.config))
+        return tuple(_dimension(self.config, group) for group in axis_groups(self.config))
 
-    @property
+    @functools.cached_property
     def axes(self) -> tuple[str, ...]:
         """The names of all axes."""
         return tuple(axis for dimension in self.dimensions for axis in dimension.axes)
 
-    @property
+    @functools.cached_property
     def shape(self) -> tuple[int, ...]:
         return tuple(len(dimension.labels) for dimension in self.dimensions)
 
-    @property
+    @functools.cached_property
     def num_cells(self) -> int:
         return math.prod(self.shape)
 
     def cell(self, number: int) -> Cell:
         """The cell at this place in the order of the grid."""
         index = tuple(int(i) for i in np.unravel_index(number, self.shape))
-        labels = (
-            dict(zip(dimension.axes, dimension.labels[i], strict=True))
-            for dimension, i in zip(self.dimensions, index, strict=True)
-        )
-        merged = {axis: label for part in labels for axis, label in part.items()}
-        return Cell(int(number), index, merged, self.config, self._of_study)
+        labels, changes = dict[str, Scalar](), dict[str, Any]()
+        for dimension, i in zip(self.dimensions, index, strict=True):
+            labels |= zip(dimension.axes, dimension.labels[i], strict=True)
+            changes |= zip(dimension.fields, dimension.values[i], strict=True)
+        return Cell(int(number), index, labels, changes, self.config, self._of_study)
 
     @functools.cached_property
     def _of_study(self) -> dict[str, Any]:
@@ -134,15 +175,15 @@ class Grid:
     @functools.cached_property
     def structures(self) -> tuple[Structure, ...]:
         """The structures, in the order of their first cells."""
-        single = dataclasses.replace(self.config, grid=(), zipped=())
+        single = without_grid(self.config)
         by_dimension: list[Mapping[tuple[tuple[str, Scalar], ...], Sequence[int]]] = []
         for dimension in self.dimensions:
-            if set(dimension.axes) <= set(self.value_axes) - set(SAME_PROGRAM):  # there may be a million labels
+            if set(dimension.fields) <= set(self.value_axes) - set(SAME_PROGRAM):  # there may be a million labels
                 by_dimension.append({(): range(len(dimension.labels))})
                 continue
             together: dict[tuple[tuple[str, Scalar], ...], list[int]] = {}
-            for i, labels in enumerate(dimension.labels):
-                pairs = zip(dimension.axes, labels, strict=True)
+            for i, values in enumerate(dimension.values):
+                pairs = zip(dimension.fields, values, strict=True)
                 together.setdefault(tuple(self._of_program(dict(pairs)).items()), []).append(i)
             by_dimension.append(together)
         structures = []
@@ -157,7 +198,7 @@ class Grid:
 
     def structure_of(self, cell: Cell) -> Config:
         """The config of the structure of a cell."""
-        return dataclasses.replace(self.config.replace(**self._of_program(cell.labels)), grid=(), zipped=())
+        return without_grid(self.config.replace(**self._of_program(cell.changes)))
 
     def _of_program(self, labels: Mapping[str, Scalar]) -> dict[str, Scalar]:
         """Of some labels those that change the program."""
@@ -189,11 +230,14 @@ class Grid:
 
         numbers, here = np.zeros(count, np.int64), np.ones(count, bool)
         for dimension in self.dimensions:
-            indices = {labels: i for i, labels in enumerate(dimension.labels)}
-            rows = zip(*(column(axis) for axis in dimension.axes), strict=True)
+            indices = {values: i for i, values in enumerate(dimension.values)}
+            rows = (
+                zip(*(column(field) for field in dimension.fields), strict=True) if dimension.fields else [()] * count
+            )
             found = np.fromiter((indices.get(row, -1) for row in rows), np.int64, count)
             numbers, here = numbers * len(indices) + found, here & (found >= 0)
-        others = {*AXES, *self.config.options, *columns} - set(self.axes)
+        varying = {field for dimension in self.dimensions for field in dimension.fields}
+        others = {*AXES, *self.config.options, *columns} - varying
         known = self.config.values()
         for axis in others:
             wanted = known.get(axis, NO_NEUTRAL)

@@ -93,7 +93,7 @@ def _elements(path: str, right: Right, given: Any) -> Iterable[Any]:
 
 
 def _split(text: str) -> list[str]:
-    """The parts of a text between its commas, but for those inside brackets."""
+    """The parts of a text between its commas; commas inside brackets do not count."""
     if re.fullmatch(r"\(.*\)|\[.*\]", text, re.DOTALL):
         text = text[1:-1].strip().removesuffix(",")
     parts = re.findall(r"(?:[^,()]|\([^()]*\)|[()])+|(?<=,)(?=,)|^(?=,)", text)

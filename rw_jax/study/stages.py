@@ -1,4 +1,7 @@
-"""Stages of a training, as a word: "20: p=0.9; 100: p=1" has p = 0.9 from step 20 on, and p = 1 from step 100 on."""
+"""Stages of a training: {20: {"p": 0.9}, 100: {"p": 1}} has p = 0.9 from step 20 on, and p = 1 from step 100 on.
+
+A label is a number or a word, so that stages are kept as one: "20: p=0.9; 100: p=1", which `stages_of` alone reads.
+"""
 
 import math
 import re
@@ -62,14 +65,22 @@ def _word(stages: tuple[Stage, ...]) -> str:
 
 
 def _read(given: Any) -> str:
+    if isinstance(given, Mapping):
+        given = "; ".join(f"{first}: {_pairs(changes)}" for first, changes in given.items())
     if not isinstance(given, str):
         raise ValueError
     return _word(stages_of(given))
 
 
+def _pairs(changes: Any) -> str:
+    if not isinstance(changes, Mapping):
+        raise ValueError
+    return " ".join(f"{name}={value}" for name, value in changes.items())
+
+
 STAGES = Right(
-    "a word for stages, such as '20: p=0.9; 100: p=1 learning_rate=0.1', whose steps increase from 1 on, or '' for one "
-    "stage",
+    "stages, such as {20: {'p': 0.9}} or, in a word, '20: p=0.9; 100: p=1 learning_rate=0.1', whose steps increase "
+    "from 1 on, or '' for one stage",
     _read,
     is_text=True,
 )
@@ -79,11 +90,3 @@ STAGES = Right(
 def same_program(word: str) -> str:
     """The word that stands for all with as many stages, which share a compiled program."""
     return "; ".join(f"{i}: p=0" for i, _ in enumerate(stages_of(word), 1))
-
-
-def labels_of_stages(labels: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The labels of a run in each of its stages, the first first."""
-    every = [dict(labels)]
-    for stage in stages_of(labels["stages"]):
-        every.append(every[-1] | stage.changes)
-    return every

@@ -1,4 +1,4 @@
-"""The devices of a sweep, and how runs are dealt to them."""
+"""The devices of a sweep, and how runs are assigned to them."""
 
 import contextlib
 import os
@@ -15,8 +15,8 @@ from rw_jax.study.config import ExecutionConfig
 from rw_jax.study.errors import ConfigError
 
 
-class Deal(NamedTuple):
-    """How the cells of a chunk are dealt to the devices: in whole batches, as evenly as can be.
+class Assignment(NamedTuple):
+    """How the cells of a chunk are assigned to the devices: in whole batches, as evenly as can be.
 
     Attributes:
       num_batches: int32, how many batches each device runs.
@@ -54,11 +54,13 @@ class Placement(NamedTuple):
       mesh: the devices, of all processes, on one axis named "run".
       cells_per_batch: how many cells a device runs at a time.
       cells_per_chunk: how many cells a chunk has room for.
+      checkpoint_steps: after how many steps a chunk is kept that is not finished.
     """
 
     mesh: Mesh
     cells_per_batch: int
     cells_per_chunk: int
+    checkpoint_steps: int
 
     @property
     def cells_at_once(self) -> int:
@@ -89,8 +91,8 @@ class Placement(NamedTuple):
         """Its share of a full chunk, in whole batches."""
         return -(-self.cells_per_chunk // self.cells_at_once) * self.cells_per_batch
 
-    def deal(self, num_cells: int) -> Deal:
-        """Deals the cells of a chunk; every device has rows for its share of a full one."""
+    def assign(self, num_cells: int) -> Assignment:
+        """Assigns the cells of a chunk; every device has rows for its share of a full one."""
         devices, capacity, size = self.mesh.size, self.rows_of_one_device, self.cells_per_batch
         batches = -(-num_cells // size)
         num_batches = np.array([batches // devices + (d < batches % devices) for d in range(devices)], np.int32)
@@ -99,13 +101,13 @@ class Placement(NamedTuple):
         cells = np.full((devices, capacity), -1)
         np.put(cells, rows, np.arange(num_cells))
         own = [device.process_index == jax.process_index() for device in self.mesh.devices.flat]
-        return Deal(num_batches, rows, cells[own].ravel())
+        return Assignment(num_batches, rows, cells[own].ravel())
 
 
 def set_up(execution: ExecutionConfig) -> Placement:
-    """All devices of the process, with as many cells in a batch as they like if the config does not say.
+    """All devices of the process; sizes that the config does not give are those that suit the devices.
 
-    Where it does not say how many a chunk has there is room for the most, of which `Placement.for_cells` takes some.
+    If it gives no size of a chunk, this is the largest; `Placement.for_cells` makes it smaller.
 
     For the whole process, it sets how many CPU devices there are and where compiled programs are cached, unless the
     user has said so, or has used JAX before.
@@ -132,7 +134,7 @@ def set_up(execution: ExecutionConfig) -> Placement:
         ) from error
     batch = execution.cells_per_batch or default_cells_per_batch()
     most = _MOST_ROOM if jax.process_count() == 1 else _MOST_ROOM_OF_SEVERAL
-    return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk or most)
+    return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk or most, execution.checkpoint_steps)
 
 
 def _usable_cores() -> int:

@@ -7,34 +7,34 @@ import sys
 import threading
 from collections.abc import Generator
 
-CONTINUE = "what is finished is kept, and the same command goes on from there."
+CONTINUE = "what is finished is kept; repeat the command to resume."
 """How to continue what was interrupted, in a clause."""
 
 _SECONDS_FOR_A_SAVE = 10.0
 _saving = threading.Lock()
 
 
-def leave_when_told(how_to_continue: str) -> None:
+def leave_on_signal(how_to_continue: str) -> None:
     """From now on, SIGTERM and SIGINT end the process with a line on stderr, and exit code 143 or 130.
 
     A save in flight is finished first, if that takes no more than seconds; a second signal ends the process at once.
     What is being computed is dropped. To be called from the main thread.
     """
-    told, tell = os.pipe()
-    os.set_blocking(tell, False)
+    receiver, sender = os.pipe()
+    os.set_blocking(sender, False)
     # Python calls handlers between two lines of Python only, which a chunk in a compiled program can keep it from for
     # hours; but the number of the signal is written to this pipe at once, and another thread waits for it.
-    signal.set_wakeup_fd(tell)
+    signal.set_wakeup_fd(sender)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
 
     def watch() -> None:
-        (number,) = os.read(told, 1)
+        (number,) = os.read(receiver, 1)
         show_cursor = "\x1b[?25h\n" if sys.stderr.isatty() else ""  # which the progress bar has hidden
         line = f"{show_cursor}rw_jax: {signal.Signals(number).name}: {how_to_continue}\n"
         os.write(sys.stderr.fileno(), line.encode())
         threading.Thread(target=leave_after_a_save, args=(number,), daemon=True).start()
-        os.read(told, 1)
+        os.read(receiver, 1)
         os._exit(128 + number)
 
     def leave_after_a_save(number: int) -> None:

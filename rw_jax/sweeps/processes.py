@@ -21,7 +21,7 @@ def join() -> None:
     of the first process), JAX_NUM_PROCESSES and JAX_PROCESS_ID do.
 
     Raises:
-      ConfigError: if the process is not told, or the others do not come.
+      ConfigError: if nothing says which process this is, or the others do not come.
     """
     # Where the first process has ended, JAX aborts the others with a message, which a dump of all threads would bury.
     faulthandler.disable()

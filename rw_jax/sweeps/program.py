@@ -9,12 +9,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from rw_jax.store import processes
 from rw_jax.store.checkpoint import by_name
-from rw_jax.study.config import Config
-from rw_jax.study.grid import Cell, kept_steps, recorded_steps
-from rw_jax.sweeps.devices import Deal, Placement, free_memory
+from rw_jax.study.grid import Cell
+from rw_jax.sweeps.devices import Assignment, Placement, free_memory
 from rw_jax.tasks import Walks
 from rw_jax.training import run
-from rw_jax.training.experiment import Experiment, tried
+from rw_jax.training.experiment import Experiment
 from rw_jax.training.precision import compiler_options, numbers_of
 from rw_jax.training.run import Progress, Record, Schedule, State
 from rw_jax.training.values import num_stages, run_values, stacked_values
@@ -98,7 +97,7 @@ def compile_program(experiment: Experiment, placement: Placement, shape: Progres
     Args:
       experiment: its pieces.
       placement: where its cells are trained.
-      shape: as `shape_of_cell`.
+      shape: the shapes of the progress of one cell.
     """
     training = make_training(experiment, placement)
     compiled = _compiled(training, experiment, placement, shape)
@@ -131,33 +130,20 @@ def _compiled(
     def stack(leaf: Any, sharding: NamedSharding, *leading: int) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((*leading, *leaf.shape), leaf.dtype, sharding=sharding)
 
-    with numbers_of(experiment.config.precision):
+    with numbers_of(experiment.precision):
         values, progress = jax.tree.map(
             lambda leaf: stack(leaf, placement.runs, rows),
-            (run_values(experiment.config, experiment), shape),
+            (run_values(experiment.labels, experiment), shape),
         )
         num_batches = stack(np.empty((), np.int32), placement.runs, placement.mesh.size)
-        schedule = jax.tree.map(lambda leaf: stack(leaf, placement.everywhere), make_schedule(experiment.config, 0, 1))
+        schedule = jax.tree.map(lambda leaf: stack(leaf, placement.everywhere), make_schedule(experiment, 0, 1))
         return training.lower(values, progress, num_batches, schedule).compile()
-
-
-def shape_of_cell(experiment: Experiment) -> Progress:
-    """The shapes of the progress of one cell.
-
-    Raises:
-      ConfigError: if its pieces cannot be traced together.
-    """
-    config = experiment.config
-    sizes = len(recorded_steps(config)), len(kept_steps(config))
-    with numbers_of(config.precision):
-        values = run_values(config, experiment)
-        return tried("The training of a run", lambda: run.progress_shape(experiment, values, *sizes))
 
 
 def shape_of_walks(experiment: Experiment) -> list[Walks | None]:
     """The shapes of the walks of one cell: the test walks, and the training walks of each stage."""
-    with numbers_of(experiment.config.precision):
-        values = run_values(experiment.config, experiment)
+    with numbers_of(experiment.precision):
+        values = run_values(experiment.labels, experiment)
         stages = range(num_stages(values))
         return jax.eval_shape(
             lambda: [
@@ -167,9 +153,9 @@ def shape_of_walks(experiment: Experiment) -> list[Walks | None]:
         )
 
 
-def make_schedule(structure: Config, first: int, last: int) -> Schedule:
+def make_schedule(experiment: Experiment, first: int, last: int) -> Schedule:
     """When the runs of a structure are recorded, and the recorded steps to go through."""
-    recorded, kept = recorded_steps(structure), kept_steps(structure)
+    recorded, kept = experiment.recorded, experiment.kept
     gaps = np.diff([*recorded, recorded[-1]])
     slots = [kept.index(step) if step in kept else len(kept) for step in recorded]
     return Schedule(*(np.asarray(numbers, np.int32) for numbers in (gaps, slots, first, last)))
@@ -181,52 +167,51 @@ def run_chunk(
     begun: tuple[int, Progress | None] = (0, None),
     keep: Callable[[int, Progress], None] = lambda recorded, progress: None,
 ) -> Progress:
-    """Trains the cells of one chunk; gives their progress as arrays of all devices, each cell in the row of its deal.
+    """Trains the cells of one chunk; gives their progress as arrays of all devices, each cell in its assigned row.
 
     Args:
       program: the program of their structure.
       cells: the cells.
-      begun: where training goes on: how many recorded steps are done, and the progress of this process's cells if any.
+      begun: where training continues: how many recorded steps are done, and the progress of this process's cells.
       keep: called after every `checkpoint_steps` steps, but not after the last, with how many recorded steps are done
         and the progress, as arrays of all devices that it must not keep itself.
     """
-    structure = program.experiment.config
-    placement, dealt = program.placement, program.placement.deal(len(cells))
-    with numbers_of(structure.precision):
-        values = stacked_values([cell.values for cell in cells], program.experiment)
+    experiment = program.experiment
+    placement, assigned = program.placement, program.placement.assign(len(cells))
+    with numbers_of(experiment.precision):
+        values = stacked_values([cell.values for cell in cells], experiment)
         # Rows of padding repeat the first cell.
-        values = jax.tree.map(lambda stack: _global(stack[np.maximum(dealt.cells, 0)], placement.runs), values)
-        num_batches = _known_to_all(dealt.num_batches, placement.runs)
+        values = jax.tree.map(lambda stack: _global(stack[np.maximum(assigned.cells, 0)], placement.runs), values)
+        num_batches = _known_to_all(assigned.num_batches, placement.runs)
         first, progress = begun
-        progress = _on_devices(progress, program.shape, dealt, placement.runs)
-        for last in _ends(structure, first):
+        progress = _on_devices(progress, program.shape, assigned, placement.runs)
+        for last in _ends(experiment.recorded, first, placement.checkpoint_steps):
             schedule = jax.tree.map(
-                lambda array: _known_to_all(array, placement.everywhere), make_schedule(structure, first, last)
+                lambda array: _known_to_all(array, placement.everywhere), make_schedule(experiment, first, last)
             )
             progress = program.train(values, progress, num_batches, schedule)
             first = last
-            if last < len(recorded_steps(structure)):
+            if last < len(experiment.recorded):
                 keep(last, progress)
         return jax.block_until_ready(progress)
 
 
-def _ends(structure: Config, first: int) -> Iterator[int]:
+def _ends(recorded: Sequence[int], first: int, checkpoint_steps: int) -> Iterator[int]:
     """Where the calls of a program end: at the first recorded step that is checkpoint_steps away, and at last at T."""
-    steps = recorded_steps(structure)
-    for place in range(first + 1, len(steps)):
-        if steps[place] - steps[first] >= structure.execution.checkpoint_steps:
+    for place in range(first + 1, len(recorded)):
+        if recorded[place] - recorded[first] >= checkpoint_steps:
             yield place
             first = place
-    yield len(steps)
+    yield len(recorded)
 
 
-def _on_devices(own: Progress | None, shape: Progress, dealt: Deal, runs: NamedSharding) -> Progress:
-    """The progress of a chunk on its devices; zero, and in rows of padding in any case, if there is none."""
+def _on_devices(own: Progress | None, shape: Progress, assigned: Assignment, runs: NamedSharding) -> Progress:
+    """The progress of a chunk on its devices; zero in rows of padding, and everywhere if there is none."""
 
     def put(of_cell: jax.ShapeDtypeStruct, leaf: np.ndarray | None) -> jax.Array:
-        rows = np.zeros((len(dealt.cells), *of_cell.shape), of_cell.dtype)
+        rows = np.zeros((len(assigned.cells), *of_cell.shape), of_cell.dtype)
         if leaf is not None:
-            rows[dealt.cells >= 0] = leaf
+            rows[assigned.cells >= 0] = leaf
         return _global(rows, runs)
 
     leaves = jax.tree.leaves(own) if own is not None else [None] * len(jax.tree.leaves(shape))

@@ -14,8 +14,8 @@ from absl import logging
 Advance = Callable[[int, Mapping[str, np.ndarray]], None]
 """(number of runs that are finished now, their metrics after the last step by name) -> None."""
 
-TOLD = {"accuracy": "accuracy", "parent_is_highest": "on the parent"}
-"""The metrics that are told, and what they are called."""
+SHOWN = {"accuracy": "accuracy", "parent_is_highest": "on the parent"}
+"""The metrics that are shown, and what they are called."""
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ class _SoFar:
         """Notes a finished chunk: its runs and their metrics after the last step."""
         self._trained += count
         self._first = self._first or (count, time.perf_counter())
-        for name in TOLD:
+        for name in SHOWN:
             if name in measured:
                 self._values.setdefault(name, []).append(np.asarray(measured[name], np.float64))
 
@@ -84,7 +84,7 @@ class _SoFar:
             known = np.concatenate(values)
             known = known[np.isfinite(known)]
             if known.size:
-                words.append(f"{TOLD[name]} {known.mean():.2f}")
+                words.append(f"{SHOWN[name]} {known.mean():.2f}")
         if self._first is not None:
             words += [f"{self._trained / max(time.perf_counter() - self._started, 1e-9):.3g} a second"]
             # The first chunk is a small one, and what was compiled for it is no measure of the others.

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from rw_jax.store import checkpoint, chunks
-from rw_jax.store.chunks import Chunk, Stored
+from rw_jax.store.chunks import Chunk, Locations
 from rw_jax.store.layout import (
     DamagedFileError,
     RunDir,
@@ -23,10 +23,11 @@ from rw_jax.store.layout import (
     write_pieces,
 )
 from rw_jax.store.provenance import changes
-from rw_jax.study.config import AXES, Config, differences
+from rw_jax.study.config import AXES, Config
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.fields import shown, without_digest
-from rw_jax.study.grid import Cell, Grid, Structure, kept_steps, recorded_steps
+from rw_jax.study.grid import Cell, Grid, Structure, recorded_steps
+from rw_jax.study.reading import differences
 from rw_jax.sweeps import lock
 from rw_jax.sweeps.program import Program, from_tree
 from rw_jax.training.run import Progress, Record
@@ -45,28 +46,34 @@ class Part(NamedTuple):
     structure: Structure
     cells: np.ndarray
     recorded: int
-    begun: Stored
+    begun: Locations
 
 
-class Kept(NamedTuple):
-    """What a run directory is of.
+class Contents(NamedTuple):
+    """What lies in a run directory.
 
     Attributes:
       config: its config; None if it holds no runs yet, or what was written of it is damaged.
-      is_larger: whether it holds other runs as well, and all runs that are asked for are finished.
+      finished: the chunks of finished cells, without those whose description is damaged.
+      unfinished: the chunks of cells in the midst of their training, likewise.
     """
 
     config: Config | None
-    is_larger: bool = False
+    finished: tuple[Chunk, ...] = ()
+    unfinished: tuple[Chunk, ...] = ()
+
+    def without(self, damaged: Collection[Path]) -> "Contents":
+        """The contents without these chunks."""
+        finished, unfinished = (
+            tuple(chunk for chunk in of_folder if chunk.folder not in damaged)
+            for of_folder in (self.finished, self.unfinished)
+        )
+        return Contents(self.config, finished, unfinished)
 
 
-def kept_config(run_dir: RunDir, grid: Grid) -> Kept:
-    """What the run directory is of.
-
-    Raises:
-      ConfigError: if it holds anything but runs of this grid, or their beginnings, or cannot be read.
-    """
-    path, config = run_dir.path, grid.config
+def look(run_dir: RunDir) -> Contents:
+    """What lies in a run directory. Raises: ConfigError, if it is none, or cannot be read."""
+    path = run_dir.path
     try:
         if path.exists() and not path.is_dir():
             raise ConfigError(f"workdir is {path}, which is a file, but must be a folder or not be there yet.")
@@ -78,21 +85,47 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Kept:
         # A first start that was killed while it wrote the config leaves only its lock and its unfinished file.
         nothing = {run_dir.lock_file.name, f"{run_dir.config_file.name}.tmp"}
         if not path.exists() or {entry.name for entry in path.iterdir()} <= nothing:
-            return Kept(None)
+            return Contents(None)
         try:
-            kept = stored_config(run_dir)
+            config = stored_config(run_dir)
         except DamagedFileError:
             if not run_dir.lock_file.is_file():
                 raise
-            kept = None  # a sweep has been here, and the chunks tell of what study they are
-        chunks_there = _undamaged(run_dir)
+            config = None  # a sweep has been here, and the chunks tell of what study they are
+        if not any(map(checkpoint.saved, (run_dir.chunks, run_dir.unfinished))):
+            return Contents(None)  # nothing has been trained yet
+        return Contents(config, _described(run_dir.chunks), _described(run_dir.unfinished))
     except RunError as error:
         raise ConfigError(f"workdir is {path}, which is not empty and no run of this config: {error}") from error
     except OSError as error:
-        raise ConfigError(f"workdir is {path}, which cannot be used ({told(error)}).") from error
-    if not any(map(checkpoint.saved, (run_dir.chunks, run_dir.unfinished))):
-        return Kept(None)  # nothing has been trained yet
-    different = {} if kept is None else differences(kept, config)
+        raise ConfigError(f"workdir is {path}, which cannot be used ({in_words(error)}).") from error
+
+
+def _described(folder: Path) -> tuple[Chunk, ...]:
+    """The chunks in a folder, without those whose description is damaged, which are trained again."""
+    found = []
+    for path in checkpoint.saved(folder):
+        with contextlib.suppress(checkpoint.DamagedError):
+            found.append(chunks.read(path))
+    return tuple(found)
+
+
+def is_larger(contents: Contents, grid: Grid) -> bool:
+    """Whether a directory holds other runs as well, and all runs that are asked for are finished."""
+    config = contents.config
+    if config is None or not _differ_in_the_grid(config, grid.config) or _foreign(contents, grid) is None:
+        return False
+    return bool((chunks.locate(grid, contents.finished).chunk >= 0).all())
+
+
+def check_is_of(contents: Contents, run_dir: RunDir, grid: Grid) -> None:
+    """Refuses a directory that holds anything but runs of this grid, or their beginnings, and is no larger one.
+
+    Raises:
+      ConfigError: naming what is there and what was asked for.
+    """
+    path, config = run_dir.path, contents.config
+    different = {} if config is None else differences(config, grid.config)
     for field, pair in different.items():
         names = [without_digest(name) for name in pair if isinstance(name, str) and name != without_digest(name)]
         if len(names) == 2 and names[0] == names[1]:
@@ -100,15 +133,10 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Kept:
                 f"workdir is {path}, whose runs were trained with another text of {field} = {names[0]!r}, but must be "
                 "new now that it has changed."
             )
-    # A label of an axis is to be looked at, and is no beginning, unless the axis has been added just now.
-    can_be_longer = kept is None or not different or "steps" not in dict(kept.grid)
-    if all(_may_differ(field) for field in different):
-        foreign = next((chunk for chunk in chunks_there if not _is_of(grid, chunk, can_be_longer)), None)
-        if foreign is None:
-            return Kept(kept)
-        finished = [chunk for chunk in chunks_there if chunk.folder.parent == run_dir.chunks]
-        if different and kept is not None and (chunks.locate(grid, finished).chunk >= 0).all():
-            return Kept(kept, is_larger=True)
+    if all(map(_may_differ, different)):
+        foreign = _foreign(contents, grid)
+        if foreign is None or is_larger(contents, grid):
+            return
         if not different:
             raise ConfigError(
                 f"workdir is {path}, but must be new or hold no other runs than those of this grid: "
@@ -123,24 +151,32 @@ def kept_config(run_dir: RunDir, grid: Grid) -> Kept:
     )
 
 
-def told(error: OSError) -> str:
+def _differ_in_the_grid(one: Config, other: Config) -> bool:
+    """Whether two configs differ, and only in what may differ if one holds the runs of the other."""
+    different = differences(one, other)
+    return bool(different) and all(map(_may_differ, different))
+
+
+def _foreign(contents: Contents, grid: Grid) -> Chunk | None:
+    """A chunk that holds a run that is neither of a grid nor the beginning of one; None if there is none."""
+    config = contents.config
+    # A label of an axis is to be looked at, and is no beginning, unless the axis has been added just now.
+    can_be_longer = config is None or config == grid.config or "steps" not in dict(config.grid)
+    every = (*contents.finished, *contents.unfinished)
+    return next((chunk for chunk in every if not _is_of(grid, chunk, can_be_longer)), None)
+
+
+def in_words(error: OSError) -> str:
     """An error of the system in words, with its file."""
     return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
 
 
 def _may_differ(field: str) -> bool:
     """Whether a field may be another than when a run directory was made, if the grid still holds all its runs."""
-    of_the_grid = field in AXES.values() or ".options." in field or field.startswith("grid.") or field == "zipped"
+    of_the_grid = (
+        field in AXES.values() or ".options." in field or field.startswith(("grid.", "arms.")) or field == "zipped"
+    )
     return of_the_grid or field == "name" or field.startswith(("execution.", "figures."))
-
-
-def _undamaged(run_dir: RunDir) -> list[Chunk]:
-    """The chunks there are, but for those whose description is damaged, which are trained again."""
-    found = []
-    for path in [*checkpoint.saved(run_dir.chunks), *checkpoint.saved(run_dir.unfinished)]:
-        with contextlib.suppress(checkpoint.DamagedError):
-            found.append(chunks.read(path))
-    return found
 
 
 def _is_of(grid: Grid, chunk: Chunk, can_be_longer: bool) -> bool:
@@ -192,7 +228,9 @@ def prepare(
     try:
         run_dir.path.mkdir(parents=True, exist_ok=True)
         stack.enter_context(lock.hold(run_dir.path, run_dir.lock_file))
-        if kept_config(run_dir, grid).is_larger:  # another sweep may have been here since it was looked at first
+        contents = look(run_dir)  # another sweep may have been here since it was looked at first
+        check_is_of(contents, run_dir, grid)
+        if is_larger(contents, grid):
             raise ConfigError(
                 f"workdir is {run_dir.path}, which another sweep has just filled; give the command again."
             )
@@ -217,27 +255,23 @@ def prepare(
     except lock.LockedError as error:
         raise ConfigError(f"workdir is {run_dir.path}, but {error}") from error
     except (OSError, RunError) as error:
-        reason = told(error) if isinstance(error, OSError) else error
+        reason = in_words(error) if isinstance(error, OSError) else error
         raise ConfigError(f"workdir is {run_dir.path}, which cannot be written ({reason}).") from error
     return earlier
 
 
-def check_batches(run_dir: RunDir, cells_per_batch: int, damaged: Collection[Path] = ()) -> None:
-    """Refuses to go on with runs that were trained in batches of another size.
+def check_batches(contents: Contents, run_dir: RunDir, cells_per_batch: int) -> None:
+    """Refuses to continue runs that were trained in batches of another size.
 
     Raises:
       ConfigError: naming both sizes.
     """
-    for chunk in _read_all(run_dir, damaged):
+    for chunk in (*contents.unfinished, *contents.finished):
         if chunk.cells_per_batch != cells_per_batch:
             raise ConfigError(
                 f"execution.cells_per_batch is {cells_per_batch} on this device, but must be {chunk.cells_per_batch}, "
                 f"as for the runs already in {run_dir.path}: last bits depend on it."
             )
-
-
-def _read_all(run_dir: RunDir, damaged: Collection[Path]) -> list[Chunk]:
-    return [chunk for folder in (run_dir.chunks, run_dir.unfinished) for chunk in chunks.read_all(folder, damaged)]
 
 
 def damaged(run_dir: RunDir) -> dict[Path, checkpoint.DamagedError]:
@@ -251,17 +285,12 @@ def damaged(run_dir: RunDir) -> dict[Path, checkpoint.DamagedError]:
     return damaged
 
 
-def missing_parts(run_dir: RunDir, grid: Grid, damaged: Collection[Path] = ()) -> list[Part]:
+def missing_parts(contents: Contents, grid: Grid) -> list[Part]:
     """The cells that are not finished, by structure and by how far they are.
 
     A cell has begun if it is in the midst of its training, or if the same run with fewer steps is.
-
-    Args:
-      run_dir: where they are.
-      grid: the cells.
-      damaged: chunks that are to be trained again.
     """
-    finished, unfinished = (chunks.read_all(folder, damaged) for folder in (run_dir.chunks, run_dir.unfinished))
+    finished, unfinished = contents.finished, contents.unfinished
     is_finished = chunks.locate(grid, finished).chunk >= 0
     parts = []
     for structure in grid.structures:
@@ -290,13 +319,12 @@ def load_progress(part: Part, cells: Sequence[Cell], program: Program) -> Progre
     """How far missing cells that have begun are, as NumPy arrays with a leading axis C.
 
     Args:
-      part: what is told of them.
+      part: which cells they are.
       cells: C of its cells, at least one.
       program: the program of their structure.
     """
-    config, shape = program.experiment.config, program.shape
-    done = recorded_steps(config)[: part.recorded]
-    num_kept = len(set(done) & set(kept_steps(config)))
+    experiment, shape = program.experiment, program.shape
+    num_kept = len(set(experiment.recorded[: part.recorded]) & set(experiment.kept))
     blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape)
     numbers = [cell.number for cell in cells]
     held = part.begun.chunk[numbers]

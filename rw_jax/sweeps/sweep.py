@@ -14,7 +14,7 @@ import numpy as np
 from absl import logging
 
 from rw_jax.analysis.run import Run, load_run
-from rw_jax.analysis.sources import InRunDir
+from rw_jax.analysis.sources import InRunDir, about_metrics
 from rw_jax.store import checkpoint, chunks, metrics_file, processes, products
 from rw_jax.store.layout import (
     DamagedFileError,
@@ -25,20 +25,21 @@ from rw_jax.store.layout import (
     write_environment,
 )
 from rw_jax.store.provenance import describe_environment
-from rw_jax.study.config import Config, checked
+from rw_jax.study.config import Config
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.fields import shown
 from rw_jax.study.flags import from_config_dict
-from rw_jax.study.grid import Grid, recorded_steps
+from rw_jax.study.grid import Grid, Structure
 from rw_jax.study.paths import local_path
+from rw_jax.study.reading import checked
 from rw_jax.sweeps import devices, interruption, pace, progress_bar, resume
 from rw_jax.sweeps.devices import Placement
-from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk, shape_of_cell
+from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk
 from rw_jax.sweeps.starts import read_start
-from rw_jax.sweeps.work import Work, placement_of, work_of
-from rw_jax.training.experiment import Own, make_experiment
-from rw_jax.training.grids import make_grid
-from rw_jax.training.pieces import pin
+from rw_jax.sweeps.work import Work, size_of, work_of
+from rw_jax.training.grids import Experiments, make_grid
+from rw_jax.training.pieces import Pieces
+from rw_jax.training.pins import pin
 from rw_jax.training.run import Progress
 
 
@@ -63,31 +64,33 @@ def sweep(
     """
     started = time.perf_counter()
     run_dir = RunDir(local_path("workdir", workdir))
-    grid, own, placement = _study(config, run_dir, folders)
+    experiments, placement = _experiments(config, run_dir, folders)
+    grid = experiments.grid
     there = _looked_at(run_dir, grid, placement)
     if there.is_finished:
-        return load_run(run_dir.path)
-    work = work_of(grid, there.parts, own, placement)
+        return _opened(run_dir, experiments)
+    work = work_of(experiments, there.parts, placement)
     environment = describe_environment(placement.mesh, placement.cells_per_batch)
 
-    def program_of(structure: Config) -> Program:
-        experiment = make_experiment(structure, own)
-        shape = work.shapes[structure] if structure in work.shapes else shape_of_cell(experiment)
+    def program_of(structure: Structure) -> Program:
+        experiment, shape, _ = experiments.checked(structure)
         # Counted once the directory is locked, so that all processes come to the same room.
-        missing = sum(len(part.cells) for part in parts if part.structure.config == structure)
-        return compile_program(experiment, placement_of(placement, structure, missing, shape), shape)
+        missing = sum(len(part.cells) for part in parts if part.structure is structure)
+        is_given = grid.config.execution.cells_per_chunk is not None
+        room = placement if is_given else placement.for_cells(missing, size_of(shape))
+        return compile_program(experiment, room, shape)
 
     with contextlib.ExitStack() as stack:
         if processes.is_first():
-            earlier_calls = resume.prepare(run_dir, grid, own.texts, environment, stack)
+            earlier_calls = resume.prepare(run_dir, grid, experiments.pieces.texts, environment, stack)
         processes.wait_for_all("the directory is open")
         place = _Place(run_dir, run_dir.path.stat().st_ino)
-        parts = resume.missing_parts(run_dir, grid)
+        parts = resume.missing_parts(resume.look(run_dir), grid)
         processes.wait_for_all("every process knows what is missing")
         logging.info("%s", work)
         num_trained = sum(len(part.cells) for part in parts)
         with progress_bar.shown(grid.num_cells, num_trained) as advance:
-            _train(place, grid, parts, program_of, advance)
+            _train(place, experiments, parts, program_of, advance)
         processes.wait_for_all("every run is trained")
         if processes.is_first():
             place.check()
@@ -98,10 +101,18 @@ def sweep(
             source = InRunDir(run_dir)
             if not source.finished(grid).all():
                 raise RunError(f"{run_dir.path} has lost runs while it was trained; give the command again.")
-            metrics_file.write(run_dir.metrics_file, grid, functools.partial(source.parts, grid))
+            metrics_file.write(run_dir.metrics_file, grid, functools.partial(source.parts, grid), source.abouts(grid))
             products.note(run_dir, grid, [run_dir.metrics_file])  # the last: it marks the run as finished
         processes.wait_for_all("the metrics are written")
-    return load_run(run_dir.path)
+    return _opened(run_dir, experiments)
+
+
+def _opened(run_dir: RunDir, experiments: Experiments) -> Run:
+    """The run of a directory; its experiments are those that it was trained with, if it has no others."""
+    run = load_run(run_dir.path)
+    if run.config != experiments.grid.config:  # more runs than these
+        return run
+    return Run(run.source, experiments)
 
 
 def plan(
@@ -111,8 +122,8 @@ def plan(
 ) -> Work:
     """What `sweep` would do: nothing is written. Args and errors as sweep."""
     run_dir = RunDir(local_path("workdir", workdir))
-    grid, own, placement = _study(config, run_dir, folders)
-    return work_of(grid, _looked_at(run_dir, grid, placement).parts, own, placement)
+    experiments, placement = _experiments(config, run_dir, folders)
+    return work_of(experiments, _looked_at(run_dir, experiments.grid, placement).parts, placement)
 
 
 class _There(NamedTuple):
@@ -130,31 +141,33 @@ class _There(NamedTuple):
 def _looked_at(run_dir: RunDir, grid: Grid, placement: Placement) -> _There:
     """What a run directory has of a study. Raises: ConfigError, if it is of another one, or cannot be read."""
     try:
-        (kept, is_larger), damaged = resume.kept_config(run_dir, grid), resume.damaged(run_dir)
-        if is_larger and damaged:
-            raise ConfigError(
-                f"workdir is {run_dir.path}, which has more runs than those you asked for, and of which "
-                f"{next(iter(damaged)).name} is damaged; give the command of all its runs first."
-            )
-        if is_larger:
+        contents, damaged = resume.look(run_dir), resume.damaged(run_dir)
+        resume.check_is_of(contents, run_dir, grid)
+        if resume.is_larger(contents, grid):
+            if damaged:
+                raise ConfigError(
+                    f"workdir is {run_dir.path}, which has more runs than those you asked for, and whose "
+                    f"{next(iter(damaged)).name} is damaged; give the command of all its runs first."
+                )
             return _There(True, [])
-        parts = resume.missing_parts(run_dir, grid, damaged)
+        intact = contents.without(damaged)
+        parts = resume.missing_parts(intact, grid)
         if parts:
-            resume.check_batches(run_dir, placement.cells_per_batch, damaged)
+            resume.check_batches(intact, run_dir, placement.cells_per_batch)
         is_intact = products.is_intact(run_dir, grid, run_dir.metrics_file)
         try:
             is_intact &= bool(read_environment(run_dir))
         except DamagedFileError:
             is_intact = False
     except OSError as error:
-        raise ConfigError(f"workdir is {run_dir.path}, which cannot be used ({resume.told(error)}).") from error
-    return _There(kept == grid.config and not damaged and not parts and is_intact, parts)
+        raise ConfigError(f"workdir is {run_dir.path}, which cannot be used ({resume.in_words(error)}).") from error
+    return _There(contents.config == grid.config and not damaged and not parts and is_intact, parts)
 
 
-def _study(
+def _experiments(
     config: Config | ml_collections.ConfigDict, run_dir: RunDir, folders: Sequence[str | os.PathLike[str]]
-) -> tuple[Grid, Own, Placement]:
-    """The grid of a study whose pieces are pinned, their texts, and where it is trained."""
+) -> tuple[Experiments, Placement]:
+    """The experiments of a study whose pieces are pinned, and where it is trained."""
     config = checked(config) if isinstance(config, Config) else from_config_dict(config)
     placement = devices.set_up(config.execution)  # before a piece is executed that uses a device
     if isinstance(folders, str) or not isinstance(folders, Sequence):
@@ -165,8 +178,7 @@ def _study(
     except RunError as error:
         raise ConfigError(f"workdir is {run_dir.path}, which cannot be used: {error}") from error
     pinned = pin(config, places, read_start, kept, _earlier(run_dir))
-    own = Own(texts=pinned.texts)
-    return make_grid(pinned.config, own), own, placement
+    return make_grid(pinned.config, Pieces(pinned.texts)), placement
 
 
 def _earlier(run_dir: RunDir) -> Config | None:
@@ -199,27 +211,27 @@ class _Place(NamedTuple):
 
 def _train(
     place: _Place,
-    grid: Grid,
+    experiments: Experiments,
     parts: Sequence[resume.Part],
-    program_of: Callable[[Config], Program],
+    program_of: Callable[[Structure], Program],
     advance: progress_bar.Advance,
 ) -> None:
     """Trains the missing cells, chunk by chunk; the program of a structure is compiled once."""
-    program: Program | None = None
+    program, structure = None, None
     for part in parts:
-        if program is None or program.experiment.config != part.structure.config:
-            program = program_of(part.structure.config)
-        pace_now, start = pace.first(program.placement, grid.config.execution.cells_per_chunk), 0
+        if program is None or structure is not part.structure:
+            program, structure = program_of(part.structure), part.structure
+        pace_now, start = pace.first(program.placement, experiments.grid.config.execution.cells_per_chunk), 0
         while start < len(part.cells):
             started, numbers = time.perf_counter(), part.cells[start : start + pace_now.size]
-            advance(len(numbers), _train_chunk(place, grid, part, numbers, program))
+            advance(len(numbers), _train_chunk(place, experiments, part, numbers, program))
             pace_now = pace_now.after(len(numbers), time.perf_counter() - started)
             start += len(numbers)
 
 
 def _train_chunk(
     place: _Place,
-    grid: Grid,
+    experiments: Experiments,
     part: resume.Part,
     numbers: np.ndarray,
     program: Program,
@@ -227,17 +239,19 @@ def _train_chunk(
     """Trains the cells of a chunk from the recorded step where they are, and stores them.
 
     Returns:
-      What is told of them (`progress_bar.TOLD`) after the last step, where this process sees it.
+      Their metrics that are shown (`progress_bar.SHOWN`), after the last step, where this process sees it.
     """
-    cells, dealt = [grid.cell(number) for number in numbers], program.placement.deal(len(numbers))
+    grid, checked = experiments.grid, experiments.checked(part.structure)
+    cells, assigned = [grid.cell(number) for number in numbers], program.placement.assign(len(numbers))
+    abouts = about_metrics(checked.experiment.metrics, checked.shape.record.metrics)
     size, kept = program.placement.cells_per_batch, list[Path]()
 
     def save(folder: Path, recorded: int, progress: Progress) -> Path:
         place.check()
-        rows, tree = dealt.rows, as_tree(progress)
+        rows, tree = assigned.rows, as_tree(progress)
         if jax.process_count() == 1:  # several write each its own part, with the room that is left
-            rows, tree = range(len(cells)), jax.tree.map(dealt.of_own, tree)
-        return chunks.save(folder, grid, cells, rows, recorded, size, tree)
+            rows, tree = range(len(cells)), jax.tree.map(assigned.of_own, tree)
+        return chunks.save(folder, grid, cells, rows, recorded, size, abouts, checked.unread, tree)
 
     def remove(paths: Sequence[Path]) -> None:
         if processes.is_first():
@@ -250,12 +264,12 @@ def _train_chunk(
         remove(kept[:-1])
         del kept[:-1]
 
-    here = [cells[i] for i in dealt.own]
+    here = [cells[i] for i in assigned.own]
     progress = resume.load_progress(part, here, program) if part.recorded and here else None
     progress = run_chunk(program, cells, (part.recorded, progress), keep)
     with interruption.finished_first():
-        save(place.run_dir.chunks, len(recorded_steps(program.experiment.config)), progress)
+        save(place.run_dir.chunks, len(checked.experiment.recorded), progress)
     remove(kept)
     metrics = progress.record.metrics
-    told = {name: metrics[name] for name in progress_bar.TOLD if name in metrics}
-    return {name: dealt.of_own(each)[:, -1] for name, each in told.items() if each.is_fully_addressable}
+    last = {name: metrics[name] for name in progress_bar.SHOWN if name in metrics}
+    return {name: assigned.of_own(each)[:, -1] for name, each in last.items() if each.is_fully_addressable}

@@ -12,13 +12,14 @@ from absl import logging
 
 from rw_jax.analysis.run import Group, Run
 from rw_jax.analysis.statistics import Estimate, confidence_sequence
-from rw_jax.study.config import Config, checked
+from rw_jax.study.config import ALL, Config
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import shown
+from rw_jax.study.fields import is_piece, shown, without_digest
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Cell
+from rw_jax.study.reading import checked
 from rw_jax.sweeps.sweep import sweep
-from rw_jax.training.metrics import METRICS, chosen
+from rw_jax.training.metrics import METRICS
 
 MOST_SEEDS = 100_000
 """No setting is given more seeds than these."""
@@ -44,7 +45,7 @@ def sweep_until(
 ) -> Run:
     """Trains a study, and then more seeds of each setting whose interval is wider than it is to be.
 
-    Looking at an interval to decide whether to go on makes one for a fixed number of seeds too narrow; this one is a
+    An interval for a fixed number of seeds is too narrow once it decides whether to add seeds; this one is a
     confidence sequence, which holds at every number of seeds at once (`statistics.confidence_sequence`).
 
     Args:
@@ -76,9 +77,14 @@ def check(goal: Goal, config: Config) -> None:
     """Refuses a goal that cannot be, or whose metric is not among those that are recorded. Raises: ConfigError."""
     if not 0.001 <= goal.width < 1:
         raise ConfigError(f"--until_width is {goal.width:g}, but must be from 0.001 to below 1.")
-    if goal.metric not in {metric.name for metric in METRICS if metric.is_share}:
+    named = config.record.metrics
+    labels = (named,) if isinstance(named, str) else named
+    of_user = {without_digest(label).rpartition(":")[2] for label in labels if is_piece(label)}
+    if goal.metric in of_user:
+        return  # whether its numbers are shares is seen once there are some
+    if goal.metric not in METRICS or not METRICS[goal.metric].is_share:
         raise _no_share(goal.metric)
-    if goal.metric not in {metric.name for metric in chosen(config.record.metrics)}:
+    if ALL not in labels and goal.metric not in labels:
         raise ConfigError(
             f"record.metrics is {shown(config.record.metrics)}, but must name {goal.metric}, which is to have narrow "
             "intervals."
@@ -117,7 +123,7 @@ def _with(run: Run, added: Sequence[dict[str, Any]]) -> Config:
     axes = list(dict.fromkeys([*grid.axes, "seed"]))
 
     def labels_of(cell: Cell) -> list[Any]:
-        return [cell.config.value(axis) for axis in axes]
+        return [cell.labels.get(axis, cell.values.get(axis)) for axis in axes]
 
     rows = [labels_of(grid.cell(number)) for number in range(grid.num_cells)]
     rows += [[labels[axis] for axis in axes] for labels in added]

@@ -1,18 +1,16 @@
 """What there is to do in a sweep, and whether it fits on the machine: from sizes alone, before anything is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 
-from rw_jax.study.config import Config
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.grid import Grid
+from rw_jax.study.grid import Structure
 from rw_jax.sweeps.devices import Placement, free_memory
-from rw_jax.sweeps.program import shape_of_cell, shape_of_walks
+from rw_jax.sweeps.program import shape_of_walks
 from rw_jax.sweeps.resume import Part
-from rw_jax.training.experiment import Own, make_experiment
-from rw_jax.training.run import Progress
+from rw_jax.training.grids import Experiments
 
 
 class Work(NamedTuple):
@@ -26,7 +24,6 @@ class Work(NamedTuple):
       cells_per_chunk: how many runs a chunk has at most.
       disk: bytes of their results, before compression.
       memory: bytes of the results of a chunk.
-      shapes: of each structure, the shapes of the progress of a cell.
     """
 
     total: int
@@ -36,7 +33,6 @@ class Work(NamedTuple):
     cells_per_chunk: int
     disk: int
     memory: int
-    shapes: Mapping[Config, Progress]
 
     def __str__(self) -> str:
         continued = f", {self.begun} of them from where they are" if self.begun else ""
@@ -52,22 +48,21 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -> Work:
+def work_of(experiments: Experiments, parts: Sequence[Part], placement: Placement) -> Work:
     """What there is to do for these cells.
 
     Raises:
-      ConfigError: if a single batch does not fit into memory, or the pieces of a run cannot be traced.
+      ConfigError: if a single batch does not fit into memory.
     """
-    missing: dict[Config, int] = {}
+    missing: dict[Structure, int] = {}
     for part in parts:
-        missing[part.structure.config] = missing.get(part.structure.config, 0) + len(part.cells)
-    experiments = {config: make_experiment(config, own) for config in missing}
-    shapes = {config: shape_of_cell(experiment) for config, experiment in experiments.items()}
-    bytes_of = {config: _size_of(shape) for config, shape in shapes.items()}
+        missing[part.structure] = missing.get(part.structure, 0) + len(part.cells)
+    bytes_of = {structure: size_of(experiments.checked(structure).shape) for structure in missing}
     batch = placement.cells_at_once
     free = free_memory(placement.mesh) * len(placement.mesh.local_devices)
-    for config, experiment in experiments.items():
-        least = batch * (bytes_of[config] + _size_of(shape_of_walks(experiment)))
+    for structure in missing:
+        experiment, config = experiments.checked(structure).experiment, structure.config
+        least = batch * (bytes_of[structure] + size_of(shape_of_walks(experiment)))
         if least > free:
             raise ConfigError(
                 f"The walks and results of {batch} runs, a batch of {placement.cells_per_batch} on each device, take "
@@ -78,34 +73,22 @@ def work_of(grid: Grid, parts: Sequence[Part], own: Own, placement: Placement) -
                 f"{config.model.position_width}, training.steps {config.training.steps}, record.every "
                 f"{config.record.every}."
             )
+    is_given = experiments.grid.config.execution.cells_per_chunk is not None
     sizes = {
-        config: placement_of(placement, config, count, shapes[config]).cells_per_chunk
-        for config, count in missing.items()
+        structure: (placement if is_given else placement.for_cells(count, bytes_of[structure])).cells_per_chunk
+        for structure, count in missing.items()
     }
     return Work(
-        total=grid.num_cells,
+        total=experiments.grid.num_cells,
         cells=sum(missing.values()),
         begun=sum(len(part.cells) for part in parts if part.recorded),
         programs=len(missing),
         cells_per_chunk=max(sizes.values(), default=0),
-        disk=sum(count * bytes_of[config] for config, count in missing.items()),
-        memory=max((min(sizes[config], count) * bytes_of[config] for config, count in missing.items()), default=0),
-        shapes=shapes,
+        disk=sum(count * bytes_of[structure] for structure, count in missing.items()),
+        memory=max((min(sizes[each], count) * bytes_of[each] for each, count in missing.items()), default=0),
     )
 
 
-def placement_of(placement: Placement, structure: Config, num_cells: int, shape: Progress) -> Placement:
-    """Where the cells of a structure are trained, with the room that their chunks have.
-
-    Args:
-      placement: that of the sweep.
-      structure: the structure.
-      num_cells: how many of its cells are to be trained.
-      shape: the shapes of the progress of one of them.
-    """
-    is_given = structure.execution.cells_per_chunk is not None
-    return placement if is_given else placement.for_cells(num_cells, _size_of(shape))
-
-
-def _size_of(tree: Any) -> int:
+def size_of(tree: Any) -> int:
+    """Bytes of the arrays of a tree, or of their shapes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 
-Values = Mapping[str, ArrayLike]
-"""What a compiled program takes of a run, by name: the value fields of the config, such as p and learning_rate, as
-scalars; parameters of pieces; and arrays of any shape that a task makes of the labels (`Task.host_values`)."""
+Values = Mapping[str, Any]
+"""What a compiled program takes of a run, by name: the value fields of the config, such as p and learning_rate, and the
+options that are values (`Task.value_options`), as scalars; and under "task" the arrays of any shape that a task makes
+of the labels (`Task.host_values`), by their names."""
 
 Labels = Mapping[str, Any]
 """The fields of a run that can be axes, and the parameters of its pieces, by name, in plain Python."""
@@ -49,15 +49,6 @@ class Law(NamedTuple):
         return self.transition_KxK if self.ahead_KxK is None else self.ahead_KxK
 
 
-def _no_values(labels: Labels) -> dict[str, np.ndarray]:
-    del labels
-    return {}
-
-
-def _anything_goes(labels: Labels) -> None:
-    del labels
-
-
 class Task(NamedTuple):
     """What training and metrics need to know of a task. Its functions take traced values.
 
@@ -72,15 +63,17 @@ class Task(NamedTuple):
       law: (values) -> the chain; None if the last token alone does not tell the law of the next state.
       parent: how many states before the target the token is that tells the most of it, the direct parent; None if
         there is no such token.
-      host_values: (labels) -> arrays by name, made in NumPy for one run, which its values then hold. Runs that differ
-        in them alone share a compiled program.
+      host_values: (labels) -> arrays by name, made in NumPy for one run, which values["task"] then holds. Runs that
+        differ in them alone share a compiled program. None for no arrays.
       value_options: the parameters in `task.options` that only `host_values` and `values` use: as axes they compile
         nothing anew. All other parameters are given to the function that makes the task.
       offsets: of a chain that is the same from every node, and starts from each alike, where it can go: from node i to
         i + offset (mod K) only; None of any other chain.
-      check: (labels) raises ConfigError if the task cannot be made for them.
+      check: (labels) raises ConfigError if the task cannot be made for them; None if it always can.
       is_next: whether the target is the state that follows the last token in the same walk, so that each token but the
         first is a target of those before it.
+      has_gaps: whether tokens can be missing: K in the place of a state (`rw_jax.tasks.faults`).
+      vocabulary: the words of the states, K of them, by which figures and the page name them; None for numbers.
     """
 
     num_nodes: int
@@ -90,8 +83,10 @@ class Task(NamedTuple):
     population: Callable[[Values], Walks] | None = None
     law: Callable[[Values], Law] | None = None
     parent: int | None = 1
-    host_values: Callable[[Labels], dict[str, np.ndarray]] = _no_values
+    host_values: Callable[[Labels], dict[str, np.ndarray]] | None = None
     value_options: tuple[str, ...] = ()
     offsets: tuple[int, ...] | None = None
-    check: Callable[[Labels], None] = _anything_goes
+    check: Callable[[Labels], None] | None = None
     is_next: bool = False
+    has_gaps: bool = False
+    vocabulary: tuple[str, ...] | None = None

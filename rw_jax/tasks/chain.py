@@ -22,7 +22,7 @@ VALUE_OPTIONS = ("family", "start", "horizon", "file", *FAMILY_OPTIONS)
 """The parameters of the task."""
 
 
-def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = None) -> Task:
+def chain(num_nodes: int, walk_length: int, texts: Mapping[str, str]) -> Task:
     """The task of predicting a state of a Markov chain from all states up to some steps before it.
 
     Its parameters, in `task.options`, are values:
@@ -34,12 +34,12 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
     Args:
       num_nodes: K.
       walk_length: N, of which N - 1 states are tokens.
-      files: the texts of matrices in files, by digest.
+      texts: the texts of the files that the study names, by digest.
     """
     said: set[str] = set()
 
     def host_values(labels: Labels) -> dict[str, np.ndarray]:
-        start_K, transition_KxK, target_KxK = law_of(labels, num_nodes, files or {})
+        start_K, transition_KxK, target_KxK = law_of(labels, num_nodes, texts)
         return {
             "start": start_K,
             "transition": transition_KxK,
@@ -52,7 +52,7 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
 
     def check(labels: Labels) -> None:
         """Refuses walks that cannot be enumerated, and tells what is special about a chain, once."""
-        start_K, transition_KxK, _ = law_of(labels, num_nodes, files or {})
+        start_K, transition_KxK, _ = law_of(labels, num_nodes, texts)
         if labels["target"] == "all" and labels.get("horizon", 1) != 1:
             raise ConfigError(
                 f"training.target is 'all', but must be 'last' for task.options.horizon = {labels['horizon']}: what "
@@ -81,9 +81,9 @@ def chain(num_nodes: int, walk_length: int, files: Mapping[str, str] | None = No
         num_nodes,
         walk_length,
         sample=lambda key, num_walks, values: sample(key, num_walks, values, walk_length),
-        next_state_law=lambda tokens_LxB, values: jnp.asarray(values["target"])[tokens_LxB[-1]].T,
+        next_state_law=lambda tokens_LxB, values: jnp.asarray(values["task"]["target"])[tokens_LxB[-1]].T,
         population=lambda values: population(values, walk_length),
-        law=lambda values: Law(*(jnp.asarray(values[name]) for name in ("start", "transition", "target"))),
+        law=lambda values: Law(*(jnp.asarray(values["task"][name]) for name in ("start", "transition", "target"))),
         host_values=host_values,
         value_options=VALUE_OPTIONS,
         check=check,
@@ -211,7 +211,7 @@ def _thresholds(matrix_KxK: np.ndarray) -> np.ndarray:
 
 
 def _cumulated(rows: np.ndarray) -> np.ndarray:
-    """Sums of the first 1, 2, ... entries of each row but for all of them; infinite once no positive one follows."""
+    """Cumulative sums of each row, without the last; infinite once no positive entry follows."""
     sums = np.cumsum(rows, axis=1)
     last = rows.shape[1] - 1 - np.argmax(rows[:, ::-1] > 0, axis=1)
     return np.where(np.arange(rows.shape[1]) >= last[:, None], np.inf, sums)[:, :-1]
@@ -226,18 +226,19 @@ def sample(key: jax.Array, num_walks: int, values: Values, walk_length: int) -> 
     Args:
       key: consumed.
       num_walks: B.
-      values: the arrays of `host_values`.
+      values: with the arrays of `host_values` under "task".
       walk_length: N.
     """
     first_key, step_key = jax.random.split(key)
     thresholds_KxJ, last_KxJ, first_J = (
-        jnp.asarray(values[name], jnp.float32) for name in ("thresholds", "target_thresholds", "start_thresholds")
+        jnp.asarray(values["task"][name], jnp.float32)
+        for name in ("thresholds", "target_thresholds", "start_thresholds")
     )
     num_nodes = len(thresholds_KxJ)
     evenly_B = jax.random.randint(first_key, (num_walks,), 0, num_nodes, jnp.int32)
     uniform_B = jax.random.uniform(jax.random.fold_in(first_key, 1), (num_walks,), jnp.float32)
     by_law_B = jnp.sum(uniform_B[:, None] >= first_J, axis=1, dtype=jnp.int32)
-    first_B = jnp.where(values["starts_uniformly"], evenly_B, by_law_B)
+    first_B = jnp.where(values["task"]["starts_uniformly"], evenly_B, by_law_B)
     uniform_BxL = jax.random.uniform(step_key, (num_walks, walk_length - 1), jnp.float32)
 
     def moved(state_B, uniform_B, thresholds_KxJ):
@@ -256,10 +257,12 @@ def population(values: Values, walk_length: int) -> Walks:
     """All K^N sequences of states, weighted by their probability; those of a chain without chance where they are more.
 
     Args:
-      values: the arrays of `host_values`.
+      values: as of `sample`.
       walk_length: N.
     """
-    start_K, transition_KxK, target_KxK = (jnp.asarray(values[name]) for name in ("start", "transition", "target"))
+    start_K, transition_KxK, target_KxK = (
+        jnp.asarray(values["task"][name]) for name in ("start", "transition", "target")
+    )
     num_nodes = len(start_K)
     if not can_enumerate(num_nodes, walk_length):
 

@@ -50,7 +50,7 @@ def star(num_nodes: int) -> np.ndarray:
 
 
 def complete(num_nodes: int) -> np.ndarray:
-    """Every node is as likely as any other, but for the one where the walk is."""
+    """All nodes except that of the walk are equally likely."""
     return _walk_on(nx.complete_graph(num_nodes))
 
 
@@ -183,7 +183,7 @@ FAMILY_OPTIONS: tuple[str, ...] = tuple(
         if name not in ("num_nodes", "p")
     )
 )
-"""The parameters of all families, but for K and p, which are fields of every task."""
+"""The parameters of all families except K and p, which are fields of every task."""
 
 
 def transition_of(labels: Mapping[str, Any], num_nodes: int) -> np.ndarray:
@@ -261,5 +261,5 @@ def _share(name: str, number: float) -> None:
 
 
 def _positive(name: str, number: float) -> None:
-    if not 0.05 <= number <= 1e6:  # below, whole rows of Gamma numbers would be 0 but for the floor
+    if not 0.05 <= number <= 1e6:  # below, whole rows of Gamma numbers would be 0 without the floor
         raise ConfigError(f"task.options.{name} is {number:g}, but must be from 0.05 to 1e6.")

@@ -58,7 +58,7 @@ def preference() -> Task:
 def _question_answering(
     questions: Sequence[str], apples: Sequence[int], choices: int, apple_is_right: Callable[[jax.Array], jax.Array]
 ) -> Task:
-    """The task of answering questions made by this many independent choices, so many of which are apple."""
+    """The task of answering questions made by independent choices; `apples` counts the apples of each question."""
     tokens_QxL = np.array([[VOCABULARY.index(word) for word in question.split()] for question in questions], np.int32)
     apples_Q = np.array(apples)
 
@@ -86,4 +86,4 @@ def _question_answering(
         return jax.nn.one_hot(answers(tokens_LxB), len(VOCABULARY), dtype=jnp.result_type(float), axis=0)
 
     num_nodes, walk_length = len(VOCABULARY), tokens_QxL.shape[1] + 1
-    return Task(num_nodes, walk_length, sample, next_state_law, population)
+    return Task(num_nodes, walk_length, sample, next_state_law, population, vocabulary=VOCABULARY)

@@ -1,6 +1,5 @@
-"""The pieces of a run: the only place that turns names into pieces."""
+"""The pieces of a run, made once for all cells of a structure, and what else its training takes of the config."""
 
-import inspect
 import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
@@ -11,183 +10,232 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from rw_jax.models import Model, Params
-from rw_jax.models.decoder import Shape, decoder
-from rw_jax.models.embeddings import make_embeddings
-from rw_jax.models.full import full_transformer
-from rw_jax.models.reduced import reduced_transformer
-from rw_jax.study.config import ALL, VALUE_AXES, Config, neutral
+from rw_jax.study.config import ALL, AXES, DECLARATIONS, VALUE_AXES, Config
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import is_piece, is_start, shown, without_digest
-from rw_jax.tasks import Task, Values
-from rw_jax.tasks.chain import chain
-from rw_jax.tasks.circle import circle
-from rw_jax.tasks.memory import hidden_direction, lagged, persistent
-from rw_jax.tasks.questions import majority, preference
-from rw_jax.training import losses, pieces, starts
+from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, is_start, shown
+from rw_jax.study.grid import kept_steps, recorded_steps
+from rw_jax.tasks import Task, Values, faults
+from rw_jax.training import pins, starts
 from rw_jax.training.losses import Loss
-from rw_jax.training.metrics import Metric, chosen
-from rw_jax.training.optimizers import OPTIMIZERS, Optimizer
+from rw_jax.training.metrics import Metric
+from rw_jax.training.optimizers import Optimizer, lift_of
+from rw_jax.training.pieces import BUILT_IN, Made, Pieces, Source, make, metric_sources, source_of
 
 
 class Experiment(NamedTuple):
-    """What one run is made of.
+    """What one run is made of. Runs of one structure share it.
 
     Attributes:
-      config: its structure: the numbers of walks and steps, what is recorded, the seed of the study, the precision.
-      task, model, loss, optimizer: its pieces.
-      metrics: what is recorded of it.
-      is_symmetric: whether it starts from parameters that are the same from every state.
+      labels: the fields and options of its structure; those that are values stand for all runs.
+      task: what is predicted of the test walks.
+      trained_on: the same with the faults of the training walks.
+      model, loss, optimizer: its other pieces.
+      metrics: what is recorded of it, by name.
+      walks: training walks: so many samples, "all", or infinitely many.
+      test_walks: test walks: so many samples, or "all".
+      batch: training walks of a step; 0 for all.
+      at_every_position: whether training is on what follows every token of a walk at once.
+      starts_alike: whether it starts from parameters that are the same from every state, and keeps them so.
+      start: (labels) -> the parameters that a run with these labels starts from; None if its model tells them.
+      recorded: the T steps at which metrics are recorded.
+      kept: the S of them at which parameters are.
+      study_seed: the seed of the study.
+      precision: "float32" or "float64".
+      took: the fields and options that a factory took.
+      reads: the names of the values that each of task, trained_on, model, loss and optimizer reads, which are all that
+        it is handed; None where its pieces have not been checked, which are handed all.
     """
 
-    config: Config
+    labels: Mapping[str, Any]
     task: Task
+    trained_on: Task
     model: Model
     loss: Loss
     optimizer: Optimizer
-    metrics: tuple[Metric, ...]
-    is_symmetric: bool = False
+    metrics: Mapping[str, Metric]
+    walks: int | float | str
+    test_walks: int | str
+    batch: int
+    at_every_position: bool
+    starts_alike: bool
+    start: Callable[[Mapping[str, Any]], dict[str, np.ndarray]] | None
+    recorded: tuple[int, ...]
+    kept: tuple[int, ...]
+    study_seed: int
+    precision: str
+    took: frozenset[str]
+    reads: Mapping[str, frozenset[str]] | None = None
+
+    @property
+    def is_infinite(self) -> bool:
+        """Whether training is on infinitely many walks."""
+        return self.walks == math.inf
+
+    def given(self, values: Values, *pieces: str) -> Values:
+        """Of the values of a run those that some of its pieces read."""
+        if self.reads is None:
+            return values
+        names = frozenset().union(*(self.reads[piece] for piece in pieces))
+        return {name: value for name, value in values.items() if name in names}
 
 
-class Own(NamedTuple):
-    """Pieces of the user's own, in place of those that a config names; None for one that it names.
-
-    Attributes:
-      task, model, loss, optimizer: the pieces.
-      init: parameters to start from.
-      texts: the texts of the pieces that the config names, by digest (`pieces.pin`).
-    """
-
-    task: Task | None = None
-    model: Model | None = None
-    loss: Loss | None = None
-    optimizer: Optimizer | Callable[..., Any] | None = None
-    init: Params | None = None
-    texts: Mapping[str, str] = {}
-
-
-NOTHING_OWN = Own()
-"""The config names every piece."""
-
-_QUESTIONS = {"majority": majority, "preference": preference}
-_OF_MEMORY: Mapping[str, Callable[..., Task]] = {
-    "hidden_direction": hidden_direction,
-    "persistent": persistent,
-    "lagged": lagged,
-}
-_FORMS: Mapping[str, Callable[..., Model]] = {"full": full_transformer, "reduced": reduced_transformer}
-_LOSSES = {
-    "log": losses.log_loss,
-    "cross_entropy": losses.cross_entropy,
-    "squared_error": losses.squared_error,
-    "hinge": losses.hinge,
-}
-
-_KINDS = {
-    "task": "a Task",
-    "form": "a Model",
-    "loss": "a function (output_K, target_K, values)",
-    "optimizer": "an Optimizer, or a function (values)",
-}
-"""What a piece on each axis must be."""
-
-
-def make_experiment(config: Config, own: Own = NOTHING_OWN) -> Experiment:
-    """The pieces of the run that a config without a grid describes.
+def make_experiment(config: Config, pieces: Pieces = BUILT_IN) -> Experiment:
+    """The pieces of the runs that a config without a grid describes.
 
     Args:
-      config: the run; only its structure is looked at.
-      own: pieces in place of those that it names.
+      config: their structure.
+      pieces: what its names stand for.
 
     Raises:
       ConfigError: if they cannot be made, or do not go together.
     """
-    task = make_task(config, own)
-    model, stored = _model(config, task, own), start_of(config, own)
-    model = _starting_from(model, own.init) if stored is None else _going_on(model, stored)
+    sources = {axis: _source(config, pieces, axis) for axis in ("task", "form", "loss", "optimizer")}
+    of_task = make_task(config, pieces)
+    task: Task = of_task.piece
+    fields = _fields(config, pieces) | {"num_nodes": task.num_nodes, "walk_length": task.walk_length}
     varying = (*VALUE_AXES, *task.value_options)
-    loss = own.loss or _piece(config, "loss", _LOSSES, own, callable, "output_K", varying)
-    optimizer = own.optimizer or _piece(config, "optimizer", OPTIMIZERS, own, _is_optimizer, "values", varying)
-    if not isinstance(optimizer, Optimizer):
-        optimizer = Optimizer(optimizer)
-    is_lifted = model.lifts is not None and model.lifts.of(optimizer.commutes_with) is not None
-    if model.precondition is not None and not (optimizer.is_linear or is_lifted):
-        form = "a reduced form" if own.model is not None else f"model.form = {without_digest(config.model.form)!r}"
-        lifted = "such as gd" if model.lifts is None else "muon, sign, or adam with training.options.eps = 0"
-        raise ConfigError(
-            f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one that commutes with {form}: one "
-            f"whose updates are linear in the gradients, {lifted}; give --config.model.form=full to train every entry "
-            "of W with any other."
-        )
-    if optimizer.commutes_with == "scales":
-        model = model._replace(to_full=model.to_full if model.precondition is None else None)
-    starts_at_zero = config.model.init == "zero" and own.init is None
-    if model.precondition is not None and optimizer.decays and not starts_at_zero:
-        raise ConfigError(
-            f"training.optimizer is {_name(config, 'optimizer', own)}, but must be one that does not shrink W for "
-            "model.form = 'reduced' with a start other than zero; --config.model.form=full trains every entry of W."
-        )
-    if config.task.walks == math.inf:
-        _check_infinite(config, task, own)
-    _check_walks(config, task, model)
-    recorded = chosen(config.record.metrics)
-    return Experiment(config, task, model, loss, optimizer, recorded, is_symmetric=starts_at_zero)
-
-
-def _check_infinite(config: Config, task: Task, own: Own) -> None:
-    """Refuses what infinitely many walks cannot be computed for."""
-    wanted = {
-        "training.loss": "log",
-        "model.form": "reduced",
-        "model.heads": 1,
-        "model.position_place": "beside",
-        "model.embedding": "one_hot",
-        "model.unit_length": "none",
-        "model.feed_forward_width": 0,
-        "training.batch": 0,
-        "training.target": "last",
-        "training.label_noise": 0.0,
-        "training.dropped_tokens": 0.0,
-        "training.shortest_walk": 0,
-        "training.mixed_share": 0.0,
+    fields |= {"has_gaps": _leaves_gaps(config)} | ({} if pieces.init is None else {"init": "given"})
+    made = {axis: make(source, fields, config, varying) for axis, source in sources.items() if axis != "task"}
+    of_metrics = {
+        name: make(source, fields, config, varying) for name, source in metric_sources(config, pieces).items()
     }
-    given = {path: config.value(path.rpartition(".")[2]) for path in wanted}
-    given |= {
-        path: "one of your own" for path, piece in (("training.loss", own.loss), ("model.form", own.model)) if piece
-    }
-    for path, right in wanted.items():
-        if given[path] != right:
-            told = "above 0" if isinstance(right, float) else repr(given[path])
-            raise ConfigError(f"{path} is {told}, but must be {right!r} for task.walks = 'infinite'.")
-    if task.law is None:
-        raise ConfigError("task.walks is 'infinite', but must be a number for a task that gives no law of a chain.")
+    _check_neutral(config, sources, {"task": of_task, **made})
+    loss: Loss = made["loss"].piece
+    metrics: dict[str, Metric] = {name: each.piece for name, each in of_metrics.items()}
+    if "train_loss" in metrics:
+        metrics["train_loss"] = metrics["train_loss"]._replace(unit=loss.unit)
+    starts_at_zero = config.model.init == "zero" and pieces.init is None
+    model = _going_with(made["optimizer"].piece, made["form"].piece, sources, starts_at_zero)
+    stored = stored_start(config, pieces)
+    if pieces.init is not None:
+        model = _starting_from(model, pieces.init)
+    elif stored is not None:
+        model = _with_start(model, lambda values: values["start"], set(stored.runs[0][1]))
+    at_every_position = config.training.target == ALL and model.every_position is not None
+    experiment = Experiment(
+        labels=config.values(),
+        task=task,
+        trained_on=_with_faults(config, task, model, at_every_position),
+        model=model,
+        loss=loss,
+        optimizer=made["optimizer"].piece,
+        metrics=metrics,
+        walks=config.task.walks,
+        test_walks=config.task.test_walks,
+        batch=config.training.batch,
+        at_every_position=at_every_position,
+        starts_alike=model.treats_states_alike and starts_at_zero,
+        start=None if stored is None else lambda labels: starts.start_of(stored, labels),
+        recorded=recorded_steps(config),
+        kept=kept_steps(config),
+        study_seed=config.study_seed,
+        precision=config.precision,
+        took=frozenset().union(*(each.took for each in (of_task, *made.values(), *of_metrics.values()))),
+    )
+    if experiment.is_infinite:
+        _check_infinite(config, sources, experiment)
+    return experiment
 
 
-def predicts_every_position(experiment: Experiment) -> bool:
-    """Whether training is on what follows every token at once; without it each has a walk of its own."""
-    return experiment.config.training.target == "all" and experiment.model.every_position is not None
+def _source(config: Config, pieces: Pieces, axis: str) -> Source:
+    return source_of(axis, pieces.objects.get(axis, config.value(axis)), pieces)
 
 
-def has_gaps(experiment: Experiment) -> bool:
-    """Whether tokens of the training walks can be missing: in their place is K, which is no state."""
-    return _wants_gaps(experiment.config) and not predicts_every_position(experiment)
+def _fields(config: Config, pieces: Pieces) -> dict[str, Any]:
+    """What parameters of factories are bound to: fields and options by name, and `texts`, those of files by digest."""
+    fields = {name: value for name, value in config.values().items() if name not in VALUE_AXES}
+    return fields | {"texts": pieces.texts}
 
 
-def _wants_gaps(config: Config) -> bool:
+def make_task(config: Config, pieces: Pieces) -> Made:
+    """The task of a run.
+
+    Raises:
+      ConfigError: if it cannot be made, or is of other sizes than the config says.
+    """
+    source = _source(config, pieces, "task")
+    made = make(source, _fields(config, pieces), config)
+    for field, right in (("num_nodes", made.piece.num_nodes), ("walk_length", made.piece.walk_length)):
+        given = config.value(field)
+        if given is not None and given != right:
+            raise ConfigError(f"task.{field} is {given}, but must be {right}, or None, for task.name = {source.name}.")
+    return made
+
+
+def _check_neutral(config: Config, sources: Mapping[str, Source], made: Mapping[str, Made]) -> None:
+    """Refuses fields of the task and the model that say something, and that no factory takes."""
+    took = frozenset().union(*(each.took for each in made.values()))
+    for path, declared in DECLARATIONS.items():
+        axis, of = declared.axis, {"task": "task", "model": "form"}.get(path.partition(".")[0])
+        if of is None or axis is None or declared.role != STRUCTURE or axis in took:
+            continue
+        if declared.neutral is not NO_NEUTRAL and config.value(axis) != declared.neutral:
+            raise ConfigError(
+                f"{path} is {shown(config.value(axis))}, but must be {declared.neutral!r} for "
+                f"{AXES[of]} = {sources[of].name}, which does not take it."
+            )
+
+
+def _going_with(optimizer: Optimizer, model: Model, sources: Mapping[str, Source], starts_at_zero: bool) -> Model:
+    """The model as this optimizer trains it. Raises: ConfigError, if they do not go together."""
+    reduction, name = model.reduction, sources["optimizer"].name
+    if reduction is None:
+        return model
+    if not (optimizer.is_linear or lift_of(optimizer, model) is not None):
+        lifted = ", or that see no rotations of W, or no scales of its entries" if reduction.lifts else ""
+        raise ConfigError(
+            f"training.optimizer is {name}, but must be one that commutes with model.form = {sources['form'].name}: "
+            f"one whose updates are linear in the gradients{lifted}; give --config.model.form=full to train every "
+            "entry of W with any other."
+        )
+    if optimizer.decays and not starts_at_zero:
+        raise ConfigError(
+            f"training.optimizer is {name}, but must be one that does not shrink W for a reduced form with a start "
+            "other than zero; --config.model.form=full trains every entry of W."
+        )
+    if optimizer.commutes_with == "scales":  # W does not move along the query, then
+        return model._replace(reduction=reduction._replace(to_full=None))
+    return model
+
+
+def _leaves_gaps(config: Config) -> bool:
+    """Whether tokens of the training walks can be missing, unless the model predicts at every position."""
     training = config.training
-    return training.dropped_tokens > 0 or training.shortest_walk > 0 or training.target == "all"
+    return training.dropped_tokens > 0 or training.shortest_walk > 0 or training.target == ALL
 
 
-def _check_walks(config: Config, task: Task, model: Model) -> None:
-    """Refuses what cannot be done to the training walks."""
-    training = config.training
-    if training.target == "all" and model.every_position is not None:
-        for field in ("label_noise", "dropped_tokens"):
-            if config.value(field) != 0:
-                raise ConfigError(
-                    f"training.{field} is above 0, but must be 0.0 for training.target = 'all' of a model that "
-                    "predicts at every token, each of which is a target, too."
-                )
-    elif _wants_gaps(config) and not model.has_gaps:
+def _with_faults(config: Config, task: Task, model: Model, at_every_position: bool) -> Task:
+    """The task with the faults of the training walks. Raises: ConfigError, if one cannot be."""
+    training, trained_on = config.training, task
+    if training.target == ALL and not task.is_next:
+        raise ConfigError(
+            "training.target is 'all', but must be 'last' for a task whose target is not the next state of its walk."
+        )
+    if training.mixed_share > 0:
+        if config.task.walks == ALL:
+            raise ConfigError(
+                "training.mixed_share is above 0, but must be 0.0 for task.walks = 'all'; give a number of walks."
+            )
+        trained_on = faults.mixed(trained_on)
+    if training.target == ALL and not at_every_position:
+        trained_on = faults.every_position(trained_on)
+    if training.label_noise > 0:
+        trained_on = faults.label_noise(trained_on)
+    if training.dropped_tokens > 0:
+        trained_on = faults.dropped_tokens(trained_on)
+    if training.shortest_walk > 0:
+        if training.target == ALL:
+            raise ConfigError(
+                f"training.shortest_walk is {training.shortest_walk}, but must be 0 for training.target = 'all', which "
+                "takes the walks of all lengths already."
+            )
+        if not 2 <= training.shortest_walk <= task.walk_length:
+            raise ConfigError(
+                f"training.shortest_walk is {training.shortest_walk}, but must be from 2 to task.walk_length = "
+                f"{task.walk_length}, or 0."
+            )
+        trained_on = faults.lengths(trained_on, training.shortest_walk)
+    if trained_on.has_gaps and not model.has_gaps:
         field, right = next(
             (field, right)
             for field, right in (("dropped_tokens", 0.0), ("shortest_walk", 0), ("target", "last"))
@@ -196,227 +244,67 @@ def _check_walks(config: Config, task: Task, model: Model) -> None:
         raise ConfigError(
             f"training.{field} is not {right!r}, but must be for a model that does not take walks with tokens missing."
         )
-    if training.target == "all" and not task.is_next:
+    if at_every_position and (training.label_noise or training.dropped_tokens):
+        field = "label_noise" if training.label_noise else "dropped_tokens"
         raise ConfigError(
-            "training.target is 'all', but must be 'last' for a task whose target is not the next state of its walk."
+            f"training.{field} is above 0, but must be 0.0 for training.target = 'all' of a model that predicts at "
+            "every token, each of which is a target, too."
         )
-    if training.shortest_walk > 0 and training.target == "all":
-        raise ConfigError(
-            f"training.shortest_walk is {training.shortest_walk}, but must be 0 for training.target = 'all', which "
-            "takes the walks of all lengths already."
+    return trained_on
+
+
+def _check_infinite(config: Config, sources: Mapping[str, Source], experiment: Experiment) -> None:
+    """Refuses what infinitely many walks cannot be computed for."""
+    looks, training = experiment.model.looks, config.training
+
+    def refuse(what: str, right: str) -> None:
+        raise ConfigError(f"{what}, but must be {right} for task.walks = 'infinite'.")
+
+    if experiment.loss.population is None:
+        refuse(f"training.loss is {sources['loss'].name}", "one with a population form, as 'log',")
+    if looks.value is None or looks.scores is None or not looks.value_is_output:
+        refuse(
+            f"model.form is {sources['form'].name} with {_said(config)}",
+            "a form of one head, whose scores are u[s] + a_j and whose output is V times the averaged token,",
         )
-    if training.shortest_walk == 1 or training.shortest_walk > task.walk_length:
-        raise ConfigError(
-            f"training.shortest_walk is {training.shortest_walk}, but must be from 2 to task.walk_length = "
-            f"{task.walk_length}, or 0."
-        )
-    if training.mixed_share > 0 and config.task.walks == ALL:
-        raise ConfigError(
-            "training.mixed_share is above 0, but must be 0.0 for task.walks = 'all'; give a number of walks."
-        )
+    faults_of = {
+        "training.batch": (training.batch, 0),
+        "training.target": (training.target, "last"),
+        "training.label_noise": (training.label_noise, 0.0),
+        "training.dropped_tokens": (training.dropped_tokens, 0.0),
+        "training.shortest_walk": (training.shortest_walk, 0),
+        "training.mixed_share": (training.mixed_share, 0.0),
+    }
+    for path, (given, right) in faults_of.items():
+        if given != right:
+            refuse(f"{path} is {'above 0' if isinstance(right, float) else repr(given)}", repr(right))
+    if experiment.task.law is None:
+        raise ConfigError("task.walks is 'infinite', but must be a number for a task that gives no law of a chain.")
 
 
-def make_task(config: Config, own: Own = NOTHING_OWN) -> Task:
-    """The task of a run.
-
-    Raises:
-      ConfigError: if it cannot be made, or is of other sizes than the config says.
-    """
-    name = config.task.name
-    if own.task is not None:
-        task = own.task
-    elif name in ("circle", "chain", *_OF_MEMORY):
-        for field in ("num_nodes", "walk_length"):
-            if config.value(field) is None:
-                raise ConfigError(f"task.{field} is None, but must be given for task.name = {name!r}.")
-        sizes = (config.task.num_nodes, config.task.walk_length)
-        if name in _OF_MEMORY:
-            task = _piece(config, "task", _OF_MEMORY, own, _is_task)
-        else:
-            task = circle(*sizes) if name == "circle" else chain(*sizes, own.texts)
-    elif name in _QUESTIONS:
-        task = _QUESTIONS[name]()
-    else:
-        task = _piece(config, "task", {}, own, _is_task)
-    for field, right in (("num_nodes", task.num_nodes), ("walk_length", task.walk_length)):
-        given = config.value(field)
-        if given is not None and given != right:
-            raise ConfigError(
-                f"task.{field} is {given}, but must be {right}, or None, for task.name = {_name(config, 'task', own)}."
-            )
-    return task
+def _said(config: Config) -> str:
+    """What a config says of its model, of the fields that mostly say nothing."""
+    said = {
+        path: config.value(declared.axis)
+        for path, declared in DECLARATIONS.items()
+        if path.startswith("model.") and declared.axis is not None and declared.neutral is not NO_NEUTRAL
+        if config.value(declared.axis) != declared.neutral
+    }
+    return ", ".join(f"{path} = {given!r}" for path, given in said.items()) or "one head"
 
 
-def _model(config: Config, task: Task, own: Own) -> Model:
-    if own.model is not None:
-        return own.model
-    if is_piece(config.model.form):
-        return _piece(config, "form", {}, own, _is_model, varying=(*VALUE_AXES, *task.value_options))
-    asked = config.model
-    _check_model(config, starts_at_zero=asked.init == "zero" and own.init is None)
-    sizes = (task.num_nodes, task.walk_length, asked.position_width)
-    of_tokens = (asked.embedding, asked.embedding_width)
-    embeddings = make_embeddings(*sizes, asked.positions, *of_tokens, asked.position_place, asked.embedding_seed)
-    has_query = asked.form != "decoder" or asked.query == "empty"
-    if has_query and asked.positions == "sine" and task.walk_length % (asked.position_width + 1) == 0:
-        raise ConfigError(
-            f"model.position_width is {asked.position_width}, but must be another for task.walk_length = "
-            f"{task.walk_length}: the sine position of the query would be zero, as each sin(m N pi / (M + 1)) is."
-        )
-    init = "zero" if is_start(asked.init) else asked.init
-    if asked.form == "decoder":
-        shape = Shape(
-            embeddings,
-            learned=tuple(name for name in ("embedding", "positions") if getattr(asked, name) == "learned"),
-            is_rotary=asked.positions == "rotary",
-            ends_with_query=asked.query == "empty",
-            num_layers=asked.layers,
-            num_heads=asked.heads,
-            key_width=asked.key_width,
-            has_residual=asked.residual == "on",
-            feed_forward_width=asked.feed_forward_width,
-            has_norm=asked.layer_norm == "on",
-        )
-        return decoder(shape, init, asked.init_place)
-    if asked.unit_length != "none" and embeddings.squared_norm is None:
-        raise ConfigError(
-            f"model.unit_length is {asked.unit_length!r}, but must be 'none' for embeddings other than one-hot tokens "
-            "beside orthogonal positions, whose slots differ in length."
-        )
-    form = _FORMS[asked.form]
-    rest = (asked.unit_length, asked.feed_forward_width, init, asked.init_place, _wants_gaps(config), asked.heads)
-    return form(embeddings, *rest)
+def stored_start(config: Config, pieces: Pieces) -> starts.Stored | None:
+    """The parameters of other runs that a study starts from, if it does."""
+    if not is_start(config.model.init) or pieces.init is not None:
+        return None
+    digest = config.model.init.rpartition("@")[2]
+    if digest not in pieces.texts or pins.digest_of(pieces.texts[digest]) != digest:
+        raise ConfigError(f"model.init is {config.model.init!r}, whose parameters are not kept as they were.")
+    return starts.from_text(pieces.texts[digest])
 
 
-_OF_DECODERS = ("query", "key_width", "layers", "residual", "layer_norm")
-"""The fields that say something of decoders alone."""
-
-
-def _check_model(config: Config, starts_at_zero: bool) -> None:
-    """Refuses fields of the model that do not go together."""
-    model = config.model
-
-    def refuse(name: str, right: Any, why: str) -> None:
-        raise ConfigError(f"model.{name} is {getattr(model, name)!r}, but must be {right} for {why}.")
-
-    if model.embedding_seed and "random" not in (model.positions, model.embedding):
-        refuse("embedding_seed", "0", "a model in which no embedding is random")
-    if model.form != "decoder":
-        form = f"model.form = {model.form!r}; --config.model.form=decoder takes others"
-        for name in _OF_DECODERS:
-            if getattr(model, name) != neutral(name):
-                refuse(name, repr(neutral(name)), form)
-        for name, own in (("positions", ("learned", "rotary")), ("embedding", ("learned",))):
-            if getattr(model, name) in own:
-                refuse(name, "one that training does not change", form)
-        return
-    if model.unit_length != "none":
-        refuse("unit_length", "'none'", "model.form = 'decoder'")
-    if model.layers > 1 and model.residual == "off":
-        refuse("residual", "'on'", f"model.layers = {model.layers}")
-    if model.layer_norm == "on" and model.residual == "off":
-        refuse("residual", "'on'", "model.layer_norm = 'on'")
-    if model.positions == "rotary" and (model.key_width == 0 or model.key_width % 2):
-        refuse("key_width", "an even number above 0", "model.positions = 'rotary'")
-    if model.positions == "rotary" and model.query == "empty":
-        refuse("query", "'last'", "model.positions = 'rotary', with which an empty slot is all zero")
-    if model.positions == "none" and model.query == "empty" and model.key_width:
-        refuse("query", "'last'", "model.positions = 'none', with which an empty slot is all zero, and keys never move")
-    if starts_at_zero and (model.key_width or (model.residual == "on" and model.feed_forward_width)):
-        refuse("init", "'gaussian'", "a product of matrices, as of keys and queries: from zero, neither ever moves")
-    places = ("both",) if model.residual == "on" else ("both", "scores")
-    has_products = model.key_width or (model.residual == "on" and model.feed_forward_width)
-    if model.init == "gaussian" and has_products and model.init_place not in places:
-        refuse("init_place", " or ".join(map(repr, places)), "a product of matrices: from zero, neither ever moves")
-
-
-def _is_task(made: Any) -> bool:
-    return isinstance(made, Task)
-
-
-def _is_model(made: Any) -> bool:
-    return isinstance(made, Model)
-
-
-def _is_optimizer(made: Any) -> bool:
-    takes_values = inspect.isfunction(made) and next(iter(inspect.signature(made).parameters), None) == "values"
-    return isinstance(made, Optimizer) or takes_values
-
-
-def _piece(
-    config: Config,
-    axis: str,
-    known: Mapping[str, Any],
-    own: Own,
-    is_one: Callable[[Any], bool],
-    first: str = "",
-    varying: Collection[str] = VALUE_AXES,
-) -> Any:
-    """The piece that the config names on an axis.
-
-    Args:
-      config: the run.
-      axis: the axis.
-      known: the pieces by name.
-      own: where the texts of other pieces are.
-      is_one: whether something is a piece of this kind.
-      first: the name of the first parameter of a function that is itself the piece, and does not make one.
-      varying: what differs between runs of one structure, and cannot be given to a function that makes a piece.
-    """
-    label, kind = config.value(axis), _KINDS[axis]
-    found = pieces.load(label, own.texts) if is_piece(label) else known[label]
-    short = without_digest(label)
-    if is_one(found) and not inspect.isfunction(found):
-        return found
-    if not callable(found):
-        raise ConfigError(f"{short} is {shown(found)}, but must be {kind}, or a function that makes one.")
-    parameters = inspect.signature(found).parameters
-    if first and next(iter(parameters), None) == first:
-        return found
-    labels = config.values()
-    for name in parameters:
-        if name in varying:  # a piece is made once for all cells of a structure
-            raise ConfigError(
-                f"{short} has the parameter {name}, but must take it from values[{name!r}], as it differs from run to "
-                "run."
-            )
-    missing = [
-        parameter.name
-        for parameter in parameters.values()
-        if parameter.name not in labels and parameter.default is inspect.Parameter.empty
-    ]
-    if missing and not is_piece(label):
-        path = config.path(axis).rpartition(".")[0]
-        raise ConfigError(
-            f"{path}.options.{missing[0]} must be given for {config.path(axis)} = {label!r}, as in "
-            f"--config.{path}.options.{missing[0]}=VALUE."
-        )
-    if missing:
-        raise ConfigError(
-            f"{short} has the parameter {missing[0]}, but the config has no such option; its signature is "
-            f"{inspect.signature(found)}, and it must be {kind}, or a function of options that makes one."
-        )
-    made = tried(short, lambda: found(**{name: labels[name] for name in parameters if name in labels}))
-    if not is_one(made):
-        raise ConfigError(f"{short} makes {type(made).__name__}, but must make {kind}.")
-    return made
-
-
-def parameters_of(axis: str, label: str, own: Own) -> set[str]:
-    """The parameters of the function that makes the piece of a label; none if the label names no such function."""
-    known: Mapping[str, Any] = {"optimizer": OPTIMIZERS, "task": _OF_MEMORY}.get(axis, {})
-    found = pieces.load(label, own.texts) if is_piece(label) else known.get(label)
-    return set(inspect.signature(found).parameters) if callable(found) else set()
-
-
-def _name(config: Config, axis: str, own: Own) -> str:
-    return "one of your own" if getattr(own, axis) is not None else repr(without_digest(str(config.value(axis))))
-
-
-def _starting_from(model: Model, params: Params | None) -> Model:
+def _starting_from(model: Model, params: Params) -> Model:
     """The model with these parameters for a start; full ones are projected for a reduced form."""
-    if params is None:
-        return model
     try:
         given = {name: np.asarray(leaf) for name, leaf in params.items()}
     except ValueError as error:
@@ -426,57 +314,29 @@ def _starting_from(model: Model, params: Params | None) -> Model:
 
 def _with_start(model: Model, start_of: Callable[[Values], Mapping[str, ArrayLike]], names: Collection[str]) -> Model:
     """The model with another start: (values) -> parameters with these names, of its own form or the full one."""
+    reduction = model.reduction
+    are_full = reduction is not None and bool(reduction.full_names) and set(reduction.full_names) <= set(names)
 
-    def init(key, values):
-        shapes = jax.eval_shape(model.init, key, values)
+    def init(key: jax.Array, values: Values) -> Params:
+        shapes = jax.eval_shape(lambda key: model.init(key, values), key)
         start: Any = start_of(values)
-        if model.project is not None and "key_query" in names:
-            start = model.project({name: jnp.asarray(leaf) for name, leaf in start.items()})
+        if reduction is not None and are_full:
+            project: Any = reduction.project
+            start = project({name: jnp.asarray(leaf) for name, leaf in start.items()})
         given = {name: jnp.shape(leaf) for name, leaf in start.items()}
         right = {name: leaf.shape for name, leaf in shapes.items()}
         if given != right:
             raise ConfigError(f"init has the parameters {given}, but must have {right}.")
         return {name: jnp.asarray(start[name], leaf.dtype) for name, leaf in shapes.items()}
 
-    if model.precondition is None:
+    if reduction is None:
         return model._replace(init=init)
-    rebuild: Any = model.rebuild
+    rebuild: Any = reduction.rebuild
 
-    def to_full(params, key, values):
+    def to_full(params: Params, key: jax.Array, values: Values) -> Params:
+        del key
         return rebuild(params, {name: jnp.asarray(leaf) for name, leaf in start_of(values).items()})
 
     # W is rebuilt from where training started, which reduced parameters do not tell.
-    is_told = rebuild is not None and "key_query" in names
-    return model._replace(init=init, to_full=to_full if is_told else None)
-
-
-def start_of(config: Config, own: Own) -> starts.Stored | None:
-    """The parameters of other runs that a study starts from, if it does."""
-    if not is_start(config.model.init) or own.init is not None:
-        return None
-    digest = config.model.init.rpartition("@")[2]
-    if digest not in own.texts or pieces.digest_of(own.texts[digest]) != digest:
-        raise ConfigError(f"model.init is {config.model.init!r}, whose parameters are not kept as they were.")
-    return starts.from_text(own.texts[digest])
-
-
-def _going_on(model: Model, stored: starts.Stored) -> Model:
-    """The model that starts from the parameters of other runs, each run from those with its labels."""
-    names = set(stored.runs[0][1])
-
-    def start(values: Values) -> Mapping[str, ArrayLike]:
-        return {name: values[f"{starts.PREFIX}{name}"] for name in names}
-
-    going_on = _with_start(model, start, names)
-    return going_on._replace(host_values=lambda labels: starts.start_of(stored, labels))
-
-
-def tried(name: str, function: Callable[..., Any], *operands: Any) -> Any:
-    """What a function of a piece gives."""
-    try:
-        return function(*operands)
-    except ConfigError:
-        raise
-    except Exception as error:  # whatever a piece of the user's own does wrong
-        reason = " ".join(str(error).split())[:200].rstrip(".")
-        raise ConfigError(f"{name} does not work ({type(error).__name__}: {reason}).") from error
+    is_told = rebuild is not None and are_full
+    return model._replace(init=init, reduction=reduction._replace(to_full=to_full if is_told else None))

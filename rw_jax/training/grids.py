@@ -1,46 +1,128 @@
-"""The grid of a study, its sizes filled in by its tasks and its pieces checked."""
+"""The grid of a study, its sizes filled in, with the pieces of its structures, made and checked once."""
 
 import dataclasses
 import operator
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from rw_jax.study.config import ALL, VALUE_AXES, Config, axis_groups, group_labels
+from rw_jax.study.config import ALL, AXES, DECLARATIONS, VALUE_AXES, Config, Options
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import shown
-from rw_jax.study.grid import Grid
-from rw_jax.training import pieces
-from rw_jax.training.checks import check_labels, check_shapes, check_stages, measured
-from rw_jax.training.experiment import NOTHING_OWN, Own, make_experiment, make_task, parameters_of, start_of
+from rw_jax.study.fields import NO_NEUTRAL, VALUE, shown
+from rw_jax.study.grid import Cell, Grid, Structure
+from rw_jax.training.checks import Reads, check_labels, check_stages, checked_shape
+from rw_jax.training.experiment import Experiment, make_experiment, make_task, stored_start
 from rw_jax.training.metrics import METRICS
+from rw_jax.training.pieces import BUILT_IN, KINDS, Made, Pieces, metric_sources, source_of
+from rw_jax.training.run import Progress
 from rw_jax.training.starts import check_start
 
 
-def value_axes(config: Config, own: Own = NOTHING_OWN) -> tuple[str, ...]:
+class Checked(NamedTuple):
+    """The pieces of the cells of a structure, which go together.
+
+    Attributes:
+      experiment: the pieces.
+      shape: the shapes of the progress of one cell.
+      unread: the fields without a neutral value that no piece reads.
+    """
+
+    experiment: Experiment
+    shape: Progress
+    unread: frozenset[str]
+
+
+class Experiments:
+    """A grid, and the experiments of its structures, each made once.
+
+    Attributes:
+      grid: the grid.
+      pieces: what the names in its config stand for.
+    """
+
+    def __init__(self, grid: Grid, pieces: Pieces) -> None:
+        self.grid, self.pieces = grid, pieces
+        self._checked: dict[Config, Checked] = {}
+        self._made: dict[Config, Experiment] = {}
+
+    def experiment(self, structure: Config) -> Experiment:
+        """The pieces of the cells of a structure. Raises: ConfigError, if they cannot be made."""
+        if structure not in self._made:
+            self._made[structure] = make_experiment(structure, self.pieces)
+        return self._made[structure]
+
+    def of_cell(self, cell: Cell) -> Experiment:
+        """The pieces of a cell. Raises: as experiment."""
+        return self.experiment(self.grid.structure_of(cell))
+
+    def checked(self, structure: Structure) -> Checked:
+        """The pieces of a structure, checked. Raises: ConfigError, if they do not go together."""
+        if structure.config not in self._checked:
+            self._checked[structure.config] = self._check(structure)
+        return self._checked[structure.config]
+
+    def _check(self, structure: Structure) -> Checked:
+        grid, config = self.grid, structure.config
+        _check_sizes(config)
+        experiment, reads = self.experiment(config), Reads()
+        check_stages(experiment.task, grid.cell(structure.cells[0]).values)
+        shape = checked_shape(experiment, reads)
+        check_labels(grid, structure, experiment.trained_on, reads)
+        stored = stored_start(config, self.pieces)
+        if stored is not None:
+            for number in structure.cells:
+                check_start(stored, config.model.init, grid.cell(number).values)
+        self._made[config] = experiment._replace(reads=reads.of_values())
+        return Checked(self._made[config], shape, _unread(experiment.took.union(*reads.names.values())))
+
+
+def _unread(read: Iterable[str]) -> frozenset[str]:
+    """The fields without a neutral value that pieces could read, and do not."""
+    could = {
+        declared.axis
+        for path, declared in DECLARATIONS.items()
+        if declared.axis is not None and declared.neutral is NO_NEUTRAL and not declared.right.is_piece
+        if declared.role == VALUE or path.startswith("model.")
+    }
+    return frozenset(could - {"seed"} - set(read))
+
+
+def value_axes(config: Config, pieces: Pieces) -> tuple[str, ...]:
     """The axes of a study whose labels are arguments of its compiled programs: those of all its tasks."""
     if not config.options:
         return VALUE_AXES
-    tasks = [make_task(config.replace(task=name), own) for name in dict(config.grid).get("task", (config.task.name,))]
+    tasks = [made.piece for made in _tasks(config, pieces)]
     return (*VALUE_AXES, *(name for name in config.options if all(name in task.value_options for task in tasks)))
 
 
-def filled(config: Config, own: Own = NOTHING_OWN) -> Config:
+def _tasks(config: Config, pieces: Pieces) -> list[Made]:
+    return [make_task(config.replace(task=name), pieces) for name in config.labels("task")]
+
+
+def filled(config: Config, pieces: Pieces) -> Config:
     """The config with the sizes that it leaves to its task; one that differs within the grid is paired with its axis.
 
     Raises:
       ConfigError: if a size differs along several axes that are not paired.
     """
-    shaping = {"task", *dict(config.task.options)} - set(value_axes(config, own))
-    for field in ("num_nodes", "walk_length"):
-        if config.value(field) is not None or field in dict(config.grid):
-            continue
-        groups = [group for group in axis_groups(config) if shaping & set(group)]
-        labels = [group_labels(config, group) for group in groups]
+    config = dataclasses.replace(config, arms=tuple(_filled_arm(config, arm, pieces) for arm in config.arms))
+    sizes_left = [
+        field
+        for field in ("num_nodes", "walk_length")
+        if config.value(field) is None and field not in dict(config.grid)
+    ]
+    if not sizes_left:
+        return config
+    shaping = {"task", *dict(config.task.options)} - set(value_axes(config, pieces))
+    for field in sizes_left:
+        dimensions = [dimension for dimension in Grid(config).dimensions if shaping & set(dimension.fields)]
+        groups, labels = [dimension.axes for dimension in dimensions], [dimension.values for dimension in dimensions]
         sizes = np.empty([len(of_group) for of_group in labels], np.int64)
         for index in np.ndindex(sizes.shape):
-            chosen = zip(groups, map(operator.getitem, labels, index), strict=True)
-            changes = {axis: label for of_group in chosen for axis, label in zip(*of_group, strict=True)}
-            sizes[index] = getattr(make_task(config.replace(**changes), own), field)
+            chosen = zip((each.fields for each in dimensions), map(operator.getitem, labels, index), strict=True)
+            changes = {field: value for of_group in chosen for field, value in zip(*of_group, strict=True)}
+            sizes[index] = getattr(make_task(config.replace(**changes), pieces).piece, field)
         deciding = [i for i in range(sizes.ndim) if (sizes != sizes.take([0], i)).any()]
         config = config.replace(**{field: int(sizes.flat[0])})
         if len(deciding) > 1:
@@ -55,43 +137,45 @@ def filled(config: Config, own: Own = NOTHING_OWN) -> Config:
     return config
 
 
-_TAKEN = {
-    # A Run uses these words itself.
-    *(metric.name for metric in METRICS),
-    *("step", "finished", "diverged_at", "diverged", "seeds"),  # in its metrics and its table
-    *("config", "model", "split", "stage", "tokens", "over", "self"),  # parameters of functions that take labels
-}
+def _filled_arm(config: Config, arm: tuple[str, Options], pieces: Pieces) -> tuple[str, Options]:
+    """An arm with the sizes that it leaves to its task."""
+    name, changes = arm
+    if all(value is not None for _, value in changes):
+        return arm
+    task = make_task(config.replace(**dict(changes)), pieces).piece
+    return name, tuple((field, getattr(task, field) if value is None else value) for field, value in changes)
 
 
-def make_grid(config: Config, own: Own = NOTHING_OWN) -> Grid:
+RESERVED = (
+    *("step", "finished", "diverged_at", "diverged", "seeds"),  # in the metrics and the table of a Run
+    *("config", "model", "split", "stage", "tokens", "over", "self", "at", "on"),  # of functions that take labels
+)
+"""Words that a Run uses itself, beside names of metrics."""
+
+
+def make_grid(config: Config, pieces: Pieces = BUILT_IN) -> Experiments:
     """The grid of a study, its sizes filled in, every structure of which has been made and checked.
 
     Raises:
       ConfigError: if the pieces of some cell cannot be made, or do not go together.
     """
-    config = filled(config, own)
-    grid = Grid(config, value_axes(config, own))
-    _check_options(config, own)
-    if grid.num_cells > _MOST_CELLS:
-        raise ConfigError(f"The grid has {grid.num_cells} runs, but can have at most {_MOST_CELLS}; split the study.")
-    named = [name for name in config.record.metrics if name != "train_loss"] if config.record.metrics != ALL else []
-    known: set[str] = set()
-    for structure in grid.structures:
-        _check_sizes(structure.config)
-        experiment = make_experiment(structure.config, own)
-        check_stages(experiment.task, grid.cell(structure.cells[0]).config.values())
-        check_shapes(experiment)
-        check_labels(grid, structure, experiment.task)
-        if named:
-            known |= measured(experiment)
-        stored = start_of(structure.config, own)
-        if stored is not None:
-            for number in structure.cells:
-                check_start(stored, structure.config.model.init, grid.cell(number).config.values())
-    if named and not known & set(named):
-        right = ", ".join(metric.name for metric in METRICS if metric.name in known)
-        raise ConfigError(f"record.metrics is {shown(named)}, but must name metrics that such runs have: {right}.")
-    return grid
+    config = filled(config, pieces)
+    experiments = Experiments(Grid(config, value_axes(config, pieces)), pieces)
+    _check_names(experiments)
+    if experiments.grid.num_cells > _MOST_CELLS:
+        raise ConfigError(
+            f"The grid has {experiments.grid.num_cells} runs, but can have at most {_MOST_CELLS}; split the study."
+        )
+    checked = [experiments.checked(structure) for structure in experiments.grid.structures]
+    named = set(checked[0].experiment.metrics) - {"train_loss"}
+    if config.record.metrics != ALL and named and not any(named & set(each.shape.record.metrics) for each in checked):
+        every = (each.experiment._replace(metrics=METRICS) for each in checked)
+        there = {name for each in every for name in checked_shape(each, Reads()).record.metrics}
+        right = ", ".join(name for name in METRICS if name in there)
+        raise ConfigError(
+            f"record.metrics is {shown(sorted(named))}, but must name metrics that such runs have: {right}."
+        )
+    return experiments
 
 
 _MOST_CELLS, _MOST_STEPS, _MOST_UNITS, _MOST_POSITIONS = 10**8, 10**7, 10**4, 10**8
@@ -118,16 +202,23 @@ def _check_sizes(config: Config) -> None:
         )
 
 
-def _check_options(config: Config, own: Own) -> None:
-    """Refuses parameters that no piece of the study has, or whose name a Run uses for something else."""
+def _check_names(experiments: Experiments) -> None:
+    """Refuses options that no piece of the study has, and names that a Run uses for something else."""
+    config, pieces = experiments.grid.config, experiments.pieces
+    metrics = metric_sources(config, pieces)
+    reserved = {*RESERVED, *METRICS, *metrics}
     for name, path in config.options.items():
-        if name in _TAKEN:
+        if name in reserved:
             raise ConfigError(f"{path} is given, but {name} is a word that a Run uses itself; give it another name.")
-    known: set[str] = set()
-    for axis in pieces.PIECE_AXES:
-        for name in dict(config.grid).get(axis, (config.value(axis),)):
-            known |= parameters_of(axis, str(name), own)
-    known |= set(value_axes(config, own))
+    for name in metrics:
+        if name not in METRICS and name in {*RESERVED, *AXES}:
+            raise ConfigError(f"record.metrics has {name}, which is a word that a Run uses itself; rename it.")
+    known = set(experiments.grid.value_axes)
+    for source in metrics.values():
+        known |= set(source.parameters)
+    for axis in KINDS:
+        for label in config.labels(axis):
+            known |= set(source_of(axis, pieces.objects.get(axis, label), pieces).parameters)
     for name, path in config.options.items():
         if name not in known:
             raise ConfigError(f"{path} is given, but no piece of the study has a parameter {name}.")

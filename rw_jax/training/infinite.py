@@ -1,4 +1,4 @@
-"""The exact loss and gradients on infinitely many walks of a Markov chain (log-loss, reduced form, V >= -epsilon).
+"""The exact loss and gradients on infinitely many walks of a Markov chain (log-loss, one head, V >= -epsilon).
 
 With weights w_j(s) = exp(u[s] + a_j), w_N = exp(a_N), Z = sum_j w_j(s_j) + w_N and, for the target y,
 D_y = sum_j w_j(s_j) (V[y, s_j] + epsilon) + epsilon w_N, the model has f_y + epsilon = D_y / Z. So Z cancels in the
@@ -14,9 +14,9 @@ state s at position j weighted by exp(-z w_j(s) (V[y, s] + epsilon)). The trapez
 relative error of at most 2 |Gamma(1 + 2 pi i / h)| in 1/X, which falls as exp(-pi^2 / h), if its range covers log X; X
 is bounded from V, u and a at every step.
 
-Once attention is all but one-hot (`Rule.one_hot`), X is that position's part alone, and its expectations are sums over
-one state: such a step takes 16 us in place of 0.4 to 0.9 ms at K = 6 and N = 97. Of runs that are trained together all
-go through as many nodes as the one that needs most.
+Once attention is all but one-hot (`Quadrature.one_hot`), X is that position's part alone, and its expectations are
+sums over one state: such a step takes 16 us in place of 0.4 to 0.9 ms at K = 6 and N = 97. Of runs that are trained
+together all go through as many nodes as the one that needs most.
 
 A chain that is the same from every node (`Task.offsets`), from a start that is, too, stays so: V is circulant and u is
 equal over the states, so that one target stands for all, and Z is a constant.
@@ -29,9 +29,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from rw_jax.models import Params
+from rw_jax.models import Scores
 from rw_jax.tasks import Law, Task, Values
-from rw_jax.training.objectives import Objective
 
 _BLOCK = 64
 """Nodes of the quadrature that are gone through together."""
@@ -40,7 +39,18 @@ MOST_NODES = 8192
 """What takes more nodes spreads over so many orders of magnitude that it is no longer trusted: its numbers are NaN."""
 
 
-class Rule(NamedTuple):
+class Parts(NamedTuple):
+    """What f(X) is made of where it is V times the averaged token: V, and the scores that average it."""
+
+    value_KxK: jax.Array
+    scores: Scores
+
+
+OnParts = Callable[[Parts], tuple[dict[str, jax.Array], Parts]]
+"""(V and scores) -> (what is measured by name, the gradients by V and scores)."""
+
+
+class Quadrature(NamedTuple):
     """The trapezoidal rule in log z.
 
     Attributes:
@@ -56,9 +66,9 @@ class Rule(NamedTuple):
     one_hot: float
 
 
-def rule_of(dtype: jnp.dtype) -> Rule:
+def rule_of(dtype: jnp.dtype) -> Quadrature:
     """A rule for the arithmetic: its relative error of 1/X is 1.3e-13 in float64 and 5e-8 in float32."""
-    return Rule(0.3, 40.0, 4.5, 1e-8) if dtype == jnp.float64 else Rule(0.5, 18.0, 3.5, 1e-5)
+    return Quadrature(0.3, 40.0, 4.5, 1e-8) if dtype == jnp.float64 else Quadrature(0.5, 18.0, 3.5, 1e-5)
 
 
 Move = Callable[[jax.Array], jax.Array]
@@ -182,7 +192,7 @@ def expectations(
 
 
 def _of_one_hot(
-    sums: Sums, chain: Chain, sign_Q: jax.Array, constant: jax.Array | None, rule: Rule
+    sums: Sums, chain: Chain, sign_Q: jax.Array, constant: jax.Array | None, rule: Quadrature
 ) -> tuple[Expectations, jax.Array]:
     """The expectations where one position alone makes up X, and whether it does, as far as the rule asks."""
     rate_LxQxK, rest_Q, last_QxK = sums
@@ -211,8 +221,10 @@ def _of_one_hot(
     return found, left_out < rule.one_hot
 
 
-def on_infinite_walks(task: Task, values: Values, is_symmetric: bool) -> Objective:
-    """The objective on all walks of the task's chain.
+def log_loss_on_all_walks(task: Task, values: Values, is_symmetric: bool) -> OnParts:
+    """The log-loss on all walks of the task's chain: (parts) -> (what is measured, the gradients by the parts).
+
+    Measured are train_loss and quadrature_error, the relative error of the gradients.
 
     Args:
       task: one with a law.
@@ -221,45 +233,42 @@ def on_infinite_walks(task: Task, values: Values, is_symmetric: bool) -> Objecti
     """
     if task.law is None:
         raise ValueError("infinite walks need the law of a chain")
-    parts, chain = (
+    of_targets, chain = (
         (_of_one_target, _same_from_every_node(task, task.law(values)))
         if is_symmetric and task.offsets
         else (_of_every_target, _any_chain(task, task.law(values)))
     )
 
-    def objective(params, step, key):
-        del step, key
-        loss, gradients, error = parts(params, chain, jnp.asarray(values["epsilon"]))
+    def loss_and_gradients(parts: Parts) -> tuple[dict[str, jax.Array], Parts]:
+        loss, (value_KxK, (states_K, positions_N)), error = of_targets(parts, chain, jnp.asarray(values["epsilon"]))
         # The gradients of all scores sum to zero, so that the largest is known from the others: as a difference of
         # terms of order 1 it would carry an error that adds up over a long training.
-        scores = gradients["position_scores"]
-        top = jnp.argmax(params["position_scores"].at[:-1].add(jnp.max(params["state_scores"])))
-        scores = scores.at[top].set(scores[top] - jnp.sum(scores))
-        states = gradients["state_scores"]
-        states += (jnp.sum(scores[:-1]) - jnp.sum(states)) / task.num_nodes  # they sum the same terms
+        top = jnp.argmax(parts.scores.position_N.at[:-1].add(jnp.max(parts.scores.state_K)))
+        positions_N = positions_N.at[top].set(positions_N[top] - jnp.sum(positions_N))
+        states_K += (jnp.sum(positions_N[:-1]) - jnp.sum(states_K)) / task.num_nodes  # they sum the same terms
         measured = {"train_loss": loss, "quadrature_error": error}
-        return measured, gradients | {"position_scores": scores, "state_scores": states}
+        return measured, Parts(value_KxK, Scores(states_K, positions_N))
 
-    return objective
+    return loss_and_gradients
 
 
-def mean_attention(params: Params, task: Task, values: Values, is_symmetric: bool) -> jax.Array:
+def mean_attention(scores: Scores, task: Task, values: Values, is_symmetric: bool) -> jax.Array:
     """The exact mean attention weight of every slot over all walks, float[N], the last of the empty slot."""
     if task.law is None:
         raise ValueError("infinite walks need the law of a chain")
     if is_symmetric and task.offsets:
-        return jax.nn.softmax(params["position_scores"].at[:-1].add(params["state_scores"][0]))
-    weights_LxK, empty = _weights(params)
+        return jax.nn.softmax(scores.position_N.at[:-1].add(scores.state_K[0]))
+    weights_LxK, empty = _weights(scores)
     sums = Sums(weights_LxK[:, None], empty[None], jnp.ones((1, task.num_nodes), empty.dtype))
     found = expectations(sums, _any_chain(task, task.law(values)), jnp.ones(1, empty.dtype))
     tokens_L = jnp.sum(weights_LxK * found.inverse_LxQxK[:, 0], axis=1)
     return jnp.append(tokens_L, empty * found.inverse_Q[0])
 
 
-def _weights(params: Params) -> tuple[jax.Array, jax.Array]:
+def _weights(scores: Scores) -> tuple[jax.Array, jax.Array]:
     """w_j(s), float[L, K], and w_N, all divided by the largest: a common factor cancels."""
-    scores_LxK = params["state_scores"] + params["position_scores"][:-1, None]
-    empty = params["position_scores"][-1]
+    scores_LxK = scores.state_K + scores.position_N[:-1, None]
+    empty = scores.position_N[-1]
     largest = jnp.maximum(jnp.max(scores_LxK), empty)
     return jnp.exp(scores_LxK - largest), jnp.exp(empty - largest)
 
@@ -294,12 +303,12 @@ def _powers(task: Task, law: Law) -> jax.Array:
     return jax.lax.scan(lambda power, _: (power @ law.transition_KxK, power), identity, length=task.walk_length - 1)[1]
 
 
-def _of_every_target(params: Params, chain: Chain, epsilon: jax.Array) -> tuple[jax.Array, Params, jax.Array]:
+def _of_every_target(parts: Parts, chain: Chain, epsilon: jax.Array) -> tuple[jax.Array, Parts, jax.Array]:
     """Loss, gradients and error on any chain: the K targets, and Z as one more quantity, whose event is certain."""
-    weights_LxK, empty = _weights(params)
+    weights_LxK, empty = _weights(parts.scores)
     K = weights_LxK.shape[1]
     certain_1xK = jnp.ones((1, K), empty.dtype)
-    factor_QxK = jnp.concatenate([params["value"] + epsilon, certain_1xK])
+    factor_QxK = jnp.concatenate([parts.value_KxK + epsilon, certain_1xK])
     last_QxK = jnp.concatenate([chain.law.target_KxK.T, certain_1xK])
     rest_Q = jnp.append(jnp.full(K, epsilon * empty), empty)
     sums = Sums(weights_LxK[:, None, :] * factor_QxK, rest_Q, last_QxK)
@@ -307,34 +316,35 @@ def _of_every_target(params: Params, chain: Chain, epsilon: jax.Array) -> tuple[
     sign_Q = jnp.append(jnp.ones(K), -1.0).astype(empty.dtype)
     found = expectations(sums, chain, sign_Q)
     terms_LxK = jnp.einsum("lqk,q->lk", sums.rate_LxQxK * found.inverse_LxQxK, sign_Q)
-    gradients = {
-        "value": -jnp.sum(weights_LxK[:, None, :] * found.inverse_LxQxK[:, :-1], axis=0),
-        "state_scores": -jnp.sum(terms_LxK, axis=0),
-        "position_scores": -jnp.append(jnp.sum(terms_LxK, axis=1), sign_Q @ (rest_Q * found.inverse_Q)),
-    }
+    gradients = Parts(
+        -jnp.sum(weights_LxK[:, None, :] * found.inverse_LxQxK[:, :-1], axis=0),
+        Scores(
+            -jnp.sum(terms_LxK, axis=0),
+            -jnp.append(jnp.sum(terms_LxK, axis=1), sign_Q @ (rest_Q * found.inverse_Q)),
+        ),
+    )
     return _or_nan(is_allowed, found.log, gradients, found.error)
 
 
-def _of_one_target(params: Params, chain: Chain, epsilon: jax.Array) -> tuple[jax.Array, Params, jax.Array]:
+def _of_one_target(parts: Parts, chain: Chain, epsilon: jax.Array) -> tuple[jax.Array, Parts, jax.Array]:
     """The same where the chain, V and u are the same from every node: target 0 stands for all, and Z is a constant."""
-    weights_LxK, empty = _weights(params)
+    weights_LxK, empty = _weights(parts.scores)
     K = weights_LxK.shape[1]
     weights_L, total = weights_LxK[:, 0], jnp.sum(weights_LxK[:, 0]) + empty
-    factor_K = params["value"][0] + epsilon
+    factor_K = parts.value_KxK[0] + epsilon
     sums = Sums(weights_L[:, None, None] * factor_K, (epsilon * empty)[None], chain.law.target_KxK[None, :, 0])
     found = expectations(sums, chain, jnp.full(1, K, empty.dtype), total)
     value_K = -jnp.sum(weights_L[:, None] * found.inverse_LxQxK[:, 0], axis=0)  # by V[0, s]
     tokens_L = K * jnp.sum(sums.rate_LxQxK[:, 0] * found.inverse_LxQxK[:, 0], axis=1) - weights_L / total
     rest = K * sums.rest_Q[0] * found.inverse_Q[0] - empty / total
     states = jnp.arange(K)
-    gradients = {
-        "value": value_K[(states - states[:, None]) % K],
-        "state_scores": jnp.full(K, -jnp.sum(tokens_L) / K),
-        "position_scores": -jnp.append(tokens_L, rest),
-    }
+    gradients = Parts(
+        value_K[(states - states[:, None]) % K],
+        Scores(jnp.full(K, -jnp.sum(tokens_L) / K), -jnp.append(tokens_L, rest)),
+    )
     return _or_nan(jnp.all(factor_K >= 0), found.log, gradients, found.error)
 
 
-def _or_nan(is_allowed: jax.Array, loss: jax.Array, gradients: Params, error: jax.Array):
-    """NaN where V < -epsilon: there D need not be positive, and the run is told as one that has diverged."""
+def _or_nan(is_allowed: jax.Array, loss: jax.Array, gradients: Parts, error: jax.Array):
+    """NaN where V < -epsilon: there D need not be positive, and the run counts as diverged."""
     return jax.tree.map(lambda leaf: jnp.where(is_allowed, leaf, jnp.nan), (loss, gradients, error))

@@ -1,23 +1,45 @@
-"""Losses of one walk: (output_K, target_K, values) -> scalar, the target one-hot; objectives take means over walks.
+"""Losses of one walk, (output_K, target_K, values) -> scalar, the target one-hot; objectives take means over walks.
 
 The paper trains with the log-loss; Theorem 4.1 is stated for any loss of f_y, and the others test how far it reaches.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from rw_jax.tasks import Values
-from rw_jax.training.metrics import sum_over_states
+from rw_jax.tasks import Task, Values
+from rw_jax.training.infinite import OnParts, log_loss_on_all_walks
 
-Loss = Callable[[jax.Array, jax.Array, Values], jax.Array]
+OfWalk = Callable[[jax.Array, jax.Array, Values], jax.Array]
 """(output_K, target_K, values) -> scalar."""
+
+OfPopulation = Callable[[Task, Values, bool], OnParts]
+"""(task, values, is_symmetric) -> the loss and its gradients on all walks of the task's chain."""
+
+
+class Loss(NamedTuple):
+    """A loss.
+
+    Attributes:
+      of_walk: (output_K, target_K, values) -> scalar, the target one-hot.
+      is_smooth: whether it has no kinks.
+      population: the loss and its gradients on infinitely many walks of a chain, of a model whose output is V times the
+        averaged token; None if they are not known.
+      unit: its unit; "" for none.
+    """
+
+    of_walk: OfWalk
+    is_smooth: bool = False
+    population: OfPopulation | None = None
+    unit: str = ""
 
 
 def log_loss(output_K: jax.Array, target_K: jax.Array, values: Values) -> jax.Array:
     """-log(f_y + values["epsilon"]), the loss of section 2; NaN where f_y + epsilon < 0."""
-    return -jnp.log(sum_over_states(output_K * target_K) + values["epsilon"])
+    return -jnp.log(functools.reduce(jnp.add, output_K * target_K) + values["epsilon"])
 
 
 def cross_entropy(output_K: jax.Array, target_K: jax.Array, values: Values) -> jax.Array:
@@ -32,12 +54,17 @@ def squared_error(output_K: jax.Array, target_K: jax.Array, values: Values) -> j
     return jnp.sum((output_K - target_K) ** 2) / 2
 
 
-SMOOTH: tuple[Loss, ...] = (log_loss, cross_entropy, squared_error)
-"""The losses without kinks."""
-
-
 def hinge(output_K: jax.Array, target_K: jax.Array, values: Values) -> jax.Array:
     """max(0, 1 + the largest f_i of i other than y - f_y), the multi-class hinge loss; epsilon plays no part."""
     del values
     largest_other = jnp.max(jnp.where(target_K > 0, -jnp.inf, output_K))
     return jnp.maximum(0, 1 + largest_other - jnp.sum(output_K * target_K))
+
+
+LOSSES: Mapping[str, Loss] = {
+    "log": Loss(log_loss, is_smooth=True, population=log_loss_on_all_walks, unit="nats"),
+    "cross_entropy": Loss(cross_entropy, is_smooth=True, unit="nats"),
+    "squared_error": Loss(squared_error, is_smooth=True),
+    "hinge": Loss(hinge),
+}
+"""Every loss, by name."""

@@ -8,9 +8,12 @@ import jax.numpy as jnp
 
 from rw_jax.models import Model, Params
 from rw_jax.models.classes import Grouped, group, most_positions
-from rw_jax.tasks import Values, Walks
-from rw_jax.training.losses import Loss
+from rw_jax.tasks import Walks
+from rw_jax.training.infinite import OnParts, Parts
 from rw_jax.training.metrics import mean
+
+OfWalk = Callable[[jax.Array, jax.Array], jax.Array]
+"""(output_K, target_K) -> scalar: the loss of a walk of one run, the target one-hot."""
 
 Objective = Callable[[Params, jax.Array, jax.Array], tuple[Mapping[str, jax.Array], Params]]
 """(params, step, key) -> (measured, gradients): what is measured on the way by name, "train_loss" at least, and the
@@ -27,7 +30,7 @@ def as_model_takes(walks: Walks, num_nodes: int) -> Walks:
 
 
 def mean_loss(
-    model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int, at_every_position: bool = False
+    model: Model, loss: OfWalk, walks: Walks, num_nodes: int, at_every_position: bool = False
 ) -> Callable[[Params], jax.Array]:
     """The mean loss over walks, as a function of the parameters.
 
@@ -35,14 +38,13 @@ def mean_loss(
       model: of the run.
       loss: of one walk.
       walks: B walks.
-      values: of the run.
       num_nodes: K.
       at_every_position: whether what follows each token is predicted, by `Model.every_position`, and not the end alone.
     """
     targets_KxB = jax.nn.one_hot(walks.targets_B, num_nodes, axis=0)
 
     def losses(output_KxB: jax.Array, targets_KxB: jax.Array) -> jax.Array:
-        return jax.vmap(lambda output_K, target_K: loss(output_K, target_K, values), (1, 1))(output_KxB, targets_KxB)
+        return jax.vmap(loss, (1, 1))(output_KxB, targets_KxB)
 
     def loss_of_params(params):
         output_KxB = model.apply(params, walks.tokens_LxB).output_KxB
@@ -80,9 +82,9 @@ class _Remembered(NamedTuple):
     grouped: Grouped
 
 
-def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int) -> ByClasses:
+def by_classes(model: Model, loss: OfWalk, walks: Walks, num_nodes: int) -> ByClasses:
     """The objective `on_walks` by classes, of a model that tells which positions weigh. Args: as of mean_loss."""
-    on_all = on_walks(model, loss, walks, values, num_nodes)
+    on_all = on_walks(model, loss, walks, num_nodes)
     L, B = walks.tokens_LxB.shape
 
     def group_of(weighs_L: jax.Array) -> _Remembered:
@@ -97,7 +99,7 @@ def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes
         weighs_L |= jnp.sum(weighs_L) > most_positions(num_nodes, L + 1, B)
 
         def made_anew(held: _Remembered) -> _Remembered:
-            # The compiler computes before a loop, needed or not, what hangs on nothing that the loop changes.
+            # The compiler computes before a loop, needed or not, all that the loop does not change.
             return group_of(held.weighs_L ^ (held.weighs_L ^ weighs_L))
 
         # A loop of one round or none, not a condition, which would copy what it keeps.
@@ -106,17 +108,15 @@ def by_classes(model: Model, loss: Loss, walks: Walks, values: Values, num_nodes
     def objective(remembered: _Remembered) -> Objective:
         grouped = remembered.grouped
         tokens: Any = grouped.classes
-        on_classes = on_walks(model, loss, Walks(tokens, grouped.targets_C, grouped.weights_C), values, num_nodes)
+        on_classes = on_walks(model, loss, Walks(tokens, grouped.targets_C, grouped.weights_C), num_nodes)
         return lambda params, step, key: jax.lax.cond(grouped.fits, on_classes, on_all, params, step, key)
 
     return ByClasses(nothing, remember, objective)
 
 
-def on_walks(
-    model: Model, loss: Loss, walks: Walks, values: Values, num_nodes: int, at_every_position: bool = False
-) -> Objective:
+def on_walks(model: Model, loss: OfWalk, walks: Walks, num_nodes: int, at_every_position: bool = False) -> Objective:
     """The full-batch objective: the mean loss over these walks at every step. Args: as of mean_loss."""
-    loss_and_gradients = jax.value_and_grad(mean_loss(model, loss, walks, values, num_nodes, at_every_position))
+    loss_and_gradients = jax.value_and_grad(mean_loss(model, loss, walks, num_nodes, at_every_position))
 
     def objective(params, step, key):
         del step, key
@@ -124,3 +124,28 @@ def on_walks(
         return {"train_loss": train_loss}, gradients
 
     return objective
+
+
+def on_infinite_walks(model: Model, on_parts: OnParts) -> Objective:
+    """The objective on all walks of a chain, of a model that tells V and its scores.
+
+    Args:
+      model: of the run.
+      on_parts: (parts) -> (what is measured, the gradients by them), as `Loss.population` gives it.
+    """
+
+    def objective(params, step, key):
+        del step, key
+        parts, pulled_back = jax.vjp(lambda params: parts_of(model, params), params)
+        measured, gradients = on_parts(parts)
+        return measured, pulled_back(gradients)[0]
+
+    return objective
+
+
+def parts_of(model: Model, params: Params) -> Parts:
+    """V and the scores of a model that tells them."""
+    value, scores = model.looks.value, model.looks.scores
+    if value is None or scores is None:
+        raise ValueError("infinite walks need a model that tells V and its scores")
+    return Parts(value(params), scores(params))

@@ -37,12 +37,9 @@ class Optimizer(NamedTuple):
     decays: bool = False
 
 
-def _gradient_descent(values: Values) -> optax.GradientTransformation:
-    return optax.sgd(_rate(values))
-
-
-GRADIENT_DESCENT = Optimizer(_gradient_descent, is_linear=True)
-"""Gradient descent on V and W at once, at rate eta (section 2)."""
+def gradient_descent() -> Optimizer:
+    """Gradient descent on V and W at once, at rate eta (section 2)."""
+    return Optimizer(lambda values: optax.sgd(_rate(values)), is_linear=True)
 
 
 def momentum(momentum: float) -> Optimizer:
@@ -101,8 +98,9 @@ def adamw(weight_decay: float, b1: float = 0.9, b2: float = 0.999, eps: float = 
     return Optimizer(lambda values: optax.adamw(_rate(values), b1, b2, eps, weight_decay=weight_decay))
 
 
-SIGN = Optimizer(lambda values: optax.sign_sgd(_rate(values)), commutes_with="scales")
-"""A step of the learning rate along the sign of each entry of the gradients."""
+def sign() -> Optimizer:
+    """A step of the learning rate along the sign of each entry of the gradients."""
+    return Optimizer(lambda values: optax.sign_sgd(_rate(values)), commutes_with="scales")
 
 
 def muon(beta: float = 0.95, ns_steps: int = 5) -> Optimizer:
@@ -116,17 +114,17 @@ def _rate(values: Values) -> Any:
     return values["learning_rate"]
 
 
-OPTIMIZERS: Mapping[str, Optimizer | Callable[..., Optimizer]] = {
-    "gd": GRADIENT_DESCENT,
+OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
+    "gd": gradient_descent,
     "momentum": momentum,
     "nesterov": nesterov,
     "weight_decay": weight_decay,
     "adam": adam,
     "adamw": adamw,
-    "sign": SIGN,
+    "sign": sign,
     "muon": muon,
 }
-"""Optimizers by name; the parameters of a function are given in `training.options`."""
+"""Every optimizer, by name."""
 
 
 def transformation(optimizer: Optimizer, model: Model, values: Values) -> optax.GradientTransformation:
@@ -134,14 +132,20 @@ def transformation(optimizer: Optimizer, model: Model, values: Values) -> optax.
 
     Of a reduced form it is applied to preconditioned gradients if it is linear, and as one of the model's lifts if not.
     """
-    of_full = optimizer.transformation(values)
-    if model.precondition is None:
+    of_full, reduction = optimizer.transformation(values), model.reduction
+    if reduction is None:
         return of_full
-    lift = None if optimizer.is_linear or model.lifts is None else model.lifts.of(optimizer.commutes_with)
+    lift = lift_of(optimizer, model)
     if lift is not None:
         return _lifted(of_full, lift)
-    precondition: Any = model.precondition
+    precondition: Any = reduction.precondition
     return optax.chain(optax.stateless(lambda gradients, _: precondition(gradients)), of_full)
+
+
+def lift_of(optimizer: Optimizer, model: Model) -> Lift | None:
+    """How an optimizer that is not linear is applied to a reduced form; None if it cannot be, or needs no lift."""
+    lifts = None if model.reduction is None else model.reduction.lifts
+    return None if optimizer.is_linear or lifts is None else lifts.of(optimizer.commutes_with)
 
 
 def _lifted(of_full: optax.GradientTransformation, lift: Lift) -> optax.GradientTransformation:

@@ -1,235 +1,227 @@
-"""Pieces of the user's own by name, "file.py:attribute" or "module:attribute", and matrices in files.
+"""The one rule for pieces: a piece is made by a factory, whose signature says which fields and options it takes.
 
-A name in a study is pinned: the digest of the text that it stands in is written behind it, so that runs of one text are
-never taken for runs of another. The text is kept in the run directory; nothing of it is executed until it is needed.
+A name of a table, "file.py:attribute", "module:attribute" or the object itself stands for a piece, or for a function. A
+function whose parameters are all among those that a piece of its kind is called with is the piece itself; any other one
+makes it, and its parameters are bound by name: fields of the config first, then the options of its pieces.
 """
 
-import ast
-import dataclasses
-import functools
-import hashlib
-import importlib
-import importlib.util
-import sys
-import types
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-from absl import logging
+from rw_jax.models import Model, Params
+from rw_jax.models.forms import MODELS
+from rw_jax.study.config import AXES, VALUE_AXES, Config
+from rw_jax.study.errors import ConfigError, meant
+from rw_jax.study.fields import is_piece, shown, without_digest
+from rw_jax.tasks import Task
+from rw_jax.tasks.table import TASKS
+from rw_jax.training import pins
+from rw_jax.training.losses import LOSSES, Loss
+from rw_jax.training.metrics import METRICS, NAMES, Metric
+from rw_jax.training.optimizers import OPTIMIZERS, Optimizer
 
-from rw_jax.study.config import AXES, Config
-from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import is_piece, is_start, without_digest
-from rw_jax.training.starts import Asked, asked, has_all_of
 
-PIECE_AXES = ("task", "form", "loss", "optimizer")
-"""The axes whose labels can be names of pieces."""
-
-
-class Pinned(NamedTuple):
-    """A study whose pieces are pinned.
+class Kind(NamedTuple):
+    """A kind of piece.
 
     Attributes:
-      config: the study.
-      texts: the texts of its pieces, by digest.
+      type: what a piece of it is.
+      table: the built-in ones and their factories, by name.
+      called_with: the parameters of a function that is such a piece; () if none is.
     """
 
-    config: Config
-    texts: Mapping[str, str]
+    type: type
+    table: Mapping[str, Any]
+    called_with: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        an = "an" if self.type.__name__[0] in "AEIOU" else "a"
+        function = f", or a function of {', '.join(self.called_with)}" if self.called_with else ""
+        return f"{an} {self.type.__name__}{function}"
 
 
-def pin(
-    config: Config,
-    folders: Sequence[Path],
-    read_start: Callable[[Asked], str],
-    kept: Mapping[str, str] | None = None,
-    earlier: Config | None = None,
-) -> Pinned:
-    """Pins the pieces of a study to the texts that they have now; one that is pinned stays as it is.
+KINDS: Mapping[str, Kind] = {
+    "task": Kind(Task, TASKS),
+    "form": Kind(Model, MODELS),
+    "loss": Kind(Loss, LOSSES, ("output_K", "target_K", "values")),
+    "optimizer": Kind(Optimizer, OPTIMIZERS, ("values",)),
+    "metrics": Kind(Metric, METRICS, NAMES),
+}
+"""Every kind, by the name of the field that names its pieces."""
+
+
+class Pieces(NamedTuple):
+    """What the names in a study stand for, beside the tables.
+
+    Attributes:
+      texts: the texts of files that the study names, by digest (`pins.pin`).
+      objects: pieces in the place of those that the study names, by the axis of their field.
+      metrics: metrics beside those that the study names.
+      init: parameters to start from, in the place of the start that the study names.
+    """
+
+    texts: Mapping[str, str] = {}
+    objects: Mapping[str, Any] = {}
+    metrics: Mapping[str, Any] = {}
+    init: Params | None = None
+
+
+BUILT_IN = Pieces()
+"""The tables have all that a study names."""
+
+
+class Made(NamedTuple):
+    """A piece, and the names of the fields and options that its factory took."""
+
+    piece: Any
+    took: frozenset[str]
+
+
+class Source(NamedTuple):
+    """A piece or a factory, as a study names it.
+
+    Attributes:
+      kind: its kind.
+      found: the piece, or the function.
+      name: what it is called in messages.
+      path: the path of the field that names it.
+    """
+
+    kind: Kind
+    found: Any
+    name: str
+    path: str
+
+    @property
+    def is_factory(self) -> bool:
+        """Whether it makes a piece, and is none itself."""
+        if isinstance(self.found, self.kind.type):
+            return False
+        names = set(self.parameters)
+        return not names or not names <= set(self.kind.called_with)
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Its parameters; none of what is no function."""
+        try:
+            every = inspect.signature(self.found).parameters if callable(self.found) else {}
+        except ValueError:  # a function of C that does not tell
+            return {}
+        return {name: each for name, each in every.items() if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
+
+
+def source_of(axis: str, label: Any, pieces: Pieces, path: str | None = None) -> Source:
+    """What a name, or an object, of a field stands for.
 
     Args:
-      config: the study.
-      folders: where files are looked for, in order.
-      read_start: reads the parameters that a start from another run asks for, as a text.
-      kept: texts of pieces that were pinned before, by digest.
-      earlier: the study in which they were pinned: what it starts from is looked for there first, as the runs that it
-        was read from can have become more, or be gone.
+      axis: of `KINDS`.
+      label: the name, or the object.
+      pieces: of the study.
+      path: the path of the field, if that is not the axis's own.
 
     Raises:
-      ConfigError: if a file or a module is not there, or is not what it was when it was pinned.
+      ConfigError: if it is no piece and no function, or there is none of the name.
     """
-    texts: dict[str, str] = {}
+    kind, path = KINDS[axis], path or AXES[axis]
+    if not isinstance(label, str):
+        found, name = label, "one of your own"
+    elif is_piece(label):
+        found, name = pins.load(label, pieces.texts), without_digest(label)
+    elif label in kind.table:
+        found, name = kind.table[label], repr(label)
+    else:
+        raise ConfigError(
+            f"{path} is {shown(label)}, but must be one of {', '.join(kind.table)}, or 'file.py:attribute' or "
+            f"'module:attribute'.{meant(label, kind.table)}"
+        )
+    if not isinstance(found, kind.type) and not callable(found):
+        raise ConfigError(
+            f"{path} is {name}, which is {shown(found)}, but must be {kind}, or a function that makes one."
+        )
+    return Source(kind, found, name, path)
 
-    def pinned_text(name: str, text_of: Callable[[str], str]) -> str:
-        short = without_digest(name)
-        digest = name[len(short) + 1 :]
-        if kept and digest in kept:
-            texts[digest] = kept[digest]
-            return name
-        text = text_of(short)
-        if digest and digest != digest_of(text):
-            raise ConfigError(f"{short} is not what it was when it was pinned as {name}; leave out the @ and the rest.")
-        texts[digest_of(text)] = text
-        return f"{short}@{digest_of(text)}"
 
-    def text_of_piece(short: str) -> str:
-        path = _path_of(short, folders)
-        text = _text_of(path)
-        for module in _imported_from_beside(path, text):
-            logging.warning(
-                "%s imports %s, which is not kept: begin a new run directory once it changes.", path.name, module
+def make(source: Source, fields: Mapping[str, Any], config: Config, varying: Collection[str] = VALUE_AXES) -> Made:
+    """The piece of a source.
+
+    Args:
+      source: the piece or its factory.
+      fields: what its parameters are bound to, by name.
+      config: the study, which tells the paths of fields.
+      varying: what differs between runs of one structure, and cannot be given to a factory.
+
+    Raises:
+      ConfigError: if a parameter cannot be bound, or what is made is no piece of the kind.
+    """
+    kind, found, name, path = source
+    if isinstance(found, kind.type):
+        return Made(found, frozenset())
+    if not source.is_factory:
+        return Made(kind.type(found), frozenset())
+    group, given = "training" if path == _METRICS else path.rpartition(".")[0], {}
+    for parameter in source.parameters.values():
+        if parameter.name in varying:  # a piece is made once for all cells of a structure
+            raise ConfigError(
+                f"{path} is {name}, which has the parameter {parameter.name}, but must take it from "
+                f"values[{parameter.name!r}], as it differs from run to run."
             )
-        return text
-
-    def pinned(name: Any) -> Any:
-        return pinned_text(name, text_of_piece) if isinstance(name, str) and is_piece(name) else name
-
-    def text_of_matrix(short: str) -> str:
-        found = next((folder / short for folder in folders if (folder / short).is_file()), None)
-        if found is None:
-            where = ", ".join(str(folder.absolute()) for folder in folders)
-            raise ConfigError(f"task.options.file is {short!r}, which is in none of the folders {where}.")
-        return _matrix_text(found)
-
-    def pinned_matrix(name: Any) -> Any:
-        # Of what is no name the task says what is wrong with it.
-        return pinned_text(name, text_of_matrix) if isinstance(name, str) else name
-
-    of_earlier = {} if earlier is None else {without_digest(name): name for name in _labels(earlier, "init")}
-
-    def pinned_start(name: str) -> str:
-        if not is_start(name):
-            return name
-        before = of_earlier.get(name, "").rpartition("@")[2]
-        if kept and before in kept:
-            try:
-                now = read_start(asked(name))
-            except ConfigError:  # the runs are gone, but not what was read of them
-                now = kept[before]
-            if has_all_of(now, kept[before]):
-                return pinned_text(of_earlier[name], str)
-        return pinned_text(name, lambda short: read_start(asked(short)))
-
-    pins: dict[str, Callable[[Any], Any]] = {**dict.fromkeys(PIECE_AXES, pinned), "init": pinned_start}
-    if "file" in config.options and "file" in _labels(config, "family") and "chain" in _labels(config, "task"):
-        pins["file"] = pinned_matrix
-    changes = {axis: pin_one(config.value(axis)) for axis, pin_one in pins.items()}
-    grid = tuple((axis, tuple(map(pins[axis], labels)) if axis in pins else labels) for axis, labels in config.grid)
-    config = config.replace(**{axis: name for axis, name in changes.items() if name != config.value(axis)})
-    return Pinned(dataclasses.replace(config, grid=grid), texts)
+        if fields.get(parameter.name) is not None:
+            given[parameter.name] = fields[parameter.name]
+        elif parameter.name in AXES and parameter.name in fields:
+            raise ConfigError(f"{AXES[parameter.name]} is None, but must be given for {path} = {name}.")
+        elif parameter.default is inspect.Parameter.empty:
+            itself = f"; {kind} is one itself" if kind.called_with else ""
+            raise ConfigError(
+                f"{group}.options.{parameter.name} must be given for {path} = {name}, as in "
+                f"--config.{group}.options.{parameter.name}=VALUE: it makes {_an(kind)} of "
+                f"{inspect.signature(found)}{itself}."
+            )
+    made = tried(name, lambda: found(**given))
+    if callable(made) and not source._replace(found=made).is_factory:
+        made = made if isinstance(made, kind.type) else kind.type(made)
+    if not isinstance(made, kind.type):
+        raise ConfigError(f"{path} is {name}, which makes {type(made).__name__}, but must make {kind}.")
+    return Made(made, frozenset(given))
 
 
-def _labels(config: Config, axis: str) -> tuple[Any, ...]:
-    """The labels that a study has of an axis."""
-    own = (config.value(axis),) if axis in AXES or axis in config.options else ()
-    return dict(config.grid).get(axis, own)
+def _an(kind: Kind) -> str:
+    return str(kind).partition(",")[0]
 
 
-def _imported_from_beside(path: Path, text: str) -> list[str]:
-    """The modules that a text imports from the folder that it lies in, or the working directory."""
-    try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):  # it is executed later, and fails with a sentence
-        return []
-    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
-    roots = sorted({name.partition(".")[0] for name in names} - {"rw_jax"})
-    return [
-        name for name in roots
-        if any((folder / f"{name}.py").is_file() or (folder / name).is_dir() for folder in (path.parent, Path()))
-    ]  # fmt: skip
-
-
-def load(name: str, texts: Mapping[str, str]) -> Any:
-    """The piece, or the function that makes it, that a pinned name stands for; its file is executed if it was not yet.
-
-    Args:
-      name: as `pin` has written it.
-      texts: the texts of pieces, by digest.
+def metric_sources(config: Config, pieces: Pieces) -> dict[str, Source]:
+    """The metrics that a study records, by the names of their variables, in the order of the table.
 
     Raises:
-      ConfigError: if its text is another one now, cannot be executed, or has no such attribute.
+      ConfigError: if there is none of a name, or two have the same.
     """
-    where, _, rest = name.partition(":")
-    attribute, _, digest = rest.partition("@")
+    named = config.record.metrics
+    labels = (named,) if isinstance(named, str) else named
+    every = "all" in labels
+    built_in = [name for name in METRICS if every or name in labels]
+    of_user = [label for label in labels if label != "all" and label not in METRICS]
+    found = {name: source_of("metrics", name, pieces, _METRICS) for name in built_in}
+    for name, label in [*((_variable(label), label) for label in of_user), *pieces.metrics.items()]:
+        if name in found or name in METRICS:
+            raise ConfigError(f"{_METRICS} has two metrics named {name}, but must have one of a name.")
+        found[name] = source_of("metrics", label, pieces, _METRICS)
+    return found
+
+
+_METRICS = "record.metrics"
+
+
+def _variable(label: str) -> str:
+    """The name of a metric: the attribute that is named."""
+    return without_digest(label).rpartition(":")[2]
+
+
+def tried(name: str, function: Callable[[], Any]) -> Any:
+    """What a function of a piece gives; what it does wrong is a sentence."""
     try:
-        if where.endswith(".py"):
-            if digest not in texts or digest_of(texts[digest]) != digest:
-                raise ConfigError(f"{where} is not kept with the run, as its text was when the run was trained.")
-            module = _executed(where, digest, texts[digest])
-        else:
-            # A module that is loaded already is of the text that its file had then.
-            text = _text_of(_path_of(name, ()))
-            if digest_of(text) != digest or _loaded.setdefault(where, digest) != digest:
-                raise ConfigError(f"The module {where} is not what it was when it was pinned; begin a new process.")
-            module = importlib.import_module(where)
+        return function()
     except ConfigError:
         raise
-    except (Exception, SystemExit) as error:  # whatever a file does wrong
-        raise ConfigError(f"{where} cannot be used ({type(error).__name__}: {error}).") from error
-    if not hasattr(module, attribute):
-        raise ConfigError(f"{without_digest(name)} names nothing: {where} has no attribute {attribute!r}.")
-    return getattr(module, attribute)
-
-
-@functools.cache
-def _executed(where: str, digest: str, text: str) -> types.ModuleType:
-    """The module of a text, which this process executes once; dataclasses and pickles find it by its name."""
-    module = types.ModuleType(f"rw_jax_piece_{digest}")
-    module.__file__ = where
-    sys.modules[module.__name__] = module
-    try:
-        exec(compile(text, where, "exec"), module.__dict__)
-    except BaseException:
-        del sys.modules[module.__name__]
-        raise
-    return module
-
-
-_loaded: dict[str, str] = {}
-"""The digest of the text of each module when it was first loaded as a piece by this process."""
-
-
-def digest_of(text: str) -> str:
-    """The digest of a text, to which a name is pinned; 12 hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}).") from error
-
-
-def _matrix_text(path: Path) -> str:
-    """The matrix in a .csv or .npy file: a row in each line, commas between."""
-    if path.suffix != ".npy":
-        return _text_of(path)
-    try:
-        rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}).") from error
-    if rows.ndim != 2 or rows.dtype.kind not in "fiub":
-        raise ConfigError(
-            f"{path} has an array of {rows.dtype} and shape {rows.shape}, but must have a matrix of numbers."
-        )
-    return "\n".join(",".join(map(repr, row)) for row in rows.astype(np.float64).tolist()) + "\n"
-
-
-def _path_of(name: str, folders: Sequence[Path]) -> Path:
-    where, _, _ = name.partition(":")
-    if where.endswith(".py"):
-        for folder in folders:
-            if (folder / where).is_file():
-                return folder / where
-        raise ConfigError(f"{name} names no file: {where} is in none of {', '.join(map(str, folders))}.")
-    try:
-        spec = importlib.util.find_spec(where)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or not spec.origin or not Path(spec.origin).is_file():
-        raise ConfigError(f"{name} names no module: {where} is not installed, and no file, as 'file.py:attribute' is.")
-    return Path(spec.origin)
+    except Exception as error:  # whatever a piece of the user's own does wrong
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise ConfigError(f"{name} does not work ({type(error).__name__}: {reason}).") from error

@@ -4,8 +4,7 @@ The pieces of a run and all that changes a shape or a program come in its Experi
 sweeps without recompiling comes as arrays by name. Nothing here knows of batches of runs.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,15 +12,23 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from rw_jax.models import Output, Params
+from rw_jax.models import Params
 from rw_jax.models.classes import MOST_CLASSES
 from rw_jax.study.config import ALL
 from rw_jax.tasks import Values, Walks
 from rw_jax.training import infinite, metrics
-from rw_jax.training.experiment import Experiment, has_gaps, predicts_every_position
-from rw_jax.training.losses import SMOOTH
-from rw_jax.training.metrics import Seen
-from rw_jax.training.objectives import ByClasses, Objective, as_model_takes, by_classes, on_walks
+from rw_jax.training.experiment import Experiment
+from rw_jax.training.metrics import Measured
+from rw_jax.training.objectives import (
+    ByClasses,
+    Objective,
+    OfWalk,
+    as_model_takes,
+    by_classes,
+    on_infinite_walks,
+    on_walks,
+    parts_of,
+)
 from rw_jax.training.optimizers import transformation
 from rw_jax.training.values import RunKeys, num_stages, of_stage, run_keys, stage_at
 from rw_jax.training.walks import at_stage, batch_of, draw_test_walks, draw_training_walks
@@ -85,14 +92,14 @@ class Prepared(NamedTuple):
 
     Attributes:
       objective: what it descends on.
-      see: (params) -> what metrics are measured from.
-      optimizer: (step) -> the Optax transformation of its parameters; its state does not hang on the step.
+      look: (params) -> what metrics are measured from.
+      optimizer: (step) -> the Optax transformation of its parameters; its state does not depend on the step.
       keys: its keys.
       by_classes: the same by classes of walks, for a run that is trained alone; None if there can be none.
     """
 
     objective: Objective
-    see: Callable[[Params], Seen]
+    look: Callable[[Params], dict[str, Any]]
     optimizer: Callable[[ArrayLike], optax.GradientTransformation]
     keys: RunKeys
     by_classes: ByClasses | None = None
@@ -100,55 +107,90 @@ class Prepared(NamedTuple):
 
 def prepare(experiment: Experiment, values: Values) -> Prepared:
     """Draws the walks of a run and ties its pieces together."""
-    task, model = experiment.task, experiment.model
-    of_last_stage = of_stage(values, num_stages(values) - 1)
-    tested = as_model_takes(draw_test_walks(experiment, values), task.num_nodes)
-    law_KxB = None if task.next_state_law is None else task.next_state_law(tested.tokens_LxB, of_last_stage)
-    target_KxK = None if task.law is None else task.law(of_last_stage).target_KxK
-    transition_KxK = target_KxK if model.value_is_output else None
-    is_infinite = True if experiment.config.task.walks == math.inf else None
-
-    def see(params: Params) -> Seen:
-        # The barrier has the output and the attention computed once, not once in every metric that uses them.
-        output: Output = jax.lax.optimization_barrier(model.apply(params, tested.tokens_LxB))
-        if is_infinite:
-            mean_attention_N = infinite.mean_attention(params, task, of_last_stage, experiment.is_symmetric)
-        else:
-            mean_attention_N = metrics.mean_attention(output, tested.weights_B)
-        value_HxK = None if model.value is None else model.value(params)
-        return Seen(
-            output, tested, task.parent, law_KxB, mean_attention_N, value_HxK, transition_KxK, is_infinite,
-            head_attention=metrics.mean_head_attention(output, tested.weights_B),
-            head_values=None if model.head_values is None else model.head_values(params),
-            target_KxK=target_KxK,
-        )  # fmt: skip
 
     def optimizer(step: ArrayLike) -> optax.GradientTransformation:
-        return transformation(experiment.optimizer, model, _values_at(values, step))
+        of_step = experiment.given(_values_at(values, step), "optimizer")
+        return transformation(experiment.optimizer, experiment.model, of_step)
 
-    keys = run_keys(experiment.config.study_seed, values["seed"])
+    keys = run_keys(experiment.study_seed, values["seed"])
     objective, of_classes = _objective(experiment, values)
-    return Prepared(objective, see, optimizer, keys, of_classes)
+    return Prepared(objective, looking_at(experiment, values), optimizer, keys, of_classes)
+
+
+def looking_at(
+    experiment: Experiment, values: Values, walks: Walks | None = None
+) -> Callable[[Params], dict[str, Any]]:
+    """(params) -> what metrics are measured from (`metrics.Measured`).
+
+    Args:
+      experiment: the pieces of the run.
+      values: its values.
+      walks: test walks in the place of its own.
+    """
+    task, model = experiment.task, experiment.model
+    of_last_stage = of_stage(values, num_stages(values) - 1)
+    tested = draw_test_walks(experiment, values) if walks is None else walks
+    tested = as_model_takes(tested, task.num_nodes + (walks is not None and experiment.trained_on.has_gaps))
+    of_task = experiment.given(of_last_stage, "task")
+    law_KxB = None if task.next_state_law is None else task.next_state_law(tested.tokens_LxB, of_task)
+    target_KxK = None if task.law is None else task.law(of_task).target_KxK
+
+    def look(params: Params) -> dict[str, Any]:
+        # The barrier has the output and the attention computed once, not once in every metric that uses them.
+        output = jax.lax.optimization_barrier(model.apply(params, tested.tokens_LxB))
+        looks, spread_B = model.looks, output.spread_B
+        if spread_B is None and output.token_attention_LxB is not None:
+            spread_B = jnp.max(output.token_attention_LxB, axis=0) - jnp.min(output.token_attention_LxB, axis=0)
+        if experiment.is_infinite:
+            scores = parts_of(model, params).scores
+            mean_attention_N = infinite.mean_attention(scores, task, of_task, experiment.starts_alike)
+        else:
+            mean_attention_N = metrics.mean_attention(output, tested.weights_B)
+        return {
+            **tested._asdict(),
+            "law_KxB": law_KxB,
+            "output_KxB": output.output_KxB,
+            "attention_NxB": output.attention_NxB,
+            "head_attention": output.head_attention,
+            "spread_B": spread_B,
+            "mean_attention_N": mean_attention_N,
+            "mean_head_attention": metrics.mean_head_attention(output, tested.weights_B),
+            "params": params,
+            "values": of_last_stage,
+            "value_HxK": None if looks.value is None else looks.value(params),
+            "head_values": None if looks.head_values is None else looks.head_values(params),
+            "target_KxK": target_KxK,
+            "transition_KxK": target_KxK if looks.value_is_output else None,
+            "parent": task.parent,
+        }
+
+    return look
 
 
 def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByClasses | None]:
     """What a run descends on: on all walks of its one stage, or on what a step takes of those of its stage."""
-    task, batch = experiment.task, experiment.config.training.batch
-    stages, at_every_position = range(num_stages(values)), predicts_every_position(experiment)
+    task, model, loss, batch = experiment.task, experiment.model, experiment.loss, experiment.batch
+    stages, at_every_position = range(num_stages(values)), experiment.at_every_position
+
+    def loss_of(values: Values) -> OfWalk:
+        of_loss = experiment.given(values, "loss")
+        return lambda output_K, target_K: loss.of_walk(output_K, target_K, of_loss)
 
     def on(walks: Walks | None, values: Values) -> Objective:
         if walks is None:
-            return infinite.on_infinite_walks(task, values, experiment.is_symmetric)
-        return on_walks(experiment.model, experiment.loss, walks, values, task.num_nodes, at_every_position)
+            population: Any = loss.population
+            of_both = experiment.given(values, "task", "loss")
+            return on_infinite_walks(model, population(task, of_both, experiment.starts_alike))
+        return on_walks(model, loss_of(values), walks, task.num_nodes, at_every_position)
 
     drawn = [draw_training_walks(experiment, values, stage) for stage in stages]
-    num_tokens = task.num_nodes + has_gaps(experiment)
+    num_tokens = task.num_nodes + experiment.trained_on.has_gaps
     every = [None if walks is None else as_model_takes(walks, num_tokens) for walks in drawn]
     if len(stages) == 1 and not batch:
-        walks, model = every[0], experiment.model
+        walks = every[0]
         if walks is None or at_every_position or not _can_be_classes(experiment, len(walks.targets_B)):
             return on(walks, values), None
-        return on(walks, values), by_classes(model, experiment.loss, walks, values, task.num_nodes)
+        return on(walks, values), by_classes(model, loss_of(values), walks, task.num_nodes)
 
     def objective(params: Params, step: jax.Array, key: jax.Array) -> Any:
         walks, values_now = every[0], _values_at(values, step)
@@ -166,11 +208,11 @@ def _can_be_classes(experiment: Experiment, num_walks: int) -> bool:
     return (
         experiment.model.weighs is not None
         # A loss of the user's own may have kinks.
-        and experiment.loss in SMOOTH
+        and experiment.loss.is_smooth
         # Others look at how small a gradient is beside itself, and not beside the parameter.
         and experiment.optimizer.is_linear
         # Walks that are all there are have classes that are equal by symmetry; samples have not.
-        and experiment.config.task.walks != ALL
+        and experiment.walks != ALL
         # Few walks are no more than their classes, and many states make more classes than there is room for.
         and num_walks >= 2 * MOST_CLASSES
         and experiment.task.num_nodes <= MOST_CLASSES / 2
@@ -183,8 +225,10 @@ def _values_at(values: Values, step: ArrayLike) -> Values:
 
 def init(experiment: Experiment, values: Values) -> State:
     """The state of a run at step 0."""
-    params = experiment.model.init(run_keys(experiment.config.study_seed, values["seed"]).init, values)
-    opt_state = transformation(experiment.optimizer, experiment.model, _values_at(values, 0)).init(params)
+    key = run_keys(experiment.study_seed, values["seed"]).init
+    params = experiment.model.init(key, experiment.given(values, "model"))
+    of_optimizer = experiment.given(_values_at(values, 0), "optimizer")
+    opt_state = transformation(experiment.optimizer, experiment.model, of_optimizer).init(params)
     return State(jnp.zeros((), jnp.int32), params, opt_state)
 
 
@@ -193,27 +237,28 @@ def begin(experiment: Experiment, values: Values, room: Record) -> Progress:
     return Progress(init(experiment, values), jax.tree.map(jnp.zeros_like, room))
 
 
-def progress_shape(experiment: Experiment, values: Values, num_recorded: int, num_kept: int) -> Progress:
-    """The shapes of the progress of a run that records T = num_recorded steps, S = num_kept of them with parameters."""
+def progress_shape(experiment: Experiment, values: Values) -> Progress:
+    """The shapes of the progress of a run with such values."""
 
     def at_one_step(values: Values) -> tuple[State, dict[str, jax.Array], dict[str, Any]]:
         run, state = prepare(experiment, values), init(experiment, values)
-        seen = run.see(state.params)
-        measured = metrics.measure(experiment.metrics, seen._replace(objective=train_step(run, state)[1]))
-        every = {metric.name: measured[metric.name] for metric in experiment.metrics if metric.name in measured}
-        return state, every, {"params": state.params, **_attention(seen)}
+        found = run.look(state.params)
+        measured = metrics.measure(experiment.metrics, {**found, **train_step(run, state)[1]})
+        every = {name: measured[name] for name in experiment.metrics if name in measured}
+        return state, every, {"params": state.params, **_attention(found)}
 
     state, measured, kept = jax.eval_shape(at_one_step, values)
 
     def stack(length: int) -> Callable[[jax.ShapeDtypeStruct], jax.ShapeDtypeStruct]:
         return lambda leaf: jax.ShapeDtypeStruct((length, *leaf.shape), leaf.dtype)
 
+    num_recorded, num_kept = len(experiment.recorded), len(experiment.kept)
     return Progress(state, Record(jax.tree.map(stack(num_recorded), measured), jax.tree.map(stack(num_kept), kept)))
 
 
-def _attention(seen: Seen) -> dict[str, jax.Array]:
+def _attention(found: Measured) -> dict[str, jax.Array]:
     """What is kept beside parameters."""
-    kept = {"mean_attention": seen.mean_attention_N, "head_attention": seen.head_attention}
+    kept = {"mean_attention": found["mean_attention_N"], "head_attention": found["mean_head_attention"]}
     return {name: leaf for name, leaf in kept.items() if leaf is not None}
 
 
@@ -240,7 +285,7 @@ def train(
     in a longer training changes the program of a step, nor, with it, the last bit of a result.
 
     Args:
-      experiment: the pieces of the run, and its structure; `steps` and its grid are not looked at.
+      experiment: the pieces of the run.
       values: the values of the run.
       progress: the progress at the first recorded step of the schedule.
       schedule: T recorded steps, and which of them to go through.
@@ -255,19 +300,17 @@ def train(
 
     of_classes = run.by_classes if is_alone else None
     # If no metric looks at attention at every recorded step, it is computed at those that are kept.
-    looks_at_attention = any(
-        {"mean_attention_N", "head_attention"} & set(metric.needs) for metric in experiment.metrics
-    )
+    looks_at_attention = any(map(metrics.looks_at_attention, experiment.metrics.values()))
     is_kept = slots < len(jax.tree.leaves(progress.record.kept)[0])
 
     def record_and_advance(t, carry):
         (state, record), remembered = carry
-        seen = run.see(state.params)
-        measured = metrics.measure(experiment.metrics, seen)
-        attention = _attention(seen)
+        found = run.look(state.params)
+        measured = metrics.measure(experiment.metrics, found)
+        attention = _attention(found)
         if not looks_at_attention:
             nothing = jax.tree.map(jnp.zeros_like, attention)
-            attention = jax.lax.cond(is_kept[t], lambda: _attention(run.see(state.params)), lambda: nothing)
+            attention = jax.lax.cond(is_kept[t], lambda: _attention(run.look(state.params)), lambda: nothing)
         kept = jax.tree.map(
             lambda stack, leaf: stack.at[slots[t]].set(leaf, mode="drop"),
             record.kept,
@@ -291,7 +334,7 @@ def train(
             0, jnp.maximum(gaps[t], 1), advance, (state, blank, remembered)
         )
         state = jax.tree.map(lambda new, old: jnp.where(gaps[t] > 0, new, old), ahead, state)
-        measured |= metrics.measure(_of_the_objective(experiment), seen._replace(objective=on_the_way))
+        measured |= metrics.measure(_of_the_objective(experiment), {**found, **on_the_way})
         measured_T = {name: stack.at[t].set(measured[name]) for name, stack in record.metrics.items()}
         return Progress(state, Record(measured_T, kept)), remembered
 
@@ -299,5 +342,5 @@ def train(
     return jax.lax.fori_loop(schedule.first, schedule.last, record_and_advance, (progress, remembered))[0]
 
 
-def _of_the_objective(experiment: Experiment) -> tuple[metrics.Metric, ...]:
-    return tuple(metric for metric in experiment.metrics if "objective" in metric.needs)
+def _of_the_objective(experiment: Experiment) -> Mapping[str, metrics.Metric]:
+    return {name: metric for name, metric in experiment.metrics.items() if metrics.is_of_objective(metric)}

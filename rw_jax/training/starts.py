@@ -1,6 +1,6 @@
 """Starts from the parameters of another run: "runs/first?p=0.5&step=50" names its directory, labels and a step.
 
-An axis of that run that has no label here takes that of the run that starts, so that each seed goes on from its own.
+An axis without a label takes the label of the run that starts, so that each seed starts from its own parameters.
 The parameters are kept as a text, as those of pieces are, to whose digest the name is pinned (`pieces.pin`).
 """
 
@@ -17,12 +17,9 @@ from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import shown, without_digest
 from rw_jax.study.labels import same_label
 
-PREFIX = "start "
-"""The values of a run hold the parameters that it starts from by their names after this."""
 
-
-class Asked(NamedTuple):
-    """What a name asks for: a directory, labels as they are written, and a step; None for the last."""
+class StartName(NamedTuple):
+    """What the name of a start says: a directory, labels as they are written, and a step; None for the last."""
 
     path: str
     labels: Mapping[str, str]
@@ -36,18 +33,18 @@ class Stored(NamedTuple):
     runs: Sequence[tuple[tuple[Any, ...], Mapping[str, np.ndarray]]]
 
 
-def asked(name: str) -> Asked:
+def read_name(name: str) -> StartName:
     """What a name asks for. Raises: ConfigError if it cannot be read."""
     path, _, query = without_digest(name).partition("?")
     pairs = [word.partition("=") for word in query.split("&") if word]
     labels = {axis: label for axis, _, label in pairs}
     step = labels.pop("step", None)
-    is_told = all(axis and label and "," not in label and " " not in label for axis, _, label in pairs)
-    if len({axis for axis, _, _ in pairs}) < len(pairs) or not is_told:
+    is_complete = all(axis and label and "," not in label and " " not in label for axis, _, label in pairs)
+    if len({axis for axis, _, _ in pairs}) < len(pairs) or not is_complete:
         raise ConfigError(f"model.init is {name!r}, but must have labels as in 'runs/first?p=0.5&step=50'.")
     if step is not None and not re.fullmatch("[0-9]+", step):
         raise ConfigError(f"model.init is {name!r}, whose step is {step!r}, but must be a number.")
-    return Asked(path, labels, None if step is None else int(step))
+    return StartName(path, labels, None if step is None else int(step))
 
 
 def is_label(label: Any, word: str) -> bool:
@@ -84,10 +81,9 @@ def has_all_of(text: str, other: str) -> bool:
 
 
 def start_of(stored: Stored, labels: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The parameters that a run with these labels starts from, by names of values; NaN if there are not just one's."""
+    """The parameters that a run with these labels starts from; NaN if there are not just one's."""
     found = _found(stored, labels)
-    params = found[0] if len(found) == 1 else {name: np.nan * leaf for name, leaf in stored.runs[0][1].items()}
-    return {f"{PREFIX}{name}": leaf for name, leaf in params.items()}
+    return dict(found[0]) if len(found) == 1 else {name: np.nan * leaf for name, leaf in stored.runs[0][1].items()}
 
 
 def _found(stored: Stored, labels: Mapping[str, Any]) -> list[Mapping[str, np.ndarray]]:

@@ -1,6 +1,6 @@
 """What one run is given: the arguments of its compiled program, and its keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from rw_jax.study.config import VALUE_AXES, Config
-from rw_jax.study.stages import labels_of_stages, stages_of
-from rw_jax.tasks import Values
+from rw_jax.study.config import VALUE_AXES
+from rw_jax.study.stages import stages_of
+from rw_jax.tasks import Labels, Task, Values
 from rw_jax.training.experiment import Experiment
 from rw_jax.training.precision import GENERATOR
 
@@ -22,7 +22,7 @@ class RunKeys(NamedTuple):
       train, test, init: consumed by the training walks of the first stage, the test walks and the start.
       steps: that of step t is fold_in(steps, t).
       stages: the training walks of a later stage i = 1, 2, ... have fold_in(stages, i).
-      faults: what is wrong with the training walks of stage i = 0, 1, ... has fold_in(faults, i).
+      faults: the faults of the training walks of stage i = 0, 1, ... have fold_in(faults, i).
     """
 
     train: jax.Array
@@ -40,82 +40,79 @@ def run_keys(study_seed: int, seed: ArrayLike) -> RunKeys:
     return RunKeys(*jax.random.split(run_key, len(RunKeys._fields)))
 
 
-def run_values(config: Config, experiment: Experiment) -> dict[str, np.ndarray]:
-    """The values of the run that a config without its grid describes, in the precision JAX is set to.
+def run_values(labels: Labels, experiment: Experiment) -> dict[str, Any]:
+    """The values of a run, in the precision JAX is set to.
 
-    They are the value fields of the config, the task's parameters that are numbers, and what it and the model make of
-    the labels.
-    Of a run of several stages these are the values of the first; those of S later ones are stacked, float[S, ...],
-    under "later " and their names, and `stages`, int32[S], has the steps at which they begin.
-    """
-    return _as_arrays(_numbers_of(config.values(), experiment))
-
-
-def stacked_values(labels: Sequence[Mapping[str, Any]], experiment: Experiment) -> dict[str, np.ndarray]:
-    """The values of several runs with a leading axis of runs, as run_values.
+    They are the fields that are values, and the options that its task lists, by name; under "task" what the task makes
+    of the labels; under "start" the parameters of another run to start from, if there are.
+    Of a run of several stages these are the values of the first, and under "stages" there are `first`, int32[S], the
+    steps at which the S later ones begin, and `later`, their values, stacked along a first axis.
 
     Args:
-      labels: of each run, its labels on every axis that there is.
-      experiment: their pieces.
+      labels: of the run, on every axis that there is.
+      experiment: its pieces.
     """
+    return jax.tree.map(_as_array, _numbers_of(labels, experiment))
+
+
+def stacked_values(labels: Sequence[Labels], experiment: Experiment) -> dict[str, Any]:
+    """The values of several runs with a leading axis of runs. Args: as run_values, for each run."""
     each = [_numbers_of(of_one, experiment) for of_one in labels]
-    return _as_arrays({name: [numbers[name] for numbers in each] for name in each[0]})
+    return jax.tree.map(lambda *numbers: _as_array(numbers), *each)
 
 
-def _numbers_of(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
+def labels_of_stages(labels: Labels) -> list[dict[str, Any]]:
+    """The labels of a run in each of its stages, the first first."""
+    every = [dict(labels)]
+    for stage in stages_of(labels["stages"]):
+        every.append(every[-1] | stage.changes)
+    return every
+
+
+def _numbers_of(labels: Labels, experiment: Experiment) -> dict[str, Any]:
     """The values of a run, as the labels have them."""
-    first, *later = (_of_labels(labels, experiment) for labels in labels_of_stages(labels))
+    first, *later = (_of_stage(of_stage, experiment.trained_on) for of_stage in labels_of_stages(labels))
+    values = first if experiment.start is None else first | {"start": experiment.start(labels)}
     if not later:
-        return first
+        return values
     begins = np.array([stage.first for stage in stages_of(labels["stages"])], np.int32)
-    return first | {"stages": begins} | {f"{_LATER}{name}": np.stack([each[name] for each in later]) for name in first}
+    return values | {"stages": {"first": begins, "later": jax.tree.map(lambda *leaves: np.stack(leaves), *later)}}
 
 
-_LATER = "later "
-_MIXED = "mixed "
-
-
-def _of_labels(labels: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
+def _of_stage(labels: Labels, task: Task) -> dict[str, Any]:
     """The values of one stage."""
-    task, model = experiment.task, experiment.model
     named = {axis: labels[axis] for axis in VALUE_AXES if axis != "stages"}
     named |= {name: labels[name] for name in task.value_options if isinstance(labels.get(name), int | float)}
-    made = task.host_values(labels) | model.host_values(labels)
-    if labels["mixed_share"] > 0:
-        of_mixed = task.host_values({**labels, "p": labels["mixed_p"]})
-        made |= {f"{_MIXED}{name}": array for name, array in of_mixed.items()}
-    return named | made
-
-
-def with_mixed_p(values: Values) -> Values:
-    """The values of the walks with mixed_p in the place of p."""
-    of_mixed = {name.removeprefix(_MIXED): value for name, value in values.items() if name.startswith(_MIXED)}
-    return {**values, **of_mixed, "p": values["mixed_p"]}
+    return named | {"task": {} if task.host_values is None else task.host_values(labels)}
 
 
 def num_stages(values: Values) -> int:
     """How many stages a run with these values has."""
-    return 1 + (len(jnp.asarray(values["stages"])) if "stages" in values else 0)
+    return 1 + (len(values["stages"]["first"]) if "stages" in values else 0)
 
 
 def of_stage(values: Values, stage: ArrayLike) -> Values:
     """The values of a stage, counted from 0, of a run with these values."""
-    if num_stages(values) == 1:
+    if "stages" not in values:
         return values
-    firsts = {name: value for name, value in values.items() if name != "stages" and not name.startswith(_LATER)}
-    return {
-        name: jnp.concatenate([jnp.asarray(value)[None], jnp.asarray(values[f"{_LATER}{name}"])])[stage]
-        for name, value in firsts.items()
+    later = values["stages"]["later"]
+    return {**values} | {
+        name: jax.tree.map(
+            lambda one, others: jnp.concatenate([jnp.asarray(one)[None], jnp.asarray(others)])[stage],
+            values[name],
+            later[name],
+        )
+        for name in later
     }
 
 
 def stage_at(values: Values, step: ArrayLike) -> jax.Array:
     """The stage, counted from 0, that a step belongs to."""
-    return jnp.sum(jnp.asarray(values["stages"]) <= step)
+    return jnp.sum(jnp.asarray(values["stages"]["first"]) <= step)
 
 
-def _as_arrays(numbers: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _as_array(number: Any) -> np.ndarray:
     """Integers in 32 bits, all other numbers in the type of a real number."""
-    arrays, real = {name: np.asarray(number) for name, number in numbers.items()}, jnp.result_type(float)
+    array = np.asarray(number)
     types = {"i": np.int32, "u": np.int32, "b": np.bool_}
-    return {name: array.astype(types.get(array.dtype.kind, real)) for name, array in arrays.items()}
+    return array.astype(types.get(array.dtype.kind, jnp.result_type(float)))

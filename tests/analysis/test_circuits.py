@@ -6,7 +6,7 @@ import pytest
 
 import rw_jax
 from rw_jax.analysis.circuits import composition, num_heads_of, without_head
-from rw_jax.models.decoder import Shape, decoder
+from rw_jax.models.decoder import decoder
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.reduced import reduced_transformer
 from tests.tiny import assert_sentence
@@ -66,11 +66,11 @@ def test_the_output_without_a_head_is_that_of_the_others(name, float64):
 
 def of_layers(num_layers=2, num_heads=H, key_width=2):
     """(a decoder with a residual stream that predicts at the last token, some parameters of it)."""
-    shape = Shape(
-        make_embeddings(K, N, 4), (), False, ends_with_query=False, num_layers=num_layers, num_heads=num_heads,
-        key_width=key_width, has_residual=True, feed_forward_width=0, has_norm=False,
+    model = decoder(
+        num_nodes=K, walk_length=N, position_width=4, positions="sine", position_place="beside", embedding="one_hot",
+        embedding_width=0, embedding_seed=0, query="last", heads=num_heads, key_width=key_width, layers=num_layers,
+        residual="on", layer_norm="off", feed_forward_width=0, init="gaussian", init_place="both",
     )  # fmt: skip
-    model = decoder(shape, "gaussian")
     shapes = jax.eval_shape(model.init, jax.random.key(0), {"init_scale": 0.1})
     rng = np.random.default_rng(2)
     return model, {name: 0.6 * rng.normal(size=leaf.shape) for name, leaf in shapes.items()}

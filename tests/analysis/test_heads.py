@@ -12,6 +12,7 @@ from rw_jax.analysis import plots
 from rw_jax.analysis.circuits import without_head
 from rw_jax.store import metrics_file
 from rw_jax.study.grid import Grid
+from tests.made_up import ABOUTS
 from tests.models.test_decoder import shape_of, slow
 from tests.tiny import assert_sentence, parts_of, some, tiny_study
 
@@ -58,7 +59,7 @@ def one_head(swept):
 
 def by_hand_of_layers(params, tokens):
     """(outputs, [B, K]; attention of each head from the last token, [B, layers, heads, N - 1])."""
-    shape = shape_of(**(PARTS | {"residual": True}))
+    shape = shape_of(**PARTS)
     of_walks = [slow({name: np.float64(leaf) for name, leaf in params.items()}, walk, shape) for walk in tokens]
     return np.stack([outputs[-1] for outputs, _ in of_walks]), np.stack([weights[:, :, -1] for _, weights in of_walks])
 
@@ -119,7 +120,7 @@ def test_maps_are_causal_and_their_last_row_is_where_the_prediction_looks(layers
     np.testing.assert_allclose(maps.sum(axis=-1), 1, rtol=1e-5)
     np.testing.assert_allclose(maps[..., -1, :], run.head_attention(tokens)[..., :-1], rtol=1e-4, atol=1e-6)
     params = {name: np.float64(leaf) for name, leaf in run.params().items()}
-    expected = slow(params, tokens[0], shape_of(**(PARTS | {"residual": True})))[1]
+    expected = slow(params, tokens[0], shape_of(**PARTS))[1]
     np.testing.assert_allclose(maps[0], expected, rtol=1e-4, atol=1e-6)
 
 
@@ -255,8 +256,8 @@ def test_metrics_of_structures_with_other_numbers_of_layers_and_heads_fill_one_a
         parts.append((structure.cells, {"accuracy": rng.uniform(size=(2, 6)), "head_highest_lag": lags}))
         expected[num_layers, num_heads] = lags
     for order in itertools.permutations(parts):
-        made = metrics_file.dataset(grid, order)
-        metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, order))
+        made = metrics_file.dataset(grid, order, ABOUTS)
+        metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, order), ABOUTS)
         read = metrics_file.read(tmp_path / "metrics.nc", grid)
         xr.testing.assert_equal(read, made)
         assert read["head_highest_lag"].dims == ("layers", "seed", "step", "layer", "head")

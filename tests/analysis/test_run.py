@@ -21,19 +21,20 @@ from rw_jax.store import checkpoint
 from rw_jax.store.layout import RunDir, write_config
 from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid
-from rw_jax.training.experiment import NOTHING_OWN
+from rw_jax.training.grids import make_grid
 from rw_jax.training.metrics import METRICS
 from rw_jax.training.run import Record
 from tests import oracle
+from tests.made_up import SCALARS
 from tests.tiny import assert_sentence, chunk_of, contents, tiny_study
 
-NAMES = tuple(metric.name for metric in METRICS if "is_infinite" not in metric.needs and not metric.dims)
+NAMES = tuple(name for name in SCALARS if name != "quadrature_error")
 
 
 def run_of_study(study):
     """A run of which nothing is trained."""
     nothing = Record({}, {})
-    return rw_jax.Run(InMemory(study, NOTHING_OWN, np.zeros(0, int), nothing, {}))
+    return rw_jax.Run(InMemory(make_grid(study), np.zeros(0, int), nothing, {}))
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +83,13 @@ def refused(call, *args, **labels):
 def test_the_metrics_lie_on_the_axes_of_the_grid_and_the_recorded_steps(run):
     assert set(run.metrics.data_vars) == {*NAMES, "diverged_at", "finished"}
     assert run.metrics["finished"].all()
-    for metric in (metric for metric in METRICS if metric.name in NAMES):
-        variable = run.metrics[metric.name]
+    for name in NAMES:
+        variable, metric = run.metrics[name], METRICS[name]
         assert variable.dims == ("p", "seed", "step")
         assert variable.shape == (3, 2, 6)
         assert variable.dtype == np.float64
-        assert (variable.attrs["long_name"], variable.attrs["units"]) == (metric.about, metric.unit)
+        unit = "nats" if name == "train_loss" else metric.unit  # of the log-loss
+        assert (variable.attrs["long_name"], variable.attrs["units"]) == (metric.about, unit)
     assert run.metrics["p"].values.tolist() == [0.5, 0.7, 1.0]
     assert run.metrics["seed"].values.tolist() == [0, 1]
     assert run.metrics["step"].values.tolist() == [0, 1, 2, 3, 4, 5]

@@ -7,9 +7,8 @@ import pytest
 import rw_jax
 from rw_jax.analysis.stability import step_multipliers
 from rw_jax.study.flags import from_config_dict
-from rw_jax.training.experiment import make_experiment
 from rw_jax.training.run import init, prepare, train_step
-from rw_jax.training.values import run_values
+from tests.tiny import experiment_and_values
 
 
 @pytest.mark.slow
@@ -17,8 +16,7 @@ def test_multipliers_are_the_largest_eigenvalues_of_finite_differences_of_a_step
     config = from_config_dict(rw_jax.base_config()).replace(
         num_nodes=4, walk_length=5, position_width=40, walks=30, p=1.0, learning_rate=1.0, precision="float64"
     )
-    experiment = make_experiment(config)
-    values = run_values(config, experiment)
+    experiment, values = experiment_and_values(config)
     start = jax.jit(lambda values: init(experiment, values))(values)
     flat, unravel = jax.flatten_util.ravel_pytree(start.params)
 

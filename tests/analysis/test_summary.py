@@ -6,8 +6,7 @@ import pytest
 import xarray as xr
 
 from rw_jax.analysis import summary
-from rw_jax.training.metrics import METRICS
-from tests.made_up import run_of
+from tests.made_up import SCALARS, run_of
 
 
 @pytest.fixture
@@ -15,7 +14,7 @@ def metrics():
     """At p = 0.5 seeds 0..3, at p = 1 seeds 0, 1; every metric is 0.1 seed at step 0, and 1 more at step 5."""
     values = np.zeros((2, 4, 2)) + 0.1 * np.arange(4)[None, :, None] + np.array([0.0, 1.0])
     values[1, 2:] = np.nan
-    variables = {metric.name: (("p", "seed", "step"), values.copy()) for metric in METRICS if not metric.dims}
+    variables = {name: (("p", "seed", "step"), values.copy()) for name in SCALARS}
     variables["parent_is_highest"][1][0, :, 1] = [1, 1, 0, 1]
     variables["diverged_at"] = (("p", "seed"), np.full((2, 4), np.nan))
     return xr.Dataset(variables, {"p": [0.5, 1.0], "seed": range(4), "step": [0, 5]})
@@ -109,10 +108,9 @@ def test_in_a_narrow_terminal_columns_are_left_out_and_numbers_are_never_cut(met
 
 def test_a_long_table_is_cut_and_says_where_the_rest_is():
     values = np.zeros((120, 1, 1))
-    names = [metric.name for metric in METRICS if not metric.dims]
     metrics = xr.Dataset(
         {
-            **dict.fromkeys(names, (("p", "seed", "step"), values)),
+            **dict.fromkeys(SCALARS, (("p", "seed", "step"), values)),
             "diverged_at": (("p", "seed"), np.full((120, 1), np.nan)),
         },
         {"p": np.linspace(0, 1, 120), "seed": [0], "step": [0]},

@@ -1,6 +1,7 @@
 """The decoder against a slow loop over slots in NumPy, and against Penzai's layers on the same weights."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from rw_jax.models import decoder as decoders
-from rw_jax.models.decoder import Shape, decoder
+from rw_jax.models.decoder import decoder
 from rw_jax.models.embeddings import make_embeddings
+from rw_jax.study.errors import ConfigError
 from tests.tiny import some
 
 K, N, B = 5, 7, 6
@@ -20,11 +22,11 @@ PARTS = {
     "learned embeddings, added": {"embedding": "learned", "position_place": "added", "positions": "learned"},
     "keys and queries": {"key_width": 3, "heads": 2},
     "rotary": {"query": "last", "positions": "rotary", "key_width": 4, "heads": 2},
-    "two layers, merged": {"layers": 2, "residual": True, "heads": 2},
-    "feed-forward, last query": {"layers": 1, "residual": True, "feed_forward_width": 6, "query": "last"},
+    "two layers, merged": {"layers": 2, "residual": "on", "heads": 2},
+    "feed-forward, last query": {"layers": 1, "residual": "on", "feed_forward_width": 6, "query": "last"},
     "everything": {
-        "query": "last", "positions": "rotary", "key_width": 4, "heads": 2, "layers": 3, "residual": True,
-        "feed_forward_width": 7, "layer_norm": True, "embedding": "learned", "embedding_width": 6,
+        "query": "last", "positions": "rotary", "key_width": 4, "heads": 2, "layers": 3, "residual": "on",
+        "feed_forward_width": 7, "layer_norm": "on", "embedding": "learned", "embedding_width": 6,
     },
 }  # fmt: skip
 FAST = ["everything"]
@@ -32,24 +34,25 @@ FAST = ["everything"]
 
 def shape_of(
     query="empty", positions="sine", embedding="one_hot", embedding_width=0, position_place="beside", key_width=0,
-    heads=1, layers=1, residual=False, feed_forward_width=0, layer_norm=False,
+    heads=1, layers=1, residual="off", feed_forward_width=0, layer_norm="off",
 ):  # fmt: skip
-    return Shape(
-        make_embeddings(K, N, 8, positions, embedding, embedding_width, position_place),
-        learned=tuple(name for name, kind in (("embedding", embedding), ("positions", positions)) if kind == "learned"),
-        is_rotary=positions == "rotary",
-        ends_with_query=query == "empty",
-        num_layers=layers,
-        num_heads=heads,
-        key_width=key_width,
-        has_residual=residual,
-        feed_forward_width=feed_forward_width,
-        has_norm=layer_norm,
+    """The fields of a decoder, of which those that are not given are the paper's."""
+    return types.SimpleNamespace(**locals())
+
+
+def model_of(shape, **others):
+    start = {"init": "gaussian", "init_place": "both"}
+    return decoder(num_nodes=K, walk_length=N, position_width=8, embedding_seed=0, **start | vars(shape) | others)
+
+
+def embeddings_of(shape):
+    return make_embeddings(
+        K, N, 8, shape.positions, shape.embedding, shape.embedding_width, position_place=shape.position_place
     )
 
 
 def some_params(shape):
-    params = jax.jit(decoder(shape, "gaussian").init)(jax.random.key(0), {"init_scale": 0.5})
+    params = jax.jit(model_of(shape).init)(jax.random.key(0), {"init_scale": 0.5})
     rng = np.random.default_rng(0)  # biases, too, are something
     return {name: np.asarray(leaf) + 0.1 * rng.normal(size=leaf.shape) for name, leaf in params.items()}
 
@@ -62,7 +65,7 @@ def some_tokens(num_missing=0):
 
 def slow(params, tokens, shape):
     """(outputs at each slot, [T, K]; attention of each layer and head, [layers, H, T, T]) of one walk, slot by slot."""
-    embeddings, T = shape.embeddings, N if shape.ends_with_query else N - 1
+    embeddings, T = embeddings_of(shape), N if shape.query == "empty" else N - 1
     embedding = params.get("embedding", embeddings.tokens_KxE)
     positions = params.get("positions", embeddings.positions_NxM)
     of_tokens, slots = [], []
@@ -74,14 +77,14 @@ def slow(params, tokens, shape):
     norms = iter(range(100))
 
     def read(vectors):
-        if not shape.has_norm:
+        if shape.layer_norm == "off":
             return vectors
         number = next(norms)
         scaled = [(x - x.mean()) / np.sqrt(x.var() + 1e-6) for x in vectors]
         return [x * params["norm_scale"][number] + params["norm_bias"][number] for x in scaled]
 
     def turn(vector, t):
-        if not shape.is_rotary:
+        if shape.positions != "rotary":
             return vector
         half = len(vector) // 2
         turned = np.empty_like(vector)
@@ -104,22 +107,22 @@ def slow(params, tokens, shape):
         exponentials = np.exp(np.array(scores) - max(scores))
         return np.concatenate([exponentials / exponentials.sum(), np.zeros(T - t - 1)])
 
-    attention = np.zeros((shape.num_layers, shape.num_heads, T, T))
-    if not shape.has_residual:
+    attention = np.zeros((shape.layers, shape.heads, T, T))
+    if shape.residual == "off":
         outputs = []
         for t in range(T):
             total = 0
-            for h in range(shape.num_heads):
+            for h in range(shape.heads):
                 attention[0, h, t] = weights(0, h, slots, t)
                 total = total + params["value"][0, h] @ sum(attention[0, h, t, j] * of_tokens[j] for j in range(T))
             outputs.append(params["readout"] @ np.maximum(total, 0) if shape.feed_forward_width else total)
         return np.array(outputs), attention
     stream = [np.array(slot) for slot in slots]
-    for layer in range(shape.num_layers):
+    for layer in range(shape.layers):
         vectors, added = read(stream), []
         for t in range(T):
             total = 0
-            for h in range(shape.num_heads):
+            for h in range(shape.heads):
                 attention[layer, h, t] = weights(layer, h, vectors, t)
                 value = params["value"][layer, h] @ sum(attention[layer, h, t, j] * vectors[j] for j in range(T))
                 total = total + (params["output"][layer, h] @ value if shape.key_width else value)
@@ -135,7 +138,7 @@ def slow(params, tokens, shape):
 @functools.cache
 def of_part(name):
     shape = shape_of(**PARTS[name])
-    return shape, decoder(shape, "gaussian")
+    return shape, model_of(shape)
 
 
 @pytest.mark.parametrize("name", some(PARTS, *FAST))
@@ -143,9 +146,9 @@ def test_output_and_attention_are_those_of_a_slow_loop(name, float64):
     shape, model = of_part(name)
     params = some_params(shape)
     tokens_LxB = some_tokens(num_missing=2)
-    output, maps = jax.jit(model.apply)(params, tokens_LxB), jax.jit(model.maps)(params, tokens_LxB)
-    outputs = None if shape.ends_with_query else jax.jit(model.every_position)(params, tokens_LxB)
-    assert (model.every_position is None) == shape.ends_with_query
+    output, maps = jax.jit(model.apply)(params, tokens_LxB), jax.jit(model.looks.maps)(params, tokens_LxB)
+    outputs = None if shape.query == "empty" else jax.jit(model.every_position)(params, tokens_LxB)
+    assert (model.every_position is None) == (shape.query == "empty")
     for b in range(B):
         expected_TxK, attention = slow(params, tokens_LxB[:, b], shape)
         np.testing.assert_allclose(output.output_KxB[:, b], expected_TxK[-1], rtol=1e-9, atol=1e-11)
@@ -163,11 +166,11 @@ def test_output_and_attention_are_those_of_a_slow_loop(name, float64):
 @pytest.mark.parametrize("name", some(["two layers, merged", "everything"], "everything"))
 def test_what_a_head_adds_by_itself_is_what_the_output_is_of_full_attention_to_one_state(name, float64):
     # Without norms, with positions and all other parts at zero, and one head, the output is that of the matrix alone.
-    shape = of_part(name)[0]._replace(has_norm=False, feed_forward_width=0)
-    model, params = decoder(shape, "gaussian"), some_params(shape)
-    of_heads = model.head_values(params)
-    assert of_heads.shape == (shape.num_layers, shape.num_heads, K, K)
-    last = shape.num_layers - 1
+    shape = shape_of(**{**PARTS[name], "layer_norm": "off", "feed_forward_width": 0})
+    model, params = model_of(shape), some_params(shape)
+    of_heads = model.looks.head_values(params)
+    assert of_heads.shape == (shape.layers, shape.heads, K, K)
+    last = shape.layers - 1
     alone = {**params, "value": np.zeros_like(params["value"])}
     alone["value"][last, 1] = params["value"][last, 1]
     with_it, without = (
@@ -175,11 +178,11 @@ def test_what_a_head_adds_by_itself_is_what_the_output_is_of_full_attention_to_o
         for value in (alone["value"], np.zeros_like(params["value"]))
     )
     # Of a walk that stands still, whatever attention is, all of it is on one state; the rest comes of its positions.
-    of_positions = shape.embeddings.positions_NxM.shape[1]
+    of_positions = embeddings_of(shape).positions_NxM.shape[1]
     if not of_positions:
         np.testing.assert_allclose(with_it - without, of_heads[last, 1, :, 3], rtol=1e-9)
     else:
-        E = shape.embeddings.tokens_KxE.shape[1]
+        E = embeddings_of(shape).tokens_KxE.shape[1]
         expected = params["readout"] @ params["value"][last, 1][:, :E][:, 3]
         np.testing.assert_allclose(of_heads[last, 1, :, 3], expected, rtol=1e-9)
 
@@ -196,15 +199,27 @@ def test_what_follows_does_not_change_what_is_predicted_at_a_token(float64):
 
 def test_learned_parts_start_where_random_ones_are():
     shape = shape_of(embedding="learned", embedding_width=400, positions="learned")
-    params = decoder(shape, "zero").init(jax.random.key(3), {"init_scale": 0.1})
+    params = model_of(shape, init="zero").init(jax.random.key(3), {"init_scale": 0.1})
     assert params["embedding"].shape == (K, 400)
     assert params["positions"].shape == (N, 8)
     assert abs(np.mean(np.sum(np.square(params["embedding"]), axis=1)) - 1) < 0.15
     assert abs(np.mean(np.square(params["positions"])) - 0.5) < 0.35
-    assert all(np.all(leaf == 0) for name, leaf in params.items() if name not in shape.learned)
+    assert all(np.all(leaf == 0) for name, leaf in params.items() if name not in ("embedding", "positions"))
     random = make_embeddings(K, N, 400, positions="random", embedding="random", embedding_width=400)
     assert abs(np.mean(np.sum(random.tokens_KxE**2, axis=1)) - 1) < 0.15
     assert abs(np.mean(random.positions_NxM**2) - 0.5) < 0.05
+
+
+def test_a_start_that_other_parameters_replace_is_zero_and_may_be_one_of_products():
+    shape = shape_of(key_width=2, residual="on")
+    params = model_of(shape, init="runs/first?p=0.5").init(jax.random.key(3), {"init_scale": 0.1})
+    assert {name: leaf.shape[:2] for name, leaf in params.items()} == {
+        **dict.fromkeys(["key", "query", "value", "output"], (1, 1)),
+        "readout": (K, K + 8),
+    }
+    assert not any(np.any(leaf) for leaf in params.values())
+    with pytest.raises(ConfigError, match=r"model\.init is 'zero', but must be 'gaussian' for a product of matrices"):
+        model_of(shape, init="zero")
 
 
 def test_rotary_scores_hang_on_distances_alone(float64):
@@ -240,7 +255,7 @@ def penzai_decoder(pz, params, shape):
     turned = pz.nn.ApplyRoPE("projection", 10000.0, "token_positions")
     to_heads, seq = ("heads", "projection"), "seq"
     layers = []
-    for layer in range(shape.num_layers):
+    for layer in range(shape.layers):
         query, key, value = (
             linear(params[name][layer], to_heads, ("embedding",)) for name in ("query", "key", "value")
         )

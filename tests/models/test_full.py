@@ -10,8 +10,8 @@ import pytest
 
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.full import FullTransformer, full_transformer
+from rw_jax.models.output_layer import OutputLayer
 from rw_jax.models.positions import UNIT_LENGTH, key_scales
-from rw_jax.models.values import Values
 from tests import oracle
 
 K, N, M = 5, 8, 11
@@ -19,8 +19,8 @@ EMBEDDINGS = make_embeddings(K, N, M)
 
 
 def transformer(unit_length, initializer, width=0):
-    values = Values(K, width, initializer, jnp.matmul)
-    return FullTransformer(EMBEDDINGS, unit_length, values, initializer)
+    output_layer = OutputLayer(K, width, initializer, jnp.matmul)
+    return FullTransformer(EMBEDDINGS, unit_length, output_layer, initializer)
 
 
 @functools.cache
@@ -116,7 +116,6 @@ def test_the_model_as_functions_starts_at_zero_or_gaussian_and_gives_the_module_
     assert np.std(params["key_query"]) == pytest.approx(0.5, rel=0.2)
     expected = apply("none", width)(params, some_tokens().T)
     np.testing.assert_allclose(gaussian.apply(params, some_tokens().T).output_KxB, expected.output_KxB, rtol=1e-12)
-    assert gaussian.value(params) is params["value"]
-    assert gaussian.value_is_output == (width == 0)
-    assert gaussian.precondition is None
-    assert gaussian.to_full(params, key, values) is params
+    np.testing.assert_array_equal(gaussian.looks.value(params), params["value"])
+    assert gaussian.looks.value_is_output == (width == 0)
+    assert gaussian.reduction is None

@@ -12,9 +12,9 @@ from jax.test_util import check_grads
 from rw_jax.models import reduced
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.full import FullTransformer, full_transformer
+from rw_jax.models.output_layer import OutputLayer
 from rw_jax.models.positions import UNIT_LENGTH
 from rw_jax.models.sums import apply_matrix
-from rw_jax.models.values import Values
 from tests import oracle
 
 K, N, M = 4, 9, 12
@@ -23,15 +23,15 @@ EMBEDDINGS = make_embeddings(K, N, M)
 
 @functools.cache
 def reduced_apply(unit_length):
-    values = Values(K, 0, nn.initializers.zeros, apply_matrix)
-    model = reduced.ReducedTransformer(EMBEDDINGS, unit_length, values)
+    output_layer = OutputLayer(K, 0, nn.initializers.zeros, apply_matrix)
+    model = reduced.ReducedTransformer(EMBEDDINGS, unit_length, output_layer)
     return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
 
 
 @functools.cache
 def full_apply(unit_length):
-    values = Values(K, 0, nn.initializers.zeros, jnp.matmul)
-    model = FullTransformer(EMBEDDINGS, unit_length, values, nn.initializers.zeros)
+    output_layer = OutputLayer(K, 0, nn.initializers.zeros, jnp.matmul)
+    model = FullTransformer(EMBEDDINGS, unit_length, output_layer, nn.initializers.zeros)
     return jax.jit(lambda params, tokens_LxB: model.apply({"params": params}, tokens_LxB))
 
 
@@ -205,6 +205,8 @@ def test_the_model_as_functions_starts_at_the_projection_of_the_full_start_and_i
     start, params = (jax.jit(each.init)(key, values) for each in (full, model))
     for name, leaf in reduced.project(start, EMBEDDINGS).items():
         np.testing.assert_array_equal(params[name], leaf)
-    np.testing.assert_allclose(model.to_full(params, key, values)["key_query"], start["key_query"], atol=1e-14)
+    np.testing.assert_allclose(
+        model.reduction.to_full(params, key, values)["key_query"], start["key_query"], atol=1e-14
+    )
     output, expected = jax.jit(model.apply)(params, some_tokens()), jax.jit(full.apply)(start, some_tokens())
     np.testing.assert_allclose(output.output_KxB, expected.output_KxB, atol=1e-13)

@@ -11,36 +11,29 @@ from tests.tiny import assert_sentence, tiny_study
 DECODER = {"model.form": "decoder", "model.init": "gaussian", "training.loss": "cross_entropy"}
 LAST = {**DECODER, "model.query": "last"}
 INFINITE = {"task.walks": "infinite"}
+FULL = {"model.form": "full"}
 NO_DECODER = "--config.model.form=decoder takes others"
 
 OF_MODELS = [
     # what only a decoder has
-    ({"model.layers": 2}, "model.layers is 2, but must be 1 for model.form = 'reduced'", NO_DECODER),
-    ({"model.query": "last"}, "model.query is 'last', but must be 'empty' for model.form = 'reduced'", NO_DECODER),
+    ({"model.layers": 2}, "model.layers is 2, but must be 1 for model.form = 'reduced', which does not take it"),
+    ({"model.query": "last"}, "model.query is 'last', but must be 'empty' for model.form = 'reduced', which does not"),
+    ({**FULL, "model.key_width": 4}, "model.key_width is 4, but must be 0 for model.form = 'full', which does not"),
+    ({"model.residual": "on"}, "model.residual is 'on', but must be 'off' for model.form = 'reduced', which does not"),
+    ({**FULL, "model.layer_norm": "on"}, "model.layer_norm is 'on', but must be 'off' for model.form = 'full', which"),
     (
-        {"model.form": "full", "model.key_width": 4},
-        "model.key_width is 4, but must be 0 for model.form = 'full'",
-        NO_DECODER,
-    ),
-    ({"model.residual": "on"}, "model.residual is 'on', but must be 'off' for model.form = 'reduced'", NO_DECODER),
-    (
-        {"model.form": "full", "model.layer_norm": "on"},
-        "model.layer_norm is 'on', but must be 'off' for model.form = 'full'",
+        {**FULL, "model.positions": "rotary"},
+        "model.positions is 'rotary', but must be one that training does not change for this model.form",
         NO_DECODER,
     ),
     (
-        {"model.form": "full", "model.positions": "rotary"},
-        "model.positions is 'rotary', but must be one that training does not change for model.form = 'full'",
-        NO_DECODER,
-    ),
-    (
-        {"model.form": "full", "model.positions": "learned"},
-        "model.positions is 'learned', but must be one that training does not change for model.form = 'full'",
+        {**FULL, "model.positions": "learned"},
+        "model.positions is 'learned', but must be one that training does not change for this model.form",
         NO_DECODER,
     ),
     (
         {"model.embedding": "learned"},
-        "model.embedding is 'learned', but must be one that training does not change for model.form = 'reduced'",
+        "model.embedding is 'learned', but must be one that training does not change for this model.form",
         NO_DECODER,
     ),
     # decoders
@@ -123,20 +116,6 @@ OF_MODELS = [
 ]
 
 OF_TRAINING = [
-    # infinitely many walks
-    ({**INFINITE, "model.heads": 2}, "model.heads is 2, but must be 1 for task.walks = 'infinite'"),
-    (
-        {**INFINITE, "model.position_place": "added"},
-        "model.position_place is 'added', but must be 'beside' for task.walks = 'infinite'",
-    ),
-    (
-        {**INFINITE, "model.embedding": "random"},
-        "model.embedding is 'random', but must be 'one_hot' for task.walks = 'infinite'",
-    ),
-    (
-        {**INFINITE, "model.form": "decoder"},
-        "model.form is 'decoder', but must be 'reduced' for task.walks = 'infinite'",
-    ),
     # targets at every position
     (
         {**LAST, "training.target": "all", "training.label_noise": 0.1},
@@ -215,6 +194,8 @@ def test_an_optimizer_that_is_refused_is_not_among_those_that_would_be_right():
         {"model.position_place": "added", "model.position_width": 4},
         {"model.embedding": "random", "model.embedding_width": 3},
         {**INFINITE, "model.positions": "random"},
+        {**INFINITE, "model.embedding": "random"},
+        {**INFINITE, "model.unit_length": "both"},
         {**DECODER, "model.key_width": 3, "model.init_place": "scores"},
         {**LAST, "model.positions": "rotary", "model.key_width": 2},
         {**LAST, "training.target": "all"},

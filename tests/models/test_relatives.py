@@ -1,12 +1,14 @@
 """Heads and fixed embeddings: the reduced form against the full one, and both as corners of a decoder."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from rw_jax.models.decoder import Shape, decoder
+from rw_jax.models.decoder import decoder
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.full import full_transformer
 from rw_jax.models.reduced import project, rebuild, reduced_transformer
@@ -38,11 +40,13 @@ def relative(heads=1, feed_forward_width=0, position_width=9, **of_embeddings):
     """(embeddings, the full form, the reduced form, the decoder that is the same)."""
     embeddings = make_embeddings(K, N, position_width, **of_embeddings)
     rest = (embeddings, "none", feed_forward_width, "gaussian", "both", True, heads)
-    shape = Shape(
-        embeddings, (), False, ends_with_query=True, num_layers=1, num_heads=heads, key_width=0, has_residual=False,
-        feed_forward_width=feed_forward_width, has_norm=False,
+    fields = {"positions": "sine", "position_place": "beside", "embedding": "one_hot", "embedding_width": 0}
+    of_decoder = decoder(
+        K, N, position_width, **fields | of_embeddings, embedding_seed=0, query="empty", heads=heads, key_width=0,
+        layers=1, residual="off", layer_norm="off", feed_forward_width=feed_forward_width, init="gaussian",
+        init_place="both",
     )  # fmt: skip
-    return embeddings, full_transformer(*rest), reduced_transformer(*rest), decoder(shape, "gaussian")
+    return embeddings, full_transformer(*rest), reduced_transformer(*rest), of_decoder
 
 
 def some_walks():
@@ -53,7 +57,7 @@ def some_walks():
 
 
 def gradient(model):
-    return jax.jit(jax.grad(mean_loss(model, log_loss, some_walks(), {"epsilon": 3.0}, K)))
+    return jax.jit(jax.grad(mean_loss(model, functools.partial(log_loss, values={"epsilon": 3.0}), some_walks(), K)))
 
 
 @pytest.mark.parametrize("name", some(RELATIVES, *FAST))
@@ -64,7 +68,7 @@ def test_the_reduced_form_goes_the_way_of_the_full_one(name, float64):
     of_full, of_reduced, rate = gradient(full), gradient(reduced), 0.3
     for _ in range(3):
         params = optax.apply_updates(params, jax.tree.map(lambda leaf: -rate * leaf, of_full(params)))
-        moved = reduced.precondition(of_reduced(own))
+        moved = reduced.reduction.precondition(of_reduced(own))
         own = optax.apply_updates(own, jax.tree.map(lambda leaf: -rate * leaf, moved))
     for leaf_name, leaf in project(params, embeddings).items():
         np.testing.assert_allclose(own[leaf_name], leaf, rtol=1e-10, atol=1e-12, err_msg=leaf_name)
@@ -79,8 +83,9 @@ def test_the_reduced_form_goes_the_way_of_the_full_one(name, float64):
         if leaf is not None:
             np.testing.assert_allclose(getattr(other, field), leaf, rtol=1e-9, atol=1e-12, err_msg=field)
     # What people look at: the values of each head on states.
-    if full.head_values is not None:
-        np.testing.assert_allclose(reduced.head_values(own), full.head_values(params), rtol=1e-10, atol=1e-12)
+    if full.looks.head_values is not None:
+        of_reduced, of_full = reduced.looks.head_values(own), full.looks.head_values(params)
+        np.testing.assert_allclose(of_reduced, of_full, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", some(RELATIVES, *FAST))
@@ -117,9 +122,9 @@ def test_heads_from_zero_are_one_head_with_other_rates(float64):
     params, heads = zero, jax.tree.map(lambda leaf: jnp.stack([leaf] * H), zero)
     rates = {"value": H * rate, "state_scores": rate / H, "position_scores": rate / H}
     for _ in range(4):
-        moved = one.precondition(of_one(params))
+        moved = one.reduction.precondition(of_one(params))
         params = {name: leaf - rates[name] * moved[name] for name, leaf in params.items()}
-        moved = several.precondition(of_several(heads))
+        moved = several.reduction.precondition(of_several(heads))
         heads = jax.tree.map(lambda leaf, by: leaf - rate * by, heads, moved)
     assert np.ptp(params["position_scores"]) > 1e-3
     for name, leaf in heads.items():

@@ -9,6 +9,7 @@ import xarray as xr
 
 from rw_jax.store import metrics_file
 from rw_jax.study.grid import Grid
+from tests.made_up import ABOUTS
 from tests.tiny import parts_of, tiny_study
 
 STUDIES = {
@@ -40,7 +41,7 @@ def test_a_file_that_is_written_in_parts_and_read_as_it_is_asked_for_has_every_n
     cells_at_once, grid, tmp_path, monkeypatch
 ):
     parts, asked = list(made_up(grid)), []
-    whole = metrics_file.dataset(grid, parts)
+    whole = metrics_file.dataset(grid, parts, ABOUTS)
 
     def load(cells):
         asked.append(len(cells))
@@ -49,11 +50,11 @@ def test_a_file_that_is_written_in_parts_and_read_as_it_is_asked_for_has_every_n
     monkeypatch.setattr(metrics_file, "_BYTES_AT_ONCE", cells_at_once * 2 * 8 * whole.sizes["step"])
     monkeypatch.setattr(metrics_file, "_BYTES_OF_BLOCK", 100)
     monkeypatch.setattr(metrics_file, "_SMALL", 0)
-    metrics_file.write(tmp_path / "metrics.nc", grid, load)
+    metrics_file.write(tmp_path / "metrics.nc", grid, load, ABOUTS)
     assert max(asked) <= cells_at_once
     with metrics_file.read(tmp_path / "metrics.nc", grid) as lazy:
         assert not lazy["accuracy"].variable._in_memory, "nothing is read before it is asked for"
-        xr.testing.assert_identical(lazy, metrics_file.dataset(grid, parts))
+        xr.testing.assert_identical(lazy, metrics_file.dataset(grid, parts, ABOUTS))
         assert list(lazy.variables) == list(whole.variables)
         assert lazy["finished"].dtype == bool
 
@@ -78,12 +79,12 @@ def test_a_file_that_cannot_grow_is_an_error_of_the_system_and_leaves_nothing(ro
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large") as refused:
-            metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts))
+            metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts), ABOUTS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert refused.value.filename == str(tmp_path / "metrics.nc")
     assert list(tmp_path.iterdir()) == []
-    metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts))
+    metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts), ABOUTS)
     assert (tmp_path / "metrics.nc").stat().st_size > 20_000
 
 
@@ -95,8 +96,8 @@ def test_metrics_that_need_not_the_same_share_their_axes_where_one_of_them_has_m
         (first, {name: rng.uniform(size=(2, 6, 1, 1)) for name in ("head_parent_attention", "head_highest_lag")}),
         (second, {"head_highest_lag": rng.uniform(size=(2, 6, 2, 3))}),
     ]
-    whole = metrics_file.dataset(grid, parts)
-    metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts))
+    whole = metrics_file.dataset(grid, parts, ABOUTS)
+    metrics_file.write(tmp_path / "metrics.nc", grid, functools.partial(parts_of, parts), ABOUTS)
     xr.testing.assert_identical(metrics_file.read(tmp_path / "metrics.nc", grid), whole)
     assert whole["head_parent_attention"].shape == (2, 2, 6, 2, 3)
     assert whole["head_parent_attention"].notnull().sum() == 2 * 6

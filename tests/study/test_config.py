@@ -13,20 +13,18 @@ from ml_collections import config_dict
 from rw_jax import base_config
 from rw_jax.store import layout
 from rw_jax.study.config import (
+    ARM,
     AXES,
     DECLARATIONS,
     SAME_PROGRAM,
     VALUE_AXES,
     axis_groups,
-    checked,
-    describe_field,
-    differences,
     group_labels,
-    parse,
 )
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, kept_steps, recorded_steps
+from rw_jax.study.reading import checked, describe_field, differences, parse
 from tests.tiny import assert_sentence, tiny_study
 
 
@@ -148,7 +146,7 @@ def test_every_field_of_the_base_config_arrives_in_the_frozen_one():
 
 
 def test_every_axis_of_the_base_config_is_a_field_that_can_be_one():
-    assert {path.removeprefix("grid.") for path in FIELDS if path.startswith("grid.")} == set(AXES)
+    assert {path.removeprefix("grid.") for path in FIELDS if path.startswith("grid.")} == {ARM, *AXES}
 
 
 def test_numbers_of_numpy_and_whole_numbers_become_those_of_python():
@@ -232,7 +230,7 @@ def test_the_middle_of_a_long_value_is_left_out_of_a_message():
 
 def test_every_field_is_described_and_nothing_else():
     for path in FIELDS:
-        assert describe_field(path).startswith(("a ", "an ", "one of "))
+        assert describe_field(path).startswith(("a ", "an ", "one of ", "the ", "stages", "conditions", "'all'"))
     for path in ("", "y", "task", "task.y", "grid", "grid.y", "task.p.y", "zipped.y", "grid.p.y"):
         with pytest.raises(ConfigError) as refused:
             describe_field(path)
@@ -262,7 +260,12 @@ def test_every_declared_field_is_refused_in_the_words_that_describe_it():
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        *((path, f"one of {', '.join(names)}") for path, names in NAMES.items()),
+        *(
+            (path, f"one of {', '.join(names)}")
+            for path, names in NAMES.items()
+            if not DECLARATIONS[path].right.is_piece
+        ),
+        ("task.name", "the name of a piece, or 'file.py:attribute'"),
         ("task.num_nodes", "an integer from 2 to 2147483647, or None"),
         ("task.p", "a number from 0 to 1"),
         ("task.walks", "an integer from 1 to 2147483647, or 'all'"),
@@ -286,8 +289,8 @@ def test_the_description_of_a_field_says_what_is_right_for_it(path, words):
         ("task.p", [0, 1, 0.5], [-0.1, 1.1, "0.5", True, None, float("nan")]),
         ("task.num_nodes", [2, None, 2**31 - 1], [1, 2**31, 2.0, "4", True]),
         ("task.walks", [1, "all"], [0, "some", 1.5, None]),
-        ("task.name", ["majority", "mine.py:task", "a.b:task"], ["square", "mine.py", "mine.py:", ":task", 3]),
-        ("model.form", ["full", "mine.py:model"], ["half", "mine.py:a b"]),
+        ("task.name", ["majority", "mine.py:task", "a.b:task"], ["a circle", "mine.py", "mine.py:", ":task", 3]),
+        ("model.form", ["full", "mine.py:model"], ["", "mine.py:a b"]),
         ("model.init", ["zero"], ["one", "mine.py:init"]),
         ("training.epsilon", [1e-30, 1, 1e30], [0, 1e31, -1]),
         ("training.steps", [0, 5], [-1, 0.5]),

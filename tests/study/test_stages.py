@@ -2,7 +2,8 @@
 
 import pytest
 
-from rw_jax.study.stages import STAGES, labels_of_stages, same_program, stages_of
+from rw_jax.study.stages import STAGES, same_program, stages_of
+from rw_jax.training.values import labels_of_stages
 
 
 def test_a_word_names_the_first_step_of_each_stage_and_what_changes():

@@ -41,7 +41,7 @@ def train(workdir: Path) -> None:
 def train_long(workdir: Path) -> None:
     """The sweep of LONG_STUDY, as the command runs it; what it prints goes to a file."""
     os.dup2(os.open(workdir / "stderr", os.O_WRONLY | os.O_CREAT), 2)
-    interruption.leave_when_told("go on.")
+    interruption.leave_on_signal("go on.")
     jax.config.update("jax_disable_most_optimizations", True)
     (workdir / "listening").touch()
     sweep.sweep(LONG_STUDY, workdir / "run")
@@ -50,7 +50,7 @@ def train_long(workdir: Path) -> None:
 def save_slowly(workdir: Path, seconds: float) -> None:
     """A save that takes so long; it leaves a file when it is finished."""
     os.dup2(os.open(workdir / "stderr", os.O_WRONLY | os.O_CREAT), 2)
-    interruption.leave_when_told("go on.")
+    interruption.leave_on_signal("go on.")
     with interruption.finished_first():
         (workdir / "listening").touch()
         until = time.monotonic() + seconds

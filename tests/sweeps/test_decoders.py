@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import rw_jax
-from tests.tiny import stored_records, tiny_study
 from tests.sweeps.test_pieces import killed_at_save
+from tests.tiny import stored_records, tiny_study
 
 PARTS = {"form": "decoder", "query": "last", "positions": "learned", "init": "gaussian", "init_scale": 0.3}
 MORE_PARTS = {

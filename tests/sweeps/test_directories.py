@@ -16,8 +16,8 @@ from rw_jax.store import checkpoint, chunks
 from rw_jax.store.layout import RunDir, read_environment, write_environment
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.sweeps import sweep
-from tests.tiny import assert_sentence, chunk_of, contents, some, stored_records, tiny_study
 from tests.sweeps.faults import command, damaged, files_at_most, refusal
+from tests.tiny import assert_sentence, chunk_of, contents, some, stored_records, tiny_study
 
 
 def test_what_a_sweep_did_not_write_is_neither_read_nor_removed(copied, values_run, values_study, sweep_once):

@@ -18,12 +18,12 @@ import pandas as pd
 import pytest
 
 from rw_jax import load_run, main
-from rw_jax.analysis.explorer.data import gather
+from rw_jax.explorer.data import gather
 from rw_jax.store import checkpoint, chunks, metrics_file
 from rw_jax.study.errors import RunError
 from rw_jax.sweeps import lock, sweep
-from tests.tiny import assert_sentence, chunk_of, contents, stored_records, tiny_study
 from tests.sweeps.faults import command, damaged, files_at_most, refusal
+from tests.tiny import assert_sentence, chunk_of, contents, stored_records, tiny_study
 
 # Of a tree Orbax reads and writes many parts at once, and leaves the others behind when the first fails.
 pytestmark = pytest.mark.filterwarnings(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import contents, stored_records
 from tests.sweeps import killed
+from tests.tiny import contents, stored_records
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from rw_jax.sweeps import devices
-from rw_jax.sweeps.program import make_schedule, make_training, shape_of_cell
-from rw_jax.training.experiment import make_experiment
+from rw_jax.sweeps.program import make_schedule, make_training
 from rw_jax.training.precision import numbers_of
 from rw_jax.training.values import run_values
-from tests.tiny import some, tiny_study
+from tests.tiny import checked, some, tiny_study
 
 CHAIN = {"task.name": "chain", "task.options.family": "path"}
 DECODER = {
@@ -35,16 +34,16 @@ STRUCTURES = {
 def test_the_program_of_a_structure_is_lowered_for_cuda_and_tpu(name, batch):
     config = tiny_study(fields=STRUCTURES[name], p=(0.7,), seed=(0,))
     mesh = devices.make_mesh(jax.devices()[:1])
-    placement = devices.Placement(mesh, cells_per_batch=batch, cells_per_chunk=4)
-    experiment = make_experiment(config)
+    placement = devices.Placement(mesh, cells_per_batch=batch, cells_per_chunk=4, checkpoint_steps=1000)
+    experiment, shape, _ = checked(config)
 
     def rows(leaf):
         return jax.ShapeDtypeStruct((4, *jnp.shape(leaf)), leaf.dtype, sharding=placement.runs)
 
     with numbers_of(config.precision):
-        values, progress = jax.tree.map(rows, (run_values(config, experiment), shape_of_cell(experiment)))
+        values, progress = jax.tree.map(rows, (run_values(experiment.labels, experiment), shape))
         batches = jax.ShapeDtypeStruct((1,), np.int32, sharding=placement.runs)
-        traced = make_training(experiment, placement).trace(values, progress, batches, make_schedule(config, 0, 1))
+        traced = make_training(experiment, placement).trace(values, progress, batches, make_schedule(experiment, 0, 1))
         for platform in ("cuda", "tpu"):
             text = traced.lower(lowering_platforms=(platform,)).as_text()
             # Classes of walks are sorted, and for a run alone; nothing else of this structure is.

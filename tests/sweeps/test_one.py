@@ -124,10 +124,16 @@ def test_precision_is_a_label_and_of_the_run_not_of_the_process(tmp_path):
 @pytest.mark.parametrize(
     ("pieces", "words"),
     [
-        ({"task": 5}, "task is 5, but must be a rw_jax.Task, or a name"),
-        ({"model": 5}, "model is 5, but must be a rw_jax.Model, or a name"),
-        ({"loss": 5}, "loss is 5, but must be a function, or a name"),
-        ({"optimizer": [1]}, r"optimizer is \[1\], but must be a function, or a name"),
+        ({"task": 5}, "task.name is one of your own, which is 5, but must be a Task, or a function that makes one"),
+        ({"model": 5}, "model.form is one of your own, which is 5, but must be a Model, or a function that makes one"),
+        (
+            {"loss": 5},
+            "training.loss is one of your own, which is 5, but must be a Loss, or a function of output_K, targe",
+        ),
+        (
+            {"optimizer": [1]},
+            r"training.optimizer is one of your own, which is \[1\], but must be an Optimizer, or a fu",
+        ),
         ({"init": 5}, "init is 5, but must be parameters by name"),
         ({"init": {"value": 5}}, "init has the parameters"),
         ({"init": {"value": [[1, 2], [3]]}}, "must have an array under each name"),

@@ -8,7 +8,7 @@ from rw_jax.sweeps.pace import Pace, first
 
 
 def placement(batch=2, room=1024):
-    return devices.Placement(devices.make_mesh(jax.devices()[:1]), batch, room)
+    return devices.Placement(devices.make_mesh(jax.devices()[:1]), batch, room, 1000)
 
 
 def sizes(pace, cells, seconds_of_cell):

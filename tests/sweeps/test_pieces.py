@@ -13,13 +13,13 @@ import optax
 import pytest
 
 import rw_jax
-from rw_jax import Law, Model, Output, Task, Walks
+from rw_jax import Model, Output, Task, Walks
 from rw_jax.store import chunks
 from rw_jax.sweeps import program
 from rw_jax.sweeps.starts import read_start
-from rw_jax.training import grids, pieces
-from rw_jax.training.experiment import Own
-from rw_jax.training.pieces import pin
+from rw_jax.training import grids, pins
+from rw_jax.training.pieces import Pieces
+from rw_jax.training.pins import pin
 from tests.tiny import assert_sentence, contents, stored_records, tiny_study
 
 PIECES = '''
@@ -212,7 +212,7 @@ def test_adam_on_the_full_form_continues_after_its_end_to_the_bits_of_a_training
 
 
 def test_adam_on_the_reduced_form_is_refused_in_a_sentence_that_names_the_full_form(folder, tmp_path):
-    with pytest.raises(rw_jax.ConfigError, match=r"'mine\.py:adam', but .* --config\.model\.form=full") as refused:
+    with pytest.raises(rw_jax.ConfigError, match=r"is mine\.py:adam, but .* --config\.model\.form=full") as refused:
         rw_jax.sweep(study({"training.optimizer": "mine.py:adam"}), tmp_path / "run", [folder])
     assert_sentence(str(refused.value))
     assert not (tmp_path / "run").exists()
@@ -236,7 +236,7 @@ def test_a_run_with_pieces_is_looked_at_without_executing_them_until_walks_are_a
     def refuse(*_):
         raise RuntimeError("executed")
 
-    monkeypatch.setattr(pieces, "_executed", refuse)
+    monkeypatch.setattr(pins, "_executed", refuse)
     again = rw_jax.load_run(tmp_path / "run")
     assert again.metrics.identical(run.metrics)
     assert again.value_matrix(lag=2, seed=1).shape == (4, 4)
@@ -256,9 +256,15 @@ PIECES_THAT_DO_NOT_DO = [
     ({"task.name": "nowhere.py:task"}, "nowhere.py is in none of"),
     ({"task.name": "no.such.module:task"}, "no.such.module is not installed"),
     ({"task.name": "mine.py:missing"}, "mine.py has no attribute 'missing'"),
-    ({"task.name": "mine.py:back"}, "has the parameter lag, but the config has no such option"),
+    (
+        {"task.name": "mine.py:back"},
+        "task.options.lag must be given for task.name = mine.py:back, as in --config.task.options.lag",
+    ),
     ({"task.name": "mine.py:back", "task.options.lag": 1, "task.options.lga": 2}, "no piece of the study has"),
-    ({"task.name": "mine.py:number"}, "mine.py:number is 3, but must be a Task"),
+    (
+        {"task.name": "mine.py:number"},
+        "task.name is mine.py:number, which is 3, but must be a Task, or a function that makes one",
+    ),
     ({"task.name": "mine.py:nothing"}, "makes NoneType, but must make a Task"),
     ({"task.name": "mine.py:narrow"}, "task.sample gives tokens_LxB of shape (6, 2), but must give (5, 2)"),
     ({"task.name": "mine.py:failing"}, "task.sample does not work (KeyError: 'temperature')"),
@@ -282,7 +288,7 @@ def test_parameters_of_a_piece_are_given_to_the_function_that_makes_it(folder, t
 
 @pytest.mark.slow
 def test_a_piece_of_a_module_that_is_installed_is_found_by_its_name(tmp_path):
-    name = "rw_jax.training.optimizers:GRADIENT_DESCENT"
+    name = "rw_jax.training.optimizers:gradient_descent"
     run = rw_jax.sweep(study({"training.optimizer": name}), tmp_path / "run")
     plain = rw_jax.sweep(study({}), tmp_path / "plain")
     np.testing.assert_array_equal(run.metrics["train_loss"], plain.metrics["train_loss"])
@@ -306,11 +312,11 @@ FAMILIES = textwrap.dedent('''
             first_key, *keys = jax.random.split(key, walk_length)
             states = [jax.random.randint(first_key, (num_walks,), 0, num_nodes)]
             for each in keys:
-                states.append(jax.random.categorical(each, jnp.log(values["transition_KxK"])[states[-1]]))
+                states.append(jax.random.categorical(each, jnp.log(values["task"]["transition_KxK"])[states[-1]]))
             return Walks(jnp.stack(states[:-1]), states[-1], jnp.ones(num_walks))
 
         def law(values):
-            return Law(jnp.full(num_nodes, 1 / num_nodes), values["transition_KxK"])
+            return Law(jnp.full(num_nodes, 1 / num_nodes), values["task"]["transition_KxK"])
 
         return Task(num_nodes, walk_length, sample, law=law, host_values=host_values, value_options=("family",))
 ''')
@@ -330,10 +336,6 @@ def test_two_matrices_as_values_share_one_compiled_program_and_give_walks_of_the
     assert not ((tokens[:, -1] + 1) % 4 == targets).all()
     np.testing.assert_array_equal(run.transition_matrix(family="ring", seed=0), np.roll(np.eye(4), 1, axis=1))
     assert run.metrics["value_direction_error"].sel(step=5).notnull().all()
-
-
-def test_a_law_is_a_chain_with_its_start():
-    assert Law._fields == ("start_K", "transition_KxK", "ahead_KxK")
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "seed"])
@@ -392,7 +394,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from rw_jax import Law, Model, Optimizer, Output, Task, Walks
+from rw_jax import Law, Looks, Model, Optimizer, Output, Task, Walks
 
 
 @dataclasses.dataclass
@@ -437,11 +439,6 @@ def growing(num_nodes, walk_length):
                 host_values=lambda labels: {"weights": np.ones(labels["size"])})
 
 
-def shadowing(num_nodes, walk_length):
-    host_values = lambda labels: {"p": np.ones(())}
-    return Task(num_nodes, walk_length, sample_of(num_nodes, walk_length), host_values=host_values)
-
-
 def few(num_nodes, walk_length):
     def population(values):
         return Walks(jnp.zeros((walk_length, 3), int), jnp.zeros(3, int), jnp.ones(3))
@@ -452,12 +449,16 @@ def flat(num_nodes):
     return Model(
         init=lambda key, values: {"table": jnp.zeros((num_nodes, num_nodes))},
         apply=lambda params, tokens_LxB: Output(params["table"][:, tokens_LxB[-1]]),
-        value=lambda params: jnp.ones(3),
+        looks=Looks(value=lambda params: jnp.ones(3)),
     )
 
 
 def asking(values):
     return optax.sgd(1.0) if values["learning_rate"] > 0 else optax.sgd(0.0)
+
+
+def rows(value_HxK):
+    return jnp.sum(value_HxK, axis=1)
 
 
 def noisy(values):
@@ -473,12 +474,12 @@ PIECES_THAT_DO_NOT_FIT = [
     ({"task.name": "checked.py:branches"}, "task.sample does not work (TracerBoolConversionError"),
     ({"task.name": "checked.py:lawless"}, "task.law gives"),
     ({"task.name": "checked.py:square_law"}, "task.law gives transition_KxK of shape (4, 2), but must give (4, 4)"),
-    ({"task.name": "checked.py:shadowing"}, "task.host_values gives"),
     ({"task.name": "checked.py:few", "task.walks": "all"}, "task.population gives tokens_LxB of shape (6, 3)"),
-    ({"model.form": "checked.py:flat"}, "model.value gives 'float32[3]', but must give a matrix V"),
+    ({"model.form": "checked.py:flat"}, "model.looks.value gives 'float32[3]', but must give a matrix V"),
     ({"training.optimizer": "checked.py:asking", "model.form": "full"}, "optimizer does not work"),
     ({"training.optimizer": "checked.py:noisy", "model.form": "full"}, "optimizer keeps a key of jax.random.key"),
     ({"training.optimizer": "checked.py:halving", "model.form": "full"}, "optimizer gives updates"),
+    ({"record.metrics": ("checked.py:rows",)}, "The metric rows gives an array of shape (4,), but must give one with"),
     ({"task.name": "broken.py:task"}, "broken.py cannot be used (ImportError"),
     ({"task.name": "broken_module:task"}, "broken_module cannot be used (ImportError"),
     ({"task.name": "leaving.py:task"}, "leaving.py cannot be used (SystemExit"),
@@ -514,8 +515,8 @@ def test_sizes_that_a_parameter_decides_are_paired_with_it(folder, tmp_path):
     assert run.config.zipped == (("size", "num_nodes"),)
     assert [run.value_matrix(size=size, seed=0).shape for size in (4, 5)] == [(4, 4), (5, 5)]
     assert run.config.task.walk_length == 6
-    both = pieces.pin(study({**fields, "task.options.length": 6}, size=(4, 5), length=(6, 7)), [folder], read_start)
-    filled = grids.filled(both.config, Own(texts=both.texts))
+    both = pin(study({**fields, "task.options.length": 6}, size=(4, 5), length=(6, 7)), [folder], read_start)
+    filled = grids.filled(both.config, Pieces(both.texts))
     assert filled.zipped == (("size", "num_nodes"), ("length", "walk_length"))
     assert dict(filled.grid)["walk_length"] == (6, 7)
 

@@ -37,7 +37,7 @@ from absl import flags
 from rw_jax.sweeps import interruption
 from rw_jax import main
 from rw_jax.analysis import plots
-interruption.leave_when_told(interruption.CONTINUE)
+interruption.leave_on_signal(interruption.CONTINUE)
 plots.write_figures = lambda run, folder: ([], {})
 main.main(main.parse(sys.argv, flags.FLAGS))
 """

@@ -25,10 +25,15 @@ from rw_jax.study.errors import ConfigError
 from rw_jax.study.grid import Grid, recorded_steps
 from rw_jax.sweeps import devices, pace, program, progress_bar, sweep
 from rw_jax.training import run as training_run
-from rw_jax.training.experiment import make_experiment
-from rw_jax.training.grids import make_grid
-from rw_jax.training.values import run_values
-from tests.tiny import assert_sentence, chunk_of, contents, stored_records, tiny_study
+from tests.tiny import (
+    assert_sentence,
+    checked,
+    chunk_of,
+    contents,
+    experiment_and_values,
+    stored_records,
+    tiny_study,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +41,23 @@ def mesh():
     return devices.set_up(tiny_study().execution).mesh
 
 
+def compiled_program(study, mesh, cells_per_batch, size):
+    """The program of a study of one structure."""
+    experiment, shape, _ = checked(study)
+    placement = devices.Placement(mesh, cells_per_batch, size, study.execution.checkpoint_steps)
+    return program.compile_program(experiment, placement, shape)
+
+
 @pytest.fixture(scope="module")
 def programs(mesh):
     """A compiled program for each structure and batch: the tests that compare bits share them."""
     made = {}
 
-    def program_of(structure, cells_per_batch, size):
-        key = structure, cells_per_batch, size
+    def program_of(study, cells_per_batch):
+        (structure,) = Grid(study).structures
+        key = structure.config, cells_per_batch
         if key not in made:
-            experiment, placement = make_experiment(structure), devices.Placement(mesh, cells_per_batch, size)
-            made[key] = program.compile_program(experiment, placement, program.shape_of_cell(experiment))
+            made[key] = compiled_program(study, mesh, cells_per_batch, study.execution.cells_per_chunk)
         return made[key]
 
     return program_of
@@ -56,14 +68,13 @@ def records_of(mesh, programs):
     """The bytes of the records of every cell of a study with one structure, by its p and seed."""
 
     def records(study, cells_per_batch=1):
-        grid, size = make_grid(study), study.execution.cells_per_chunk
-        (structure,) = grid.structures
-        compiled = programs(structure.config, cells_per_batch, size)
+        grid, size = Grid(study), study.execution.cells_per_chunk
+        compiled = programs(study, cells_per_batch)
         found = {}
         for start in range(0, grid.num_cells, size):
-            cells = [grid.cell(number) for number in structure.cells[start : start + size]]
+            cells = [grid.cell(number) for number in range(start, min(start + size, grid.num_cells))]
             progress = jax.tree.map(np.asarray, program.run_chunk(compiled, cells))
-            rows = compiled.placement.deal(len(cells)).rows
+            rows = compiled.placement.assign(len(cells)).rows
             for row, cell in zip(rows, cells, strict=True):
                 leaves = [leaf[row].tobytes() for leaf in jax.tree.leaves(progress)]
                 found[cell.config.task.p, cell.config.seed] = leaves
@@ -85,13 +96,13 @@ def test_every_cell_of_a_batch_equals_the_same_run_alone_bit_for_bit(six, record
 
 def test_a_run_of_the_grid_is_the_plain_single_run_of_training(six):
     study = tiny_study(fields={"task.p": 0.7, "seed": 1})
-    experiment = make_experiment(study)
-    schedule = program.make_schedule(study, 0, len(recorded_steps(study)))
-    room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), program.shape_of_cell(experiment).record)
+    experiment, shape, _ = checked(study)
+    schedule = program.make_schedule(experiment, 0, len(recorded_steps(study)))
+    room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape.record)
     run = jax.jit(
         lambda values: training_run.train(experiment, values, training_run.begin(experiment, values, room), schedule)
     )
-    progress = run(run_values(study, experiment))
+    progress = run(experiment_and_values(study)[1])
     assert progress.state.step == 5
     for ours, theirs in zip(jax.tree.leaves(progress), six[0.7, 1], strict=True):
         # The same numbers to rounding; only one compiled program gives them to the bit.
@@ -302,18 +313,16 @@ def test_a_training_in_segments_has_the_bits_of_one_in_a_single_call(values_run,
 
 @pytest.mark.slow
 def test_chunks_are_as_small_as_the_memory_that_is_free(values_run, values_study, tmp_path, monkeypatch):
-    experiment = make_experiment(make_grid(values_study).structures[0].config)
+    experiment, shape, _ = checked(values_study)
     placement = devices.set_up(values_study.execution)._replace(cells_per_chunk=64)
-    pieces = (experiment, placement, program.shape_of_cell(experiment))
+    pieces = (experiment, placement, shape)
     whole = program.compile_program(*pieces)
     assert whole.placement.cells_per_chunk == 64
     bytes_per_cell = sum(leaf.size * 4 for leaf in jax.tree.leaves(whole.shape))
     monkeypatch.setattr(program, "free_memory", lambda mesh: 64 * bytes_per_cell // mesh.size)
     assert placement.mesh.size <= program.compile_program(*pieces).placement.cells_per_chunk < 64
     monkeypatch.setattr(program, "free_memory", lambda mesh: 1)
-    smallest = program.compile_program(
-        experiment, placement, program.shape_of_cell(experiment)
-    ).placement.cells_per_chunk
+    smallest = program.compile_program(*pieces).placement.cells_per_chunk
     assert smallest == placement.mesh.size
     sweep.sweep(values_study, tmp_path / "run")
     assert {len(chunk.rows) for chunk in chunks.read_all(tmp_path / "run" / "chunks")} <= {1, smallest}
@@ -485,8 +494,7 @@ def train_in_batches(mesh):
     """(p, learning_rates) -> Record: 2000 steps of a run for each pair of labels, in vmapped batches of three."""
     fields = {"task.num_nodes": 7, "task.walk_length": 15, "task.walks": 101, "model.position_width": 1000}
     fields |= {"training.steps": 2000, "record.every": 50, "record.parameters": (1, 2, 5, 1000)}
-    experiment = make_experiment(tiny_study(fields=fields))
-    compiled = program.compile_program(experiment, devices.Placement(mesh, 3, 6), program.shape_of_cell(experiment))
+    compiled = compiled_program(tiny_study(fields=fields), mesh, 3, 6)
 
     def train_all(p, learning_rates):
         study = tiny_study(p=p, learning_rate=learning_rates, fields=fields)

@@ -73,7 +73,7 @@ def test_every_family_gives_a_transition_matrix_and_its_walks_follow_it(num_node
     assert (transition >= 0).all()
     np.testing.assert_allclose(transition.sum(axis=1), 1, atol=1e-14)
     start = tuple(np.full(num_nodes, 1 / num_nodes).tolist())
-    values = chain(num_nodes, 4).host_values(labels | {"start": start})
+    values = {"task": chain(num_nodes, 4, {}).host_values(labels | {"start": start})}
     tokens_LxB, targets_B, _ = sample(jax.random.key(0), 20_000, values, 4)
     states_NxB = np.concatenate([tokens_LxB, targets_B[None]])
     counts = np.zeros((num_nodes, num_nodes))
@@ -88,7 +88,7 @@ def test_every_family_gives_a_transition_matrix_and_its_walks_follow_it(num_node
 
 def test_a_start_law_is_drawn_from(float64):
     law = (0.1, 0.0, 0.9, 0.0)
-    values = chain(4, 3).host_values(labels_of("complete", start=law))
+    values = {"task": chain(4, 3, {}).host_values(labels_of("complete", start=law))}
     first = np.asarray(sample(jax.random.key(3), 20_000, values, 3).tokens_LxB[0])
     np.testing.assert_allclose(np.bincount(first, minlength=4) / 20_000, law, atol=0.01)
     assert set(first) == {0, 2}
@@ -96,7 +96,7 @@ def test_a_start_law_is_drawn_from(float64):
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 0.7, 1.0])
 def test_the_walks_of_the_cycle_are_those_of_the_circle(p):
-    values = chain(6, 30).host_values(labels_of("cycle") | {"p": p})
+    values = {"task": chain(6, 30, {}).host_values(labels_of("cycle") | {"p": p})}
     found = sample(jax.random.key(1), 500, values, 30)
     expected = circle(6, 30).sample(jax.random.key(1), 500, {"p": p})
     for ours, theirs in zip(found, expected, strict=True):
@@ -147,7 +147,7 @@ def test_the_population_is_every_walk_with_its_probability(name, horizon, float6
     K, N = len(transition), 4
     start = tuple((np.arange(1, K + 1) / (K * (K + 1) / 2)).tolist())
     rows = tuple(map(tuple, transition.tolist()))
-    values = chain(K, N).host_values(labels_of("matrix", matrix=rows, start=start, horizon=horizon))
+    values = {"task": chain(K, N, {}).host_values(labels_of("matrix", matrix=rows, start=start, horizon=horizon))}
     found = {tuple(map(int, walk)): weight for *walk, weight in zip(*_columns(population(values, N)), strict=True)}
     ahead = np.linalg.matrix_power(transition, horizon)
     for walk in itertools.product(range(K), repeat=N):
@@ -164,10 +164,10 @@ def _columns(walks):
 
 def test_the_target_lies_a_horizon_ahead():
     labels = labels_of("permutation", cycles=(5,), start="uniform", horizon=3)
-    values = chain(5, 6).host_values(labels)
+    values = {"task": chain(5, 6, {}).host_values(labels)}
     tokens, targets, _ = sample(jax.random.key(0), 50, values, 6)
     np.testing.assert_array_equal(targets, (tokens[-1] + 3) % 5)
-    law = chain(5, 6).next_state_law(tokens, jax.tree.map(jnp.asarray, values))
+    law = chain(5, 6, {}).next_state_law(tokens, jax.tree.map(jnp.asarray, values))
     np.testing.assert_array_equal(jnp.argmax(law, axis=0), targets)
 
 
@@ -269,7 +269,7 @@ def test_families_and_their_parameters_are_axes_of_one_program(tmp_path):
     study = chain_study(axes=axes, family="cycle", laziness=0.0)
     run = rw_jax.sweep(study, tmp_path / "run")
     assert run.grid.num_cells == 12
-    assert len(make_grid(study).structures) == 1
+    assert len(make_grid(study).grid.structures) == 1
     for family in ("lazy_cycle", "star"):
         expected = transition_of(labels_of(family, laziness=0.5) | {"p": 0.3}, 6)
         np.testing.assert_array_equal(run.transition_matrix(family=family, laziness=0.5, p=0.3), expected)
@@ -307,7 +307,7 @@ def test_two_states_are_learned_over_both_of_their_probabilities(tmp_path):
     fields = {"task.num_nodes": 2, "training.steps": 40, "precision": "float64"}
     axes = {"p": (0.2, 0.7), "q": (0.1, 0.6), "walks": ("infinite",)}
     run = rw_jax.sweep(chain_study(fields, axes, family="two_state", q=0.5), tmp_path / "run")
-    assert len(make_grid(run.config).structures) == 1
+    assert len(make_grid(run.config).grid.structures) == 1
     for p, q in itertools.product((0.2, 0.7), (0.1, 0.6)):
         np.testing.assert_allclose(run.transition_matrix(p=p, q=q), [[1 - p, p], [q, 1 - q]])
         optimum = run.metrics["optimal_accuracy"].sel(p=p, q=q).isel(step=-1).item()

@@ -271,7 +271,7 @@ def test_the_last_token_of_a_persistent_walk_does_not_tell_its_direction_which_t
 
 def test_the_target_is_the_next_state_of_walks_without_a_lag():
     assert circle.circle(5, 6).is_next
-    assert chain(5, 6).is_next
+    assert chain(5, 6, {}).is_next
     assert not majority().is_next
     assert {name: task_of(name, 5, 6).is_next for name in TASKS} == {
         "hidden_direction": True, "persistent": True, "lagged by 1": False, "lagged by 3": False,

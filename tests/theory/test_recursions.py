@@ -7,17 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from rw_jax.theory.recursions import one_hot_training
-from rw_jax.training.experiment import make_experiment
 from rw_jax.training.run import init, prepare, train_step
-from rw_jax.training.values import run_values
 from tests import oracle
-from tests.tiny import tiny_study
+from tests.tiny import experiment_and_values, tiny_study
 
 
 def test_training_with_attention_on_the_parent_is_the_recursion(float64):
     config = tiny_study(fields={"task.walks": "all", "task.test_walks": "all", "task.p": 0.7, "precision": "float64"})
-    experiment = make_experiment(config)
-    values = run_values(config, experiment)
+    experiment, values = experiment_and_values(config)
     run, state = prepare(experiment, values), init(experiment, values)
     parent_only = jnp.zeros(6).at[4].set(2000.0)  # its weight is 1 to the last bit
     state = state._replace(params={**state.params, "position_scores": parent_only})

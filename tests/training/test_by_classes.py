@@ -11,28 +11,22 @@ import rw_jax
 from rw_jax.study.flags import from_config_dict
 from rw_jax.sweeps.program import make_schedule
 from rw_jax.training import run
-from rw_jax.training.experiment import make_experiment
-from rw_jax.training.values import run_values
+from tests.tiny import experiment_and_values
 
 LOCKED = from_config_dict(rw_jax.base_config()).replace(p=0.9, walks=200, test_walks=100, steps=30, precision="float64")
 """A run whose attention locks at step 2."""
-
-
-def experiment_and_values(config):
-    experiment = make_experiment(config)
-    return experiment, run_values(config, experiment)
 
 
 @functools.cache
 def trained(config, is_alone, ends=None):
     """The progress of a run that is trained in one piece, or up to each of some recorded steps in turn."""
     experiment, values = experiment_and_values(config)
-    shape = run.progress_shape(experiment, values, config.training.steps + 1, 3)
+    shape = run.progress_shape(experiment, values)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
     train = jax.jit(functools.partial(run.train, experiment, is_alone=is_alone))
     progress, first = run.begin(experiment, values, blank.record), 0
     for last in ends or (config.training.steps + 1,):
-        progress = train(values, progress, make_schedule(config, first, last))
+        progress = train(values, progress, make_schedule(experiment, first, last))
         first = last
     return progress
 

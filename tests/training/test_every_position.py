@@ -4,12 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from rw_jax.training.experiment import make_experiment
 from rw_jax.training.run import init, prepare
-from rw_jax.training.values import run_values
 from rw_jax.training.walks import draw_training_walks
 from tests.models.test_decoder import K, N, shape_of, slow
-from tests.tiny import some, tiny_study
+from tests.tiny import experiment_and_values, some, tiny_study
 
 B = 2
 NONE = K
@@ -17,18 +15,18 @@ NONE = K
 
 PARTS = {
     "last token": {"query": "last"},
-    "last token, rotary": {"query": "last", "positions": "rotary", "key_width": 2, "residual": True, "heads": 2},
+    "last token, rotary": {"query": "last", "positions": "rotary", "key_width": 2, "residual": "on", "heads": 2},
     "last token, everything": {
-        "query": "last", "positions": "learned", "key_width": 2, "heads": 2, "layers": 2, "residual": True,
-        "feed_forward_width": 3, "layer_norm": True, "embedding": "learned", "embedding_width": 4,
+        "query": "last", "positions": "learned", "key_width": 2, "heads": 2, "layers": 2, "residual": "on",
+        "feed_forward_width": 3, "layer_norm": "on", "embedding": "learned", "embedding_width": 4,
     },
     "empty slot": {},
-    "empty slot, residual stream": {"key_width": 2, "residual": True, "layers": 2},
+    "empty slot, residual stream": {"key_width": 2, "residual": "on", "layers": 2},
 }  # fmt: skip
 
 
 def study(parts, target="all"):
-    fields = {f"model.{name}": "on" if value is True else value for name, value in parts.items()}
+    fields = {f"model.{name}": value for name, value in parts.items()}
     model = {"form": "decoder", "init": "gaussian", "init_scale": 0.5, "position_width": 8}
     fields |= {f"model.{name}": value for name, value in model.items()}
     fields |= {"task.num_nodes": K, "task.walk_length": N, "task.walks": B, "precision": "float64"}
@@ -37,8 +35,7 @@ def study(parts, target="all"):
 
 def walks_of(config):
     """The training walks: tokens, int[B, N-1], and targets."""
-    experiment = make_experiment(config)
-    walks = draw_training_walks(experiment, run_values(config, experiment))
+    walks = draw_training_walks(*experiment_and_values(config))
     return np.asarray(walks.tokens_LxB).T, np.asarray(walks.targets_B)
 
 
@@ -65,8 +62,7 @@ def test_the_loss_on_all_targets_is_the_mean_over_walks_that_are_cut_and_so_is_i
     else:  # every target has a walk of its own
         assert len(targets) == B * (N - 1)
         np.testing.assert_array_equal(np.sum(tokens == NONE, axis=1), np.repeat(np.arange(N - 1)[::-1], B))
-    experiment = make_experiment(config)
-    values = run_values(config, experiment)
+    experiment, values = experiment_and_values(config)
     run, state = prepare(experiment, values), init(experiment, values)
     measured, gradients = jax.jit(run.objective)(state.params, state.step, jax.random.key(0))
     params = {leaf_name: np.asarray(leaf) for leaf_name, leaf in state.params.items()}

@@ -1,5 +1,6 @@
 """Infinitely many walks against all walks there are, enumerated, and against what is known without either."""
 
+import functools
 import itertools
 import math
 from typing import NoReturn
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import rw_jax
+from rw_jax.models import Model, Scores
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.reduced import reduced_transformer
 from rw_jax.tasks import Law, Task, Walks
@@ -18,12 +20,11 @@ from rw_jax.theory import lags
 from rw_jax.theory.lags import circle_matrix
 from rw_jax.theory.recursions import one_hot_training
 from rw_jax.training import infinite
-from rw_jax.training.experiment import make_experiment
+from rw_jax.training.infinite import log_loss_on_all_walks
 from rw_jax.training.losses import log_loss
-from rw_jax.training.objectives import mean_loss
+from rw_jax.training.objectives import mean_loss, on_infinite_walks
 from rw_jax.training.run import init, prepare, train_step
-from rw_jax.training.values import run_values
-from tests.tiny import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, experiment_and_values, tiny_study
 
 EPSILON = 0.1
 
@@ -46,11 +47,18 @@ def every_walk(task: Task, values) -> Walks:
     return Walks(jnp.asarray(walks[:, :-1].T), jnp.asarray(walks[:, -1]), jnp.asarray(weights))
 
 
+def reduced(task: Task) -> Model:
+    """The reduced form for a task."""
+    return reduced_transformer(
+        make_embeddings(task.num_nodes, task.walk_length, task.walk_length + 3), "none", 0, "zero"
+    )
+
+
 def by_enumeration(task: Task, params, values):
     """Loss and gradients on all walks, by automatic differentiation of the model itself."""
-    embeddings = make_embeddings(task.num_nodes, task.walk_length, task.walk_length + 3)
-    model = reduced_transformer(embeddings, "none", 0, "zero")
-    loss = mean_loss(model, log_loss, every_walk(task, values), values, task.num_nodes)
+    loss = mean_loss(
+        reduced(task), functools.partial(log_loss, values=values), every_walk(task, values), task.num_nodes
+    )
     return jax.jit(jax.value_and_grad(loss))(params)
 
 
@@ -79,7 +87,7 @@ def assert_close(found, expected, tolerance=1e-12):
 
 
 def objective_of(task, values, params, is_symmetric=False):
-    objective = infinite.on_infinite_walks(task, values, is_symmetric)
+    objective = on_infinite_walks(reduced(task), log_loss_on_all_walks(task, values, is_symmetric))
     measured, gradients = jax.jit(objective)(params, jnp.int32(0), jax.random.key(0))
     return measured, gradients
 
@@ -143,10 +151,11 @@ def test_the_mean_attention_is_that_of_all_walks(float64):
     rng = np.random.default_rng(2)
     task = chain(rng.dirichlet(np.ones(3)), rng.dirichlet(np.ones(3), 3), 6)
     values, params = {"epsilon": EPSILON}, random_params(rng, 3, 6, spread=2.0)
-    model, walks = reduced_transformer(make_embeddings(3, 6, 9), "none", 0, "zero"), every_walk(task, values)
-    output = model.apply(params, walks.tokens_LxB)
+    walks = every_walk(task, values)
+    output = reduced(task).apply(params, walks.tokens_LxB)
     expected = output.attention_NxB @ walks.weights_B
-    np.testing.assert_allclose(infinite.mean_attention(params, task, values, False), expected, rtol=1e-12)
+    scores = Scores(params["state_scores"], params["position_scores"])
+    np.testing.assert_allclose(infinite.mean_attention(scores, task, values, False), expected, rtol=1e-12)
 
 
 def test_v_below_minus_epsilon_has_no_loss_and_no_gradients(float64):
@@ -181,11 +190,10 @@ def test_training_on_infinitely_many_walks_is_that_on_all_walks_there_are():
     assert_sentence(str(refused.value))
 
 
-RANDOM = {
+FEW = {
     "task.num_nodes": 4,
     "task.walk_length": 6,
     "task.test_walks": "all",
-    "model.positions": "random",
     "model.position_width": 12,
     "training.learning_rate": 0.1,
     "training.steps": 6,
@@ -203,29 +211,51 @@ OF_CHAIN = {
 }
 
 
-@pytest.mark.parametrize("fields", [{}, pytest.param(OF_CHAIN, marks=pytest.mark.slow)], ids=["circle", "chain"])
-def test_steps_on_infinitely_many_walks_are_those_on_all_for_positions_that_are_not_orthogonal(fields, float64):
+MODELS = {
+    "random positions": {"model.positions": "random"},
+    "random embeddings": {"model.embedding": "random", "model.embedding_width": 3},
+    "both random": {"model.embedding": "random", "model.embedding_width": 7, "model.positions": "random"},
+    "keys of unit length": {"model.unit_length": "keys"},
+    "keys and query of unit length": {"model.unit_length": "both"},
+}
+"""What is looked at through V and two scores alone, beside the paper's model."""
+
+OF_MODELS = pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        pytest.param(model, fields, id=f"{model}, {task}", marks=marks)
+        for model in MODELS
+        for task, fields, marks in (("circle", {}, ()), ("chain", OF_CHAIN, pytest.mark.slow))
+    ],
+)
+
+
+@OF_MODELS
+def test_steps_on_infinitely_many_walks_are_those_on_all_whatever_the_embeddings(model, fields, float64):
     params = {}
     for walks in ("all", "infinite"):
-        config = tiny_study(fields={**RANDOM, **fields, "task.walks": walks})
-        experiment = make_experiment(config)
-        values = run_values(config, experiment)
+        config = tiny_study(fields={**FEW, **MODELS[model], **fields, "task.walks": walks})
+        experiment, values = experiment_and_values(config)
         run, state = prepare(experiment, values), init(experiment, values)
         start, step = state.params, jax.jit(lambda state, run=run: train_step(run, state)[0])
         for _ in range(6):
             state = step(state)
         params[walks] = state.params
-    positions_NxM = make_embeddings(4, 6, 12, "random").positions_NxM
-    assert np.abs(np.corrcoef(positions_NxM) - np.eye(6)).max() > 0.3
     for name, leaf in params["all"].items():
         np.testing.assert_allclose(params["infinite"][name], leaf, rtol=1e-9, atol=1e-11, err_msg=name)
     assert np.ptp(params["all"]["position_scores"] - start["position_scores"]) > 0.1
 
 
+def test_random_positions_and_embeddings_are_not_orthogonal():
+    embeddings = make_embeddings(4, 6, 12, "random", "random", 3)
+    for rows in (embeddings.positions_NxM, embeddings.tokens_KxE):
+        assert np.abs(np.corrcoef(rows) - np.eye(len(rows))).max() > 0.3
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("fields", [{}, OF_CHAIN], ids=["circle", "chain"])
-def test_training_on_infinitely_many_walks_is_that_on_all_for_positions_that_are_not_orthogonal(fields):
-    config = tiny_study(fields={**RANDOM, **fields, "training.steps": 20})
+@OF_MODELS
+def test_training_on_infinitely_many_walks_is_that_on_all_whatever_the_embeddings(model, fields):
+    config = tiny_study(fields={**FEW, **MODELS[model], **fields, "training.steps": 20})
     every, infinitely = (rw_jax.train(config, walks=walks) for walks in ("all", "infinite"))
     for name in ("train_loss", "accuracy", "parent_attention", "empty_attention", "log_other_attention"):
         np.testing.assert_allclose(infinitely.metrics[name], every.metrics[name], rtol=1e-8, atol=1e-12)
@@ -251,9 +281,12 @@ def test_numbers_of_samples_and_infinity_stand_side_by_side_on_one_axis(tmp_path
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"loss": "hinge"}, "training.loss is 'hinge', but must be 'log'"),
-        ({"form": "full"}, "model.form is 'full', but must be 'reduced'"),
-        ({"unit_length": "keys"}, "model.unit_length is 'keys', but must be 'none'"),
+        ({"loss": "hinge"}, "training.loss is 'hinge', but must be one with a population form, as 'log', for task.wal"),
+        ({"form": "full"}, "model.form is 'full' with one head, but must be a form of one head, whose scores are u"),
+        ({"form": "decoder"}, "model.form is 'decoder' with one head, but must be a form of one head"),
+        ({"heads": 2}, "model.form is 'reduced' with model.heads = 2, but must be a form of one head"),
+        ({"feed_forward_width": 3}, "with model.feed_forward_width = 3, but must be a form of one head"),
+        ({"position_place": "added"}, "with model.position_place = 'added', but must be a form of one head"),
         ({"p": 1.0}, "must be 'all' for task.p = 1.0"),
         ({"test_walks": math.inf}, "task.test_walks is inf"),
     ],

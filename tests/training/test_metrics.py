@@ -5,31 +5,38 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rw_jax.models import Output
-from rw_jax.tasks import Walks
 from rw_jax.training import metrics
 from tests import oracle
 
 K, N, P = 4, 5, 0.7
 TRANSITION_KxK = oracle.transition_matrix(K, P)
 
-MEASURABLE = tuple(metric.name for metric in metrics.METRICS if "objective" not in metric.needs and not metric.dims)
+MEASURABLE = {
+    name for name, metric in metrics.METRICS.items() if not metrics.is_of_objective(metric) and not metric.dims
+}
 
 
 @jax.jit
-def measure_compiled(output, walks, law_KxB, transition_KxK, value_KxK):
-    seen = metrics.Seen(
-        output, walks, 1, law_KxB, metrics.mean_attention(output, walks.weights_B), value_KxK, transition_KxK
-    )
-    return metrics.measure(metrics.METRICS, seen)
+def measure_compiled(measured):
+    return metrics.measure(metrics.METRICS, {**dict.fromkeys(metrics.NAMES), "parent": 1, **measured})
 
 
 def measure(output_BxK, attention_BxN, tokens_B, targets_B, weights_B, value_KxK):
     """The metrics as NumPy scalars; tokens_B are the last tokens."""
-    walks = Walks(jnp.zeros((N - 1, len(targets_B)), jnp.int32), jnp.asarray(targets_B), jnp.asarray(weights_B))
-    output = Output(jnp.asarray(output_BxK).T, jnp.asarray(attention_BxN[:, :-1]).T, jnp.asarray(attention_BxN[:, -1]))
-    law_KxB = jnp.asarray(TRANSITION_KxK[tokens_B].T)
-    measured = measure_compiled(output, walks, law_KxB, jnp.asarray(TRANSITION_KxK), jnp.asarray(value_KxK))
+    measured = measure_compiled(
+        {
+            "tokens_LxB": np.zeros((N - 1, len(targets_B)), np.int32),
+            "targets_B": targets_B,
+            "weights_B": weights_B,
+            "law_KxB": TRANSITION_KxK[tokens_B].T,
+            "output_KxB": output_BxK.T,
+            "attention_NxB": attention_BxN.T,
+            "spread_B": np.ptp(attention_BxN[:, :-1], axis=1),
+            "mean_attention_N": np.average(attention_BxN, axis=0, weights=weights_B),
+            "value_HxK": value_KxK,
+            "transition_KxK": TRANSITION_KxK,
+        }
+    )
     return {name: float(value) for name, value in measured.items()}
 
 
@@ -96,8 +103,8 @@ def test_metrics_are_those_computed_by_hand(float64):
 
 
 def test_there_is_one_metric_for_each_name_of_the_table_but_the_training_loss(float64):
-    assert measure(**some_batch()).keys() == set(MEASURABLE)
-    others = {metric.name for metric in metrics.METRICS if not metric.dims} - set(MEASURABLE)
+    assert measure(**some_batch()).keys() == MEASURABLE
+    others = {name for name, metric in metrics.METRICS.items() if not metric.dims} - MEASURABLE
     assert others == {"train_loss", "quadrature_error"}
 
 
@@ -188,12 +195,22 @@ def test_mean_weights_walks_along_the_last_axis(float64):
     np.testing.assert_allclose(metrics.mean(jnp.asarray(values_2xB), jnp.asarray(weights_B)), [15 / 4, 6 / 4])
 
 
-def some_seen(**changes):
-    walks = Walks(jnp.zeros((N - 1, 3), jnp.int32), jnp.asarray([0, 1, 2]), jnp.ones(3))
-    output = Output(jnp.eye(K)[:, :3], jnp.full((N - 1, 3), 0.2), jnp.full(3, 0.2))
-    law_KxB, transition_KxK = jnp.asarray(TRANSITION_KxK[:3].T), jnp.asarray(TRANSITION_KxK)
-    seen = metrics.Seen(output, walks, 1, law_KxB, jnp.full(N, 0.2), jnp.eye(K), transition_KxK)
-    return seen._replace(**changes)
+def measured_of_three(**changes):
+    """The metrics of three walks, measured from all there is but for the changes."""
+    measured = dict.fromkeys(metrics.NAMES) | {
+        "tokens_LxB": jnp.zeros((N - 1, 3), jnp.int32),
+        "targets_B": jnp.arange(3),
+        "weights_B": jnp.ones(3),
+        "law_KxB": jnp.asarray(TRANSITION_KxK[:3].T),
+        "output_KxB": jnp.eye(K)[:, :3],
+        "attention_NxB": jnp.full((N, 3), 0.2),
+        "spread_B": jnp.zeros(3),
+        "mean_attention_N": jnp.full(N, 0.2),
+        "value_HxK": jnp.eye(K),
+        "transition_KxK": jnp.asarray(TRANSITION_KxK),
+        "parent": 1,
+    }
+    return metrics.measure(changes.pop("metrics", metrics.METRICS), measured | changes)
 
 
 @pytest.mark.parametrize(
@@ -211,28 +228,28 @@ def some_seen(**changes):
                 "parent_is_highest",
                 "highest_lag",
                 "log_other_attention",
-                "attention_spread",
             },
         ),
+        ("spread_B", {"attention_spread"}),
         ("value_HxK", {"value_direction_error", "value_sqrt_direction_error", "value_uniform_direction_error"}),
         ("parent", {"parent_attention", "parent_is_highest", "log_other_attention"}),
     ],
 )
 def test_metrics_that_need_what_is_not_there_are_absent_and_all_others_stay(missing, absent):
-    measured = metrics.measure(metrics.METRICS, some_seen(**{missing: None}))
-    assert set(MEASURABLE) - measured.keys() == absent
+    assert MEASURABLE - measured_of_three(**{missing: None}).keys() == absent
 
 
 def test_a_value_matrix_that_is_not_to_be_compared_has_no_distance_from_the_transition_matrix():
-    measured = metrics.measure(metrics.METRICS, some_seen(transition_KxK=None))
+    measured = measured_of_three(transition_KxK=None)
     assert np.isnan(measured["value_direction_error"])
     assert np.isnan(measured["value_sqrt_direction_error"])
     assert not np.isnan(measured["value_uniform_direction_error"])
 
 
 def test_what_the_objective_has_measured_is_a_metric_like_any_other():
-    measured = metrics.measure(metrics.METRICS, some_seen(objective={"train_loss": jnp.asarray(2.5)}))
+    measured = measured_of_three(train_loss=jnp.asarray(2.5))
     assert measured["train_loss"] == 2.5
+    assert "quadrature_error" not in measured
 
 
 def test_metrics_of_heads_have_an_entry_for_each_layer_and_head(float64):
@@ -240,11 +257,12 @@ def test_metrics_of_heads_have_an_entry_for_each_layer_and_head(float64):
     attention = rng.dirichlet(np.ones(N), (2, 3))
     values = rng.normal(size=(2, 3, K, K))
     values[1, 2] = 5 * TRANSITION_KxK.T + rng.normal(size=K)  # what is added to a column changes no comparison
-    seen = some_seen(
-        head_attention=jnp.asarray(attention), head_values=jnp.asarray(values), target_KxK=jnp.asarray(TRANSITION_KxK)
+    measured = measured_of_three(
+        mean_head_attention=jnp.asarray(attention),
+        head_values=jnp.asarray(values),
+        target_KxK=jnp.asarray(TRANSITION_KxK),
     )
-    measured = metrics.measure(metrics.METRICS, seen)
-    assert measured.keys() - set(MEASURABLE) == {"head_parent_attention", "head_highest_lag", "head_value_error"}
+    assert measured.keys() - MEASURABLE == {"head_parent_attention", "head_highest_lag", "head_value_error"}
     np.testing.assert_array_equal(measured["head_parent_attention"], attention[..., -2])
     np.testing.assert_array_equal(measured["head_highest_lag"], N - 1 - attention.argmax(axis=2))
 
@@ -258,6 +276,7 @@ def test_metrics_of_heads_have_an_entry_for_each_layer_and_head(float64):
 
 
 def test_a_metric_may_be_an_array_with_axes_of_its_own():
-    diagonal = metrics.Metric("diagonal", "of V", "1", lambda seen: jnp.diagonal(seen.value_HxK), dims=("node",))
-    measured = metrics.measure((diagonal,), some_seen(value_HxK=jnp.diag(jnp.arange(1.0, K + 1))))
+    diagonal = metrics.Metric(lambda value_HxK: jnp.diagonal(value_HxK), "of V", dims=("node",))
+    value_HxK = jnp.diag(jnp.arange(1.0, K + 1))
+    measured = measured_of_three(metrics={"diagonal": diagonal}, value_HxK=value_HxK)
     np.testing.assert_array_equal(measured["diagonal"], [1, 2, 3, 4])

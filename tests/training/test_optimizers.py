@@ -1,5 +1,7 @@
 """Optimizers of both forms, by hand."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import optax.contrib
 import pytest
 
 import rw_jax
-from rw_jax.models import Model
+from rw_jax.models import Model, Reduction
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.full import full_transformer
 from rw_jax.models.reduced import precondition, project
@@ -17,11 +19,11 @@ from rw_jax.tasks import Walks
 from rw_jax.training.grids import make_grid
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
-from rw_jax.training.optimizers import GRADIENT_DESCENT, OPTIMIZERS, Optimizer, transformation
+from rw_jax.training.optimizers import OPTIMIZERS, Optimizer, gradient_descent, transformation
 from tests.tiny import assert_sentence, some, tiny_study
 
 FULL = Model(init=lambda key, values: {}, apply=lambda params, tokens_LxB: None)
-REDUCED = FULL._replace(precondition=precondition(make_embeddings(2, 3, 5)))
+REDUCED = FULL._replace(reduction=Reduction(precondition(make_embeddings(2, 3, 5))))
 VALUES = {"learning_rate": 0.1}
 
 
@@ -33,7 +35,7 @@ def step(optimizer, params, gradients):
 def test_full_parameters_move_by_eta_times_their_gradient(float64):
     params = {"value": jnp.asarray([1.0, 2.0]), "key_query": jnp.asarray([[3.0]])}
     gradients = {"value": jnp.asarray([0.5, -1.0]), "key_query": jnp.asarray([[2.0]])}
-    moved = step(transformation(GRADIENT_DESCENT, FULL, VALUES), params, gradients)
+    moved = step(transformation(gradient_descent(), FULL, VALUES), params, gradients)
     np.testing.assert_allclose(moved["value"], [0.95, 2.1], rtol=1e-15)
     np.testing.assert_allclose(moved["key_query"], [[2.8]], rtol=1e-15)
 
@@ -41,21 +43,21 @@ def test_full_parameters_move_by_eta_times_their_gradient(float64):
 def test_state_scores_move_q_times_and_position_scores_q_squared_times_as_far(float64):
     params = {name: jnp.asarray([1.0, 2.0]) for name in ("value", "state_scores", "position_scores")}
     gradients = {name: jnp.asarray([0.5, -1.0]) for name in params}
-    moved = step(transformation(GRADIENT_DESCENT, REDUCED, VALUES), params, gradients)
+    moved = step(transformation(gradient_descent(), REDUCED, VALUES), params, gradients)
     np.testing.assert_allclose(moved["value"], [0.95, 2.1], rtol=1e-15)
     np.testing.assert_allclose(moved["state_scores"], [0.85, 2.3], rtol=1e-15)
     np.testing.assert_allclose(moved["position_scores"], [0.55, 2.9], rtol=1e-15)
 
 
 def test_gradient_descent_is_linear_and_an_optimizer_that_does_not_say_so_is_not():
-    assert GRADIENT_DESCENT.is_linear
+    assert gradient_descent().is_linear
     assert not Optimizer(lambda values: optax.adam(values["learning_rate"])).is_linear
 
 
 @pytest.mark.parametrize("factor", [2.0, -0.5])
 def test_updates_of_gradient_descent_are_linear_in_the_gradients(factor, float64):
     params, gradients = {"value": jnp.ones(3)}, {"value": jnp.asarray([0.5, -1.0, 2.0])}
-    optimizer = transformation(GRADIENT_DESCENT, FULL, VALUES)
+    optimizer = transformation(gradient_descent(), FULL, VALUES)
     one, other = (
         optimizer.update({"value": scale * gradients["value"]}, optimizer.init(params), params)[0]["value"]
         for scale in (1.0, factor)
@@ -93,7 +95,7 @@ def test_the_full_form_moves_by_the_updates_of_optax_entry_by_entry(name, float6
     tokens, targets = run.walks("train")
     walks = Walks(jnp.asarray(tokens.T), jnp.asarray(targets), jnp.ones(len(targets)))
     model = full_transformer(make_embeddings(4, 6, 8), "none", 0, "gaussian")
-    gradient = jax.jit(jax.grad(mean_loss(model, log_loss, walks, {"epsilon": 0.1}, 4)))
+    gradient = jax.jit(jax.grad(mean_loss(model, functools.partial(log_loss, values={"epsilon": 0.1}), walks, 4)))
     optimizer, params = OF_OPTAX[name][1], jax.tree.map(jnp.asarray, run.params(step=0))
     state = optimizer.init(params)
     for _ in range(5):
@@ -195,4 +197,4 @@ def test_parameters_of_optimizers_are_given_and_swept_on_the_command_line():
     config = read_command(argv, {}).config
     assert dict(config.training.options) == {"momentum": 0.9}
     assert dict(config.grid)["momentum"] == (0.5, 0.9)
-    assert len(make_grid(config).structures) == 2
+    assert len(make_grid(config).grid.structures) == 2

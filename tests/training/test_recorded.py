@@ -5,7 +5,7 @@ import pytest
 
 import rw_jax
 from rw_jax.analysis import plots, summary
-from rw_jax.analysis.explorer.data import gather
+from rw_jax.explorer.data import gather
 from rw_jax.store.layout import study_digest
 from rw_jax.study.errors import ConfigError
 from rw_jax.sweeps.until import Goal, check
@@ -50,10 +50,10 @@ def test_metrics_that_are_chosen_are_those_of_a_run_that_records_all(names, figu
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (("acuracy", "kl_divergence"), "record.metrics names 'acuracy', but must be 'all' alone, or name metrics: "),
-        (("all", "accuracy"), "record.metrics names 'all', but must be 'all' alone, or name metrics: "),
+        (("acuracy", "kl_divergence"), "record.metrics is 'acuracy', but must be one of train_loss, accuracy, "),
+        (("all", "acuracy"), "record.metrics is 'acuracy', but must be one of train_loss, accuracy, "),
         (("head_value_error",), "record.metrics is ['head_value_error'], but must name metrics that such runs have: "),
-        ((), "record.metrics is (), but must be a tuple of one name or more, or 'all' alone."),
+        ((), "record.metrics is (), but must be 'all', or a tuple of one name or more, 'all' for all among them."),
     ],
 )
 def test_metrics_that_there_are_not_are_refused_in_a_sentence_that_names_those_there_are(names, words):
@@ -82,7 +82,7 @@ def test_the_page_of_a_run_says_which_metrics_it_lacks(sweep_once):
 
 def test_a_metric_that_only_some_structures_have_may_be_chosen():
     study = tiny_study(heads=(1, 2), fields={"record.metrics": ("head_value_error",)})
-    assert make_grid(study).num_cells == 2
+    assert make_grid(study).grid.num_cells == 2
 
 
 def test_the_metric_of_a_goal_must_be_recorded():

@@ -1,5 +1,6 @@
 """One run: the full form against the reduced one, the paper's closed forms, and bits that must not change."""
 
+import dataclasses
 import functools
 
 import jax
@@ -20,15 +21,16 @@ from rw_jax.sweeps.program import make_schedule
 from rw_jax.tasks import Walks
 from rw_jax.theory.closed_forms import first_step_value_matrix
 from rw_jax.training import run
-from rw_jax.training.experiment import Own, make_experiment
+from rw_jax.training.experiment import make_experiment
 from rw_jax.training.grids import make_grid
 from rw_jax.training.objectives import mean_loss, on_walks
 from rw_jax.training.optimizers import transformation
+from rw_jax.training.pieces import Pieces
 from rw_jax.training.run import Prepared, State
 from rw_jax.training.values import run_keys, run_values, stacked_values
 from rw_jax.training.walks import draw_test_walks, draw_training_walks
 from tests import oracle
-from tests.tiny import assert_sentence, tiny_study
+from tests.tiny import assert_sentence, experiment_and_values, tiny_study
 
 FORMS = ("full", "reduced")
 BASE = from_config_dict(rw_jax.base_config())
@@ -42,7 +44,7 @@ EMBEDDINGS = make_embeddings(5, 11, 13)
 
 def values_of(config, **changes):
     """The values of a run, some of them others."""
-    values = run_values(config, make_experiment(config))
+    values = experiment_and_values(config)[1]
     return values | {name: values[name].dtype.type(value) for name, value in changes.items()}
 
 
@@ -62,7 +64,8 @@ def start_of(config):
 def prepared(config, walks, values) -> Prepared:
     """A run on these training walks, of which nothing is measured."""
     experiment = make_experiment(config)
-    objective = on_walks(experiment.model, experiment.loss, walks, values, config.task.num_nodes)
+    loss = functools.partial(experiment.loss.of_walk, values=values)
+    objective = on_walks(experiment.model, loss, walks, config.task.num_nodes)
     optimizer = transformation(experiment.optimizer, experiment.model, values)
     return Prepared(objective, lambda params: None, lambda step: optimizer, run_keys(0, 0))
 
@@ -155,7 +158,8 @@ def test_mean_loss_and_its_gradient_equal_the_slow_loop_and_finite_differences(f
         for tokens in np.asarray(walks.tokens_LxB).T
     ]
     experiment = make_experiment(config)
-    loss_of_params = jax.jit(mean_loss(experiment.model, experiment.loss, walks, {"epsilon": 0.1}, 5))
+    loss = functools.partial(experiment.loss.of_walk, values={"epsilon": 0.1})
+    loss_of_params = jax.jit(mean_loss(experiment.model, loss, walks, 5))
     expected = oracle.mean_loss(outputs_BxK, np.asarray(walks.targets_B), np.asarray(walks.weights_B), 0.1)
     assert float(loss_of_params(params)) == pytest.approx(expected, rel=1e-12)
     check_grads(loss_of_params, (params,), order=1, modes=["rev"])
@@ -206,14 +210,16 @@ def test_keys_of_walks_and_start_are_the_split_of_the_runs_key_and_that_of_steps
     [{}, {"training.stages": "2: p=0.5; 3: learning_rate=2"}, {"task.name": "chain", "task.options.family": "path"}],
 )
 def test_stacked_values_are_those_of_each_run(fields):
-    study = make_grid(tiny_study(fields={**fields, "training.mixed_share": 0.25}, p=(0.0, 0.3, 1.0), seed=(0, 7)))
-    experiment = make_experiment(study.structures[0].config)
-    stacked = stacked_values([cell.values for cell in study.cells()], experiment)
-    each = [run_values(experiment.config.replace(**cell.labels), experiment) for cell in study.cells()]
-    assert set(stacked) == set(each[0])
-    for name, stack in stacked.items():
-        assert stack.dtype == each[0][name].dtype
-        np.testing.assert_array_equal(stack, np.stack([values[name] for values in each]))
+    study = tiny_study(fields={**fields, "training.mixed_share": 0.25}, p=(0.0, 0.3, 1.0), seed=(0, 7))
+    experiments = make_grid(study)
+    grid = experiments.grid
+    experiment = experiments.of_cell(grid.cell(0))
+    stacked = stacked_values([cell.values for cell in grid.cells()], experiment)
+    each = [run_values(cell.config.values(), experiment) for cell in grid.cells()]
+    assert jax.tree.structure(stacked) == jax.tree.structure(each[0])
+    for stack, *leaves in zip(*map(jax.tree.leaves, (stacked, *each)), strict=True):
+        assert stack.dtype == leaves[0].dtype
+        np.testing.assert_array_equal(stack, np.stack(leaves))
     np.testing.assert_array_equal(stacked["seed"], [0, 7, 0, 7, 0, 7])
     np.testing.assert_array_equal(stacked["p"], np.float32([0, 0, 0.3, 0.3, 1, 1]))
 
@@ -225,8 +231,10 @@ STEPS = 12
 @functools.cache
 def trainer(config):
     """Compiled (values, state, schedule) -> (state, record)."""
-    experiment = make_experiment(config)
-    shape = run.progress_shape(experiment, run_values(config, experiment), STEPS + 1, NUM_KEPT)
+    recorded = config.replace(steps=STEPS)
+    recorded = dataclasses.replace(recorded, record=dataclasses.replace(recorded.record, every=1, parameters=(1,)))
+    experiment, values = experiment_and_values(recorded)
+    shape = run.progress_shape(experiment, values)
     room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape.record)
 
     def train(values, state, schedule):
@@ -329,6 +337,8 @@ def test_recorded_metrics_are_those_of_the_recorded_parameters(float64):
         assert float(record.metrics["train_loss"][step]) == pytest.approx(loss, rel=1e-10)
         attention_BxN, outputs_BxK = look(test_walks.tokens_LxB)
         np.testing.assert_allclose(record.kept["mean_attention"][slot], attention_BxN.mean(axis=0), rtol=1e-10)
+        spread = np.ptp(attention_BxN[:, :-1], axis=1).max()
+        assert float(record.metrics["attention_spread"][step]) == pytest.approx(spread, rel=1e-8, abs=1e-14)
         accuracy = np.mean(outputs_BxK.argmax(axis=1) == np.asarray(test_walks.targets_B))
         assert float(record.metrics["accuracy"][step]) == pytest.approx(accuracy, rel=1e-14)
 
@@ -516,15 +526,16 @@ def adam_on_the_full_form(values):
 
 def test_any_optimizer_takes_the_updates_that_optax_gives_it_by_hand(float64):
     config = SMALL.replace(form="full", precision="float64", p=0.6, learning_rate=0.01)
-    experiment = make_experiment(config, Own(optimizer=adam_on_the_full_form))
-    values = run_values(config, experiment)
-    schedule = make_schedule(config.replace(steps=6), 0, 7)
-    shape = run.progress_shape(experiment, values, 7, 7)
+    pieces = Pieces(objects={"optimizer": adam_on_the_full_form})
+    experiment, values = experiment_and_values(config.replace(steps=6), pieces)
+    schedule = make_schedule(experiment, 0, 7)
+    shape = run.progress_shape(experiment, values)
     room = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shape.record)
     progress = jax.jit(lambda: run.train(experiment, values, run.begin(experiment, values, room), schedule))()
     model = experiment.model
     params, walks, _ = start_of(config)(values)
-    gradient = jax.jit(jax.grad(mean_loss(model, experiment.loss, walks, values, 5)))
+    loss = functools.partial(experiment.loss.of_walk, values=values)
+    gradient = jax.jit(jax.grad(mean_loss(model, loss, walks, 5)))
     optimizer = optax.adam(0.01)
     state = optimizer.init(params)
     for _ in range(6):
@@ -537,7 +548,7 @@ def test_any_optimizer_takes_the_updates_that_optax_gives_it_by_hand(float64):
 
 def test_an_optimizer_that_is_not_linear_is_refused_for_the_reduced_form_in_a_sentence_that_names_the_full_one():
     with pytest.raises(ConfigError, match=r"give --config\.model\.form=full") as refused:
-        make_experiment(SMALL, Own(optimizer=adam_on_the_full_form))
+        make_experiment(SMALL, Pieces(objects={"optimizer": adam_on_the_full_form}))
     assert_sentence(str(refused.value))
 
 

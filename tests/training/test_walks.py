@@ -1,5 +1,7 @@
 """What is done to the training walks, and trainings on them, against trainings by hand."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +17,9 @@ from rw_jax.tasks import Walks
 from rw_jax.training.experiment import make_experiment
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
-from rw_jax.training.values import run_keys, run_values
-from rw_jax.training.walks import batch_of, draw_test_walks, draw_training_walks, of_every_position
-from tests.tiny import assert_sentence, tiny_study
+from rw_jax.training.values import run_keys
+from rw_jax.training.walks import batch_of, draw_test_walks, draw_training_walks
+from tests.tiny import assert_sentence, experiment_and_values, tiny_study
 
 K, N = 4, 6
 NONE = K
@@ -37,9 +39,9 @@ def walks_of(split: str = "train", **fields):
 
 def drawn(split, config):
     """The walks of a run that is not trained."""
-    experiment = make_experiment(config)
+    experiment, values = experiment_and_values(config)
     draw = draw_training_walks if split == "train" else draw_test_walks
-    walks = jax.jit(lambda values: draw(experiment, values))(run_values(config, experiment))
+    walks = jax.jit(lambda values: draw(experiment, values))(values)
     return np.asarray(walks.tokens_LxB).T, np.asarray(walks.targets_B)
 
 
@@ -49,46 +51,19 @@ def test_test_walks_have_no_faults():
         np.testing.assert_array_equal(one, other)
 
 
-def test_label_noise_replaces_that_share_of_the_targets_by_any_state():
-    (tokens, targets), (clean_tokens, clean) = walks_of(label_noise=0.4), walks_of()
-    np.testing.assert_array_equal(tokens, clean_tokens)
-    # One in K of those that are replaced is what it was.
-    assert stats.binomtest(int(np.sum(targets != clean)), 200, 0.4 * (K - 1) / K).pvalue > 1e-4
-    assert set(targets) == set(range(K))
-    np.testing.assert_array_equal(walks_of(label_noise=0.4)[1], targets)
-
-
-def test_that_share_of_the_tokens_is_missing_and_the_others_are_what_they_were():
-    (tokens, targets), (clean, clean_targets) = walks_of(dropped_tokens=0.3), walks_of()
-    np.testing.assert_array_equal(targets, clean_targets)
+def test_walks_with_faults_are_those_without_changed_by_a_key_of_their_own():
+    (tokens, targets), (clean, clean_targets) = walks_of(label_noise=0.4, dropped_tokens=0.3), walks_of()
     is_missing = tokens == NONE
     np.testing.assert_array_equal(tokens[~is_missing], clean[~is_missing])
     assert stats.binomtest(int(np.sum(is_missing)), tokens.size, 0.3).pvalue > 1e-4
-
-
-def test_walks_of_mixed_lengths_have_their_tokens_next_to_the_query():
-    (tokens, _), (clean, _) = walks_of(shortest_walk=3), walks_of()
-    states = 1 + np.sum(tokens != NONE, axis=1)
-    for row, whole, n in zip(tokens, clean, states, strict=True):
-        np.testing.assert_array_equal(row, np.where(np.arange(N - 1) < N - n, NONE, whole))
-    assert stats.chisquare(np.bincount(states, minlength=N + 1)[3:]).pvalue > 1e-4
-
-
-def test_a_share_of_the_walks_has_another_p():
-    tokens, targets = walks_of(mixed_share=0.3, mixed_p=1.0)
-    deterministic = np.all(np.diff(np.column_stack([tokens, targets]), axis=1) % K == 1, axis=1)
-    # Of the others, with p = 1/2, one in 2^5 goes round by chance.
-    assert stats.binomtest(int(np.sum(deterministic)), 200, 0.3 + 0.7 / 2**5).pvalue > 1e-4
-
-
-def test_every_position_is_predicted_from_what_is_before_it():
-    walks = Walks(jnp.array([[0, 3], [1, 2], [2, 1]]), jnp.array([3, 0]), jnp.array([0.2, 0.8]))
-    tokens_LxB, targets_B, weights_B = of_every_position(walks, K)
-    assert np.asarray(tokens_LxB.T).tolist() == [
-        [0, NONE, NONE], [3, NONE, NONE], [0, 1, NONE], [3, 2, NONE], [0, 1, 2], [3, 2, 1]
-    ]  # fmt: skip
-    assert targets_B.tolist() == [1, 2, 2, 1, 3, 0]
-    np.testing.assert_allclose(weights_B, [0.2, 0.8] * 3)
+    assert stats.binomtest(int(np.sum(targets != clean_targets)), 200, 0.4 * (K - 1) / K).pvalue > 1e-4
+    config = study(label_noise=0.4, dropped_tokens=0.3)
+    experiment, values = experiment_and_values(config)
+    run = run_keys(config.study_seed, config.seed)
+    fault_key = jax.random.fold_in(run.faults, 0)
+    walks = experiment.trained_on.sample(run.train, 200, {**values, "fault_key": fault_key})
+    np.testing.assert_array_equal(walks.tokens_LxB.T, tokens)
+    np.testing.assert_array_equal(walks.targets_B, targets)
 
 
 def gradient_by_hand(params, tokens_BxL, targets_B, epsilon=0.1):
@@ -161,7 +136,9 @@ def training_by_hand(params, walks_of_step, num_steps, rate=0.1):
     model = full_transformer(make_embeddings(K, N, 8), "none", 0, "gaussian")
     params = jax.tree.map(jnp.asarray, params)
     gradient_on = jax.jit(
-        lambda params, walks: jax.grad(mean_loss(model, log_loss, walks, {"epsilon": 0.1}, K))(params)
+        lambda params, walks: jax.grad(
+            mean_loss(model, functools.partial(log_loss, values={"epsilon": 0.1}), walks, K)
+        )(params)
     )
     for step in range(num_steps):
         (tokens, targets), eta = walks_of_step(step), rate(step) if callable(rate) else rate
@@ -192,20 +169,6 @@ def test_batches_of_the_population_are_drawn_by_its_probabilities():
     assert stats.binomtest(int(np.sum(batch.targets_B == 1)), 1000, 0.1).pvalue > 1e-4
     np.testing.assert_array_equal(batch.tokens_LxB, np.stack([batch.targets_B, 4 + batch.targets_B]))
     np.testing.assert_array_equal(batch.weights_B, 1)
-
-
-def test_a_share_of_the_walks_of_a_chain_has_another_p():
-    fields = {
-        "task.name": "chain",
-        "task.options.family": "cycle",
-        "training.mixed_share": 0.3,
-        "training.mixed_p": 0.0,
-    }
-    config = tiny_study(fields={**fields, "task.p": 1.0, "task.walks": 200})
-    tokens, _ = drawn("train", config)
-    back = np.all(np.diff(tokens, axis=1) % K == K - 1, axis=1)
-    assert np.all(back | np.all(np.diff(tokens, axis=1) % K == 1, axis=1))
-    assert stats.binomtest(int(back.sum()), 200, 0.3).pvalue > 1e-4
 
 
 @pytest.mark.slow
@@ -255,7 +218,7 @@ def test_stages_of_a_chain_change_its_matrix():
         ({"stages": "2: p=x"}, "whose stage from step 2 on has p = 'x', but must have a number from 0 to 1"),
         ({"stages": "2: p=1; 9: p=0"}, "but each stage must begin before training.steps = 5"),
         ({"stages": "2: p=4"}, "whose stage from step 2 on has p = 4.0, but must have a number from 0 to 1"),
-        ({"stages": "p=1"}, "training.stages is 'p=1', but must be a word for stages"),
+        ({"stages": "p=1"}, "training.stages is 'p=1', but must be stages, such as {20: {'p': 0.9}} or, in a word,"),
         ({"shortest_walk": 1}, "training.shortest_walk is 1, but must be from 2 to task.walk_length = 6, or 0"),
         ({"shortest_walk": 7}, "training.shortest_walk is 7"),
         ({"shortest_walk": 3, "target": "all"}, "but must be 0 for training.target = 'all'"),

@@ -10,17 +10,8 @@ Intervals are 95% t intervals of a mean over seeds. Where all that is possible l
 
 import rw_jax.analysis.plots.backend  # noqa: F401  # before any other loads Matplotlib
 from rw_jax.analysis.plots.drawing import save
-from rw_jax.analysis.plots.sweeps import (
-    attention,
-    attention_maps,
-    curves,
-    main_axis,
-    success_against,
-    success_over,
-    value_matrices,
-    varied,
-    write_figures,
-)
+from rw_jax.analysis.plots.success import main_axis, success_against, success_over, varied
+from rw_jax.analysis.plots.sweeps import attention, attention_maps, curves, value_matrices, write_figures
 
 __all__ = [
     "attention",

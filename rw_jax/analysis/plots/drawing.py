@@ -22,7 +22,7 @@ from rw_jax.analysis.numbers import label, setting, text
 from rw_jax.analysis.run import Group, Run, checked_run
 from rw_jax.analysis.statistics import mean_interval, of_numbers, rate_interval
 from rw_jax.store.layout import write_atomically
-from rw_jax.study.config import symbol
+from rw_jax.study.config import ARM, symbol
 from rw_jax.study.fields import Scalar
 from rw_jax.study.labels import same_label
 
@@ -127,7 +127,7 @@ def names_of(groups: Sequence[Group]) -> list[str]:
     return [", ".join(f"{symbol(axis)} = {label(group.labels[axis])}" for axis in axes) for group in groups]
 
 
-def told(group: Group, axes: Sequence[str]) -> dict[str, Scalar]:
+def label_columns(group: Group, axes: Sequence[str]) -> dict[str, Scalar]:
     """The labels of a group on some axes, for the columns of a table."""
     return {axis: group.labels[axis] for axis in axes}
 
@@ -194,6 +194,13 @@ def show_matrix(panel: Axes, matrix: np.ndarray, **limits: Any) -> AxesImage:
     now, following = (range(0, size, math.ceil(size / 7)) for size in matrix.shape[::-1])
     panel.set(xticks=now, yticks=following)
     return image
+
+
+def name_states(panel: Axes, vocabulary: Sequence[str] | None) -> None:
+    """Writes the words of all states beside a matrix, if they have any."""
+    if vocabulary is not None:
+        panel.set_xticks(range(len(vocabulary)), vocabulary, rotation=90, fontsize=4)
+        panel.set_yticks(range(len(vocabulary)), vocabulary, fontsize=4)
 
 
 def show_map(
@@ -265,21 +272,22 @@ def set_title(
       groups: the runs that are drawn.
       ending: what numbers are shown of them.
     """
-    told = ", ".join(
-        word.replace(" ", "\N{NO-BREAK SPACE}")
-        for word in setting([group.config for group in groups], groups[0].labels)
-    )
+    run = groups[0].run
+    words = setting([group.config for group in groups], groups[0].labels, run.source.unread(run.grid))
+    arms = {group.labels[ARM] for group in groups if ARM in group.labels}
+    words = [*(f"{ARM} = {label(arm)}" for arm in arms if len(arms) == 1), *words]
+    fields = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
     counts = sorted({len(group) for group in groups})
     seeds = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     if counts == [1] and "{seeds}" in ending:
         ending = "one seed"
     ending = ending.format(seeds=f"{seeds} seeds")
-    shown_of = len(groups[0].run.groups())
+    shown_of = len(run.groups())
     if len(groups) < shown_of:
         ending = f"{len(groups)} of {shown_of} settings; {ending}"
     lines = [
         line
-        for words in (told, ending)
+        for words in (fields, ending)
         for line in textwrap.wrap(words, int(20 * figure.get_figwidth()), break_on_hyphens=False)
     ]
     wide = int(11 * figure.get_figwidth())

@@ -1,4 +1,0 @@
-"""The page of a run: every run of a grid in one file that needs no network, to look inside of.
-
-`data.gather` takes the numbers from a Run, in plain NumPy; `page.write` draws them, with Bokeh, which only it imports.
-"""

@@ -1,1 +1,0 @@
-"""What is claimed, and how it is judged."""

@@ -1,0 +1,1 @@
+"""Where attention goes in 527 random Markov chains, on infinitely many walks and on samples, beside predictions."""

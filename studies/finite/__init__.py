@@ -1,0 +1,1 @@
+"""How training on samples comes to that on infinitely many walks."""

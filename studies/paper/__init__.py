@@ -1,0 +1,1 @@
+"""The theorems and lemmas of the paper that numbers can decide."""

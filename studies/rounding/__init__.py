@@ -1,0 +1,1 @@
+"""At p = 1, rounding alone decides whether the full form learns."""
