@@ -40,8 +40,8 @@ matrices = {
 }
 
 # %% [markdown]
-# Each matrix is an arm: a condition with a name. A matrix is a value to rw_jax, so that all chains of eight states share
-# one compiled program.
+# Each matrix is an arm: a condition with a name. A matrix is a value to rw_jax, so that all chains of eight states
+# share one compiled program.
 
 # %%
 folder = Path(tempfile.mkdtemp())
