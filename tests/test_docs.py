@@ -505,21 +505,21 @@ def test_what_is_said_of_the_relatives_is_in_the_results():
     assert set(optimal.index) == {relative.name for relative in RELATIVES}
     assert "71; 71; 72 of 80" in page
     assert optimal[["paper", "2 heads", "4 heads"]].tolist() == [71, 71, 72]
-    assert optimal["2 heads, start 1e-6"] == 67
-    assert (optimal[["no positions", "one-hot positions", "one-hot, 2,000 steps"]] == 0).all()
-    assert (optimal[["sines, M = 48", "random positions", "added sines", "added, η = 0.001"]] == 0).all()
-    assert optimal[["random, η = 0.001", "random tokens, E = 64", "random tokens, E = 6"]].tolist() == [76, 7, 0]
-    stay = ["paper", "2 heads", "4 heads", "no positions", "one-hot positions", "one-hot, 2,000 steps"]
+    assert optimal["2 heads from 1e-6"] == 67
+    assert (optimal[["no positions", "one-hot positions", "one-hot for 2000 steps"]] == 0).all()
+    assert (optimal[["sines of M = 48", "random positions", "added sines", "added at η = 0.001"]] == 0).all()
+    assert optimal[["random at η = 0.001", "random tokens of E = 64", "random tokens of E = 6"]].tolist() == [76, 7, 0]
+    stay = ["paper", "2 heads", "4 heads", "no positions", "one-hot positions", "one-hot for 2000 steps"]
     assert at_one.index[at_one["stays"] == 20].sort_values().tolist() == sorted(stay)
     assert (at_one["stays"].drop(stay) == 0).all()
-    learn = ["2 heads, start 1e-6", "sines, M = 48", "random positions", "random, η = 0.001"]
+    learn = ["2 heads from 1e-6", "sines of M = 48", "random positions", "random at η = 0.001"]
     assert (at_one["optimal"][learn] == 20).all()
     assert at_one["optimal"][
-        ["random tokens, E = 64", "random tokens, E = 6", "added sines", "added, η = 0.001"]
+        ["random tokens of E = 64", "random tokens of E = 6", "added sines", "added at η = 0.001"]
     ].tolist() == [13, 0, 0, 0]
-    assert not every["parent"][random & every["relative"].isin(["sines, M = 48", "random positions"])].any()
+    assert not every["parent"][random & every["relative"].isin(["sines of M = 48", "random positions"])].any()
     assert every["equal_heads"][every["relative"].isin(["2 heads", "4 heads"])].all()
-    share = every["parent"][random & (every["relative"] == "random, η = 0.001")].mean()
+    share = every["parent"][random & (every["relative"] == "random at η = 0.001")].mean()
     assert f"in {100 * share:.0f}% of the seeds of the draw above" in page
 
     readme = " ".join(README.split())
@@ -572,8 +572,8 @@ def test_what_is_said_of_the_relatives_is_in_the_results():
     hidden = tasks[(tasks["task"] == "hidden_direction") & (tasks["p"] == 0.9)].pivot(
         index="seed", columns="relative", values="gap"
     )
-    for other, words in (("2 layers, 1 head", "a second layer"), ("1 layer, 2 heads", "a second head")):
-        worth = mean_interval((hidden["1 layer, 1 head"] - hidden[other]).to_numpy())
+    for other, words in (("2 layers with 1 head", "a second layer"), ("1 layer with 2 heads", "a second head")):
+        worth = mean_interval((hidden["1 layer with 1 head"] - hidden[other]).to_numpy())
         assert (
             f"{words} {'is worth ' if 'layer' in words else ''}{worth.mean:.3f} [{worth.low:.3f}, {worth.high:.3f}]"
             in page

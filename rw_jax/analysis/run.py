@@ -280,15 +280,12 @@ class Run:
           RunError: for a label that is not in the grid, a step that was not recorded, or what does not fit the model.
         """
 
-        def of_cell(cell: Cell) -> dict[str, Measured] | None:
-            own = self._kept_or_none(cell, step, "params")
-            if own is None:
-                return None
+        def of_cell(cell: Cell, own: Params) -> dict[str, Measured]:
             stacked = {name: leaf[None] for name, leaf in with_changes(own, params).items()}
             (output,) = self._replays.of(cell, at).predict(stacked, tokens, attention)
             return {"output": Measured(("walk", "state"), output)}
 
-        return self._over(labels, of_cell)["output"]
+        return self._over(labels, step, "params", of_cell)["output"]
 
     def evaluate(
         self,
@@ -312,13 +309,10 @@ class Run:
           **labels: as of `predict`.
         """
 
-        def of_cell(cell: Cell) -> dict[str, Measured] | None:
-            own = self._kept_or_none(cell, step, "params")
-            if own is None:
-                return None
+        def of_cell(cell: Cell, own: Params) -> dict[str, Measured]:
             return self._replays.of(cell, at).evaluate(with_changes(own, params), on, attention)
 
-        return self._over(labels, of_cell)
+        return self._over(labels, step, "params", of_cell)
 
     def lag(self, *, step: int | None = None, **labels: Scalar) -> xr.DataArray:
         """How many states before the target the slot with the highest mean attention is, 0 for the empty slot.
@@ -326,11 +320,10 @@ class Run:
         Args and errors: as of `predict`.
         """
 
-        def of_cell(cell: Cell) -> dict[str, Measured] | None:
-            kept = self._kept_or_none(cell, step, "mean_attention")
-            return None if kept is None else {"lag": Measured((), np.asarray(attended_lag(kept)))}
+        def of_cell(cell: Cell, attention_N: np.ndarray) -> dict[str, Measured]:
+            return {"lag": Measured((), np.asarray(attended_lag(attention_N)))}
 
-        return self._over(labels, of_cell)["lag"]
+        return self._over(labels, step, "mean_attention", of_cell)["lag"]
 
     def trajectory(self, name: str = "value", **labels: Scalar) -> xr.DataArray:
         """A parameter at every step that keeps parameters, on the axes that are left out, "step" and its own.
@@ -346,17 +339,18 @@ class Run:
         steps = sorted({step for cell in self._labelled.cells(labels) for step in kept_steps(cell.config)})
 
         def of_cell(cell: Cell) -> dict[str, Measured] | None:
-            own = kept_steps(cell.config)
-            kept = [self._kept_or_none(cell, step, *names) for step in own]
-            if any(each is None for each in kept):
+            if not self._is_finished(cell):
                 return None
+            own = kept_steps(cell.config)
+            kept = [self._kept(step, cell.labels, *names) for step in own]
             stack = np.full((len(steps), *np.shape(kept[0])), np.nan)  # NaN where another run alone has parameters
             stack[np.searchsorted(steps, own)] = kept
             last = _DIMS.get(name, tuple(f"{name}_{i}" for i in range(stack.ndim - 1)))
             of_heads = ("layer", "head")[len(last) + 3 - stack.ndim :] if stack.ndim > 1 + len(last) else ()
             return {name: Measured(("step", *of_heads, *last), stack)}
 
-        return self._over(labels, of_cell).assign_coords(step=steps)[name]
+        found = over(self.grid, self._labelled.chosen(labels), of_cell)
+        return found.assign_coords(step=steps)[name]
 
     def spectrum(self, *, step: int | None = None, **labels: Scalar) -> xr.DataArray:
         """The eigenvalues of V by Fourier mode, as if V were circulant (Lemma C.2), on the axes left out and "mode".
@@ -365,18 +359,13 @@ class Run:
         as of `predict`.
         """
 
-        def of_cell(cell: Cell) -> dict[str, Measured] | None:
-            params = self._kept_or_none(cell, step, "params")
-            if params is None:
-                return None
+        def of_cell(cell: Cell, params: Params) -> dict[str, Measured]:
             value = self._replays.of(cell).value(params)
             if value.shape[0] != value.shape[1]:
-                raise RunError(
-                    f"V is a matrix of {value.shape[0]} x {value.shape[1]}, but must be square for a spectrum."
-                )
+                raise RunError(f"V is {value.shape[0]} x {value.shape[1]}, but must be square for a spectrum.")
             return {"spectrum": Measured(("mode",), spectrum(value))}
 
-        found = self._over(labels, of_cell)["spectrum"]
+        found = self._over(labels, step, "params", of_cell)["spectrum"]
         return found.assign_coords(mode=range(found.sizes["mode"]))
 
     def blocks(self, *, step: int | None = None, **labels: Scalar) -> Blocks:
@@ -387,13 +376,16 @@ class Run:
             raise RunError("W has blocks in a model of one head whose positions lie beside the tokens.")
         return blocks(W, config.model.embedding_width or self.num_nodes(**labels))
 
-    def _over(self, labels: dict[str, Scalar], of_cell: Callable[[Cell], Any]) -> xr.Dataset:
-        """What is measured of each cell with these labels, on the axes that are left out."""
+    def _over(self, labels: dict[str, Scalar], step: int | None, name: str, measure: Callable) -> xr.Dataset:
+        """What is measured of cells, (cell, what it keeps under this name at a step), on the axes that are left out."""
+
+        def of_cell(cell: Cell) -> dict[str, Measured] | None:
+            return measure(cell, self._kept(step, cell.labels, name)) if self._is_finished(cell) else None
+
         return over(self.grid, self._labelled.chosen(labels), of_cell)
 
-    def _kept_or_none(self, cell: Cell, step: int | None, *names: str) -> Any:
-        """As _kept; None if the cell is not finished."""
-        return self._kept(step, cell.labels, *names) if self.source.finished(self.grid)[cell.number] else None
+    def _is_finished(self, cell: Cell) -> bool:
+        return bool(self.source.finished(self.grid)[cell.number])
 
     def num_nodes(self, **labels: Scalar) -> int:
         """K of a cell."""

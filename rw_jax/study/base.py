@@ -1,19 +1,9 @@
 """The paper's setting (section 5) for one run at p = 0.5: every field there is, each with its value."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import ml_collections
 from ml_collections import config_dict
 
 from rw_jax.study.config import ARM, AXES
-
-
-def pair_rows(config: ml_collections.ConfigDict, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Gives a study axes that are paired, from rows of labels by axis: each row is one setting of the grid."""
-    for axis in rows[0]:
-        config.grid[axis] = tuple(row[axis] for row in rows)
-    config.zipped = (tuple(rows[0]),)
 
 
 def _task() -> ml_collections.ConfigDict:

@@ -13,8 +13,6 @@ from rw_jax.analysis.statistics import mean_interval, rate_interval
 from rw_jax.training.metrics import OPTIMAL
 from studies.claim import Evidence
 from studies.evidence import by_labels, evidence, row
-from studies.relatives.measures import relative_of
-from studies.relatives.relatives import OF_DECODERS
 
 
 def ablation(run: Run) -> pd.DataFrame:
@@ -26,7 +24,6 @@ def ablation(run: Run) -> pd.DataFrame:
     """
     rows = []
     for group in run.groups(p=0.9):
-        relative = relative_of(group, OF_DECODERS)
         num_layers, num_heads = num_heads_of(run.params(step=None, **group.cells[0].labels))
         if num_layers * num_heads == 1:
             continue
@@ -37,7 +34,7 @@ def ablation(run: Run) -> pd.DataFrame:
                 without = _expected_accuracy(run, cell.labels, without_head(params, layer, head))
                 rows.append(
                     {
-                        "relative": relative.name,
+                        "relative": str(group.labels["arm"]),
                         "seed": cell.config.seed,
                         "layer": layer,
                         "head": head,
@@ -56,7 +53,7 @@ def without_attention(run: Run) -> pd.DataFrame:
         for i, cell in enumerate(group.cells):
             params = {"value": np.zeros_like(run.value_matrix(step=None, **cell.labels))}
             lost = float(whole[i] - _expected_accuracy(run, cell.labels, params))
-            rows.append({"relative": relative_of(group, OF_DECODERS).name, "seed": cell.config.seed, "lost": lost})
+            rows.append({"relative": str(group.labels["arm"]), "seed": cell.config.seed, "lost": lost})
     return pd.DataFrame(rows)
 
 

@@ -1,6 +1,6 @@
 """What each seed of each relative did, and the shares and losses that the claims are about."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,32 +14,10 @@ from rw_jax.analysis.run import Group
 from rw_jax.analysis.statistics import first_step, mean_interval
 from studies.claim import Evidence
 from studies.evidence import accuracy_gap, by_labels, evidence, row, shares, with_first_steps, without_intervals
-from studies.relatives.relatives import OF_DECODERS, OF_TASKS, RELATIVES, Relative
-
-
-def relative_of(group: Group, relatives: Sequence[Relative]) -> Relative:
-    """The relative of a group: they lie along one dimension of the grid, in their order."""
-    grid = group.run.grid
-    place = next(i for i, dimension in enumerate(grid.dimensions) if "heads" in dimension.axes)
-    return relatives[group.cells[0].index[place]]
+from studies.relatives.relatives import KEEPS
 
 
 def table_of(run: Run) -> pd.DataFrame:
-    """What each seed of each relative in configs/relatives.py did, a row each (`_table`)."""
-    return _table(run, RELATIVES)
-
-
-def decoder_table_of(run: Run) -> pd.DataFrame:
-    """As table_of, of configs/relatives_decoder.py."""
-    return _table(run, OF_DECODERS)
-
-
-def task_table_of(run: Run) -> pd.DataFrame:
-    """As table_of, of configs/relatives_tasks.py."""
-    return _table(run, OF_TASKS)
-
-
-def _table(run: Run, relatives: Sequence[Relative]) -> pd.DataFrame:
     """Of each relative, task and p what each seed did.
 
     Returns:
@@ -54,7 +32,7 @@ def _table(run: Run, relatives: Sequence[Relative]) -> pd.DataFrame:
     """
     rows = []
     for group in run.groups():
-        relative, config = relative_of(group, relatives), group.config
+        relative, config = str(group.labels["arm"]), group.config
         optimal, gap = group.metric("predicts_optimally") == 1, accuracy_gap(group)
         learned, spread = first_step(optimal, group.steps), group.metric("attention_spread")
         parent = dict(config.task.options)["lag"] if config.task.name == "lagged" else 1
@@ -62,7 +40,7 @@ def _table(run: Run, relatives: Sequence[Relative]) -> pd.DataFrame:
             params, heads = run.params(step=None, **cell.labels), _heads(run, cell.labels)
             attended = [attended_lag(head_N) for head_N in heads]
             on_parent = heads[:, -1 - parent]
-            setting = {"relative": relative.name, "keeps": relative.keeps, "task": config.task.name, "p": config.task.p}
+            setting = {"relative": relative, "keeps": KEEPS[relative], "task": config.task.name, "p": config.task.p}
             rows.append(
                 {
                     **setting,

@@ -1,6 +1,6 @@
 """The models that differ from the paper's: fields alone, which configs read, too."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -9,7 +9,7 @@ class Relative(NamedTuple):
 
     Attributes:
       name: what it is called.
-      changes: fields, by the names of their axes, that differ from those of the first of its list.
+      changes: fields, by the names of their axes, that differ from those of the config.
       keeps: whether from zero all tokens weigh the same at p = 1 for good, by the proof of Theorem 4.1.
     """
 
@@ -22,19 +22,19 @@ RELATIVES = (
     Relative("paper"),
     Relative("2 heads", {"heads": 2}),
     Relative("4 heads", {"heads": 4}),
-    Relative("2 heads, start 1e-6", {"heads": 2, "init": "gaussian", "init_scale": 1e-6}, keeps=False),
+    Relative("2 heads from 1e-6", {"heads": 2, "init": "gaussian", "init_scale": 1e-6}, keeps=False),
     Relative("no positions", {"positions": "none"}),
     Relative("one-hot positions", {"positions": "one_hot", "position_width": 97}),
-    Relative("one-hot, 2,000 steps", {"positions": "one_hot", "position_width": 97, "steps": 2000}),
-    Relative("sines, M = 48", {"position_width": 48}, keeps=False),
+    Relative("one-hot for 2000 steps", {"positions": "one_hot", "position_width": 97, "steps": 2000}),
+    Relative("sines of M = 48", {"position_width": 48}, keeps=False),
     Relative("random positions", {"positions": "random"}, keeps=False),
-    Relative("random, η = 0.001", {"positions": "random", "learning_rate": 0.001, "steps": 1000}, keeps=False),
+    Relative("random at η = 0.001", {"positions": "random", "learning_rate": 0.001, "steps": 1000}, keeps=False),
     Relative("added sines", {"position_place": "added"}, keeps=False),
     Relative(
-        "added, η = 0.001", {"position_place": "added", "learning_rate": 0.001, "steps": 1000}, keeps=False
+        "added at η = 0.001", {"position_place": "added", "learning_rate": 0.001, "steps": 1000}, keeps=False
     ),
-    Relative("random tokens, E = 6", {"embedding": "random", "embedding_width": 6}, keeps=False),
-    Relative("random tokens, E = 64", {"embedding": "random", "embedding_width": 64}, keeps=False),
+    Relative("random tokens of E = 6", {"embedding": "random", "embedding_width": 6}, keeps=False),
+    Relative("random tokens of E = 64", {"embedding": "random", "embedding_width": 64}, keeps=False),
 )  # fmt: skip
 """Those that reduce exactly. The first is the paper's model."""
 
@@ -65,28 +65,17 @@ OF_DECODERS = (
 """Parts of a decoder, trained with Adam from a Gaussian start. The first is the paper's model, trained so."""
 
 OF_TASKS = (
-    Relative("1 layer, 1 head", _STREAM),
-    Relative("1 layer, 2 heads", {**_STREAM, "heads": 2}),
-    Relative("2 layers, 1 head", {**_STREAM, "layers": 2}),
-    Relative("2 layers, 2 heads", {**_STREAM, "layers": 2, "heads": 2}),
+    Relative("1 layer with 1 head", _STREAM),
+    Relative("1 layer with 2 heads", {**_STREAM, "heads": 2}),
+    Relative("2 layers with 1 head", {**_STREAM, "layers": 2}),
+    Relative("2 layers with 2 heads", {**_STREAM, "layers": 2, "heads": 2}),
 )
 """Decoders for tasks that take more than one token."""
 
-_OF_RELATIVES = {
-    "heads": 1, "positions": "sine", "position_width": 1000, "position_place": "beside", "embedding": "one_hot",
-    "embedding_width": 0, "init": "zero", "init_scale": 0.01, "learning_rate": 1.0, "steps": 50,
-}  # fmt: skip
-_OF_DECODERS = {
-    "heads": 1, "positions": "sine", "embedding": "one_hot", "embedding_width": 0, "query": "empty", "key_width": 0,
-    "layers": 1, "residual": "off", "layer_norm": "off", "feed_forward_width": 0, "target": "last",
-}  # fmt: skip
+KEEPS = {relative.name: relative.keeps for relative in (*RELATIVES, *OF_DECODERS, *OF_TASKS)}
+"""Whether a relative keeps all tokens equal at p = 1, by its name."""
 
 
-def fields_of(relative: Relative) -> dict[str, Any]:
-    """The fields of one of RELATIVES by the names of their axes, the same for all of them."""
-    return {**_OF_RELATIVES, **relative.changes}
-
-
-def decoder_fields_of(relative: Relative) -> dict[str, Any]:
-    """The fields of one of OF_DECODERS or OF_TASKS by the names of their axes, the same for all of them."""
-    return {**_OF_DECODERS, **relative.changes}
+def arms(relatives: Iterable[Relative]) -> dict[str, Mapping[str, Any]]:
+    """The arms of a study of relatives: the changes of each, by its name."""
+    return {relative.name: relative.changes for relative in relatives}

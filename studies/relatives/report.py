@@ -1,6 +1,8 @@
 """Which results of the paper survive in relatives of its model, and what tasks take more."""
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -8,7 +10,6 @@ from studies.claim import Claim
 from studies.relatives.ablation import ablation, lost_without_attention, one_head_does_it, without_attention
 from studies.relatives.measures import (
     as_good_as_paper,
-    decoder_table_of,
     equal_heads,
     finds_parent,
     looks_like_transition,
@@ -17,7 +18,6 @@ from studies.relatives.measures import (
     reaches_optimum,
     symmetric,
     table_of,
-    task_table_of,
 )
 from studies.relatives.pictures import ablated_heads, optimal_map, random_positions_map, task_losses, value_distances
 from studies.relatives.positions import positions_table_of, predicted_slot, random_positions_do
@@ -33,11 +33,15 @@ def quick(config: ConfigDict) -> None:
     if config.grid.embedding_seed:
         config.grid.embedding_seed, config.grid.position_width = range(2), (100, 130)
         config.grid.seed = None
-    if config.grid.steps:
-        config.grid.steps = tuple(steps // 25 for steps in config.grid.steps)
-        config.grid.position_width = tuple(min(width, 130) for width in config.grid.position_width)
+    config.grid.arm = {name: _quick_arm(changes) for name, changes in (config.grid.arm or {}).items()} or None
     config.training.steps = 20
     config.task.walks = config.task.test_walks = 50
+
+
+def _quick_arm(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes of an arm with few steps and narrow positions."""
+    most = {"steps": 40, "position_width": 130}
+    return {axis: min(value, most[axis]) if axis in most else value for axis, value in changes.items()}
 
 
 REDUCED = sweep_of(__file__, "relatives", quick)
@@ -80,9 +84,9 @@ _of_decoders = functools.partial(
     rule=Within(0.5, 1, _MOST),
     labels=("relative", "p"),
     sweeps=(DECODERS,),
-    derive=decoder_table_of,
+    derive=table_of,
 )
-_of_tasks = functools.partial(Claim, sweeps=(TASKS,), derive=task_table_of)
+_of_tasks = functools.partial(Claim, sweeps=(TASKS,), derive=table_of)
 
 CLAIMS = (
     _of_relatives(
@@ -210,7 +214,7 @@ CLAIMS = (
         statistic="The accuracy that two layers have more, seeds paired, with its interval.",
         rule=Within(1e-9, 1, "More than none, by the whole interval."),
         labels=("task", "p"),
-        measure=lambda table: loss_of(table, "1 layer, 1 head", "2 layers, 1 head"),
+        measure=lambda table: loss_of(table, "1 layer with 1 head", "2 layers with 1 head"),
     ),
     _of_tasks(
         name="second-head",
@@ -220,7 +224,7 @@ CLAIMS = (
         statistic="The accuracy that two heads have more, seeds paired, with its interval.",
         rule=Within(1e-9, 1, "More than none, by the whole interval."),
         labels=("task", "p"),
-        measure=lambda table: loss_of(table, "1 layer, 1 head", "1 layer, 2 heads"),
+        measure=lambda table: loss_of(table, "1 layer with 1 head", "1 layer with 2 heads"),
     ),
 )  # fmt: skip
 

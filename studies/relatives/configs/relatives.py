@@ -13,7 +13,6 @@ from pathlib import Path
 import ml_collections
 
 import rw_jax
-from rw_jax.study.base import pair_rows
 
 relatives = runpy.run_path(str(Path(__file__).parents[1] / "relatives.py"))
 
@@ -22,8 +21,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = rw_jax.base_config()
     config.name = "relatives"
     config.record.parameters = ()
-    rows = [relatives["fields_of"](relative) for relative in relatives["RELATIVES"]]
-    pair_rows(config, rows)
+    config.grid.arm = relatives["arms"](relatives["RELATIVES"])
     config.grid.p = (0.5, 0.7, 0.9, 0.99, 1.0)
     config.grid.seed = range(20)
     return config

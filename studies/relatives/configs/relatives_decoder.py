@@ -13,7 +13,6 @@ from pathlib import Path
 import ml_collections
 
 import rw_jax
-from rw_jax.study.base import pair_rows
 
 relatives = runpy.run_path(str(Path(__file__).parents[1] / "relatives.py"))
 
@@ -28,8 +27,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.training.loss, config.training.optimizer, config.training.learning_rate = "cross_entropy", "adam", 0.01
     config.training.steps, config.training.batch = 1000, 128
     config.record.every, config.record.parameters = 20, ()
-    rows = [relatives["decoder_fields_of"](relative) for relative in relatives["OF_DECODERS"]]
-    pair_rows(config, rows)
+    config.grid.arm = relatives["arms"](relatives["OF_DECODERS"])
     config.grid.p = (0.5, 0.7, 0.9, 0.99, 1.0)
     config.grid.seed = range(20)
     return config

@@ -12,7 +12,6 @@ from pathlib import Path
 import ml_collections
 
 import rw_jax
-from rw_jax.study.base import pair_rows
 
 relatives = runpy.run_path(str(Path(__file__).parents[1] / "relatives.py"))
 
@@ -22,8 +21,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = "relatives_tasks"
     config.task.options.lag = 3  # of the lagged task
     config.training.steps = 2000
-    rows = [relatives["decoder_fields_of"](relative) for relative in relatives["OF_TASKS"]]
-    pair_rows(config, rows)
+    config.grid.arm = relatives["arms"](relatives["OF_TASKS"])
     config.grid.task = ("hidden_direction", "persistent", "lagged")
     config.grid.p = (0.7, 0.9, 1.0)
     return config

@@ -15,7 +15,7 @@ from rw_jax.study.grid import Grid
 from rw_jax.theory.geometry import second_scores
 from studies.claim import judge
 from studies.relatives import ablation, measures, pictures, positions, report
-from studies.relatives.relatives import OF_DECODERS, RELATIVES, Relative, decoder_fields_of, fields_of
+from studies.relatives.relatives import KEEPS, OF_DECODERS, OF_TASKS, RELATIVES, Relative
 from studies.relatives.report import CLAIMS, POSITIONS
 from studies.rules import FAILS, HOLDS, PARTLY
 from studies.sweeps import beside
@@ -35,31 +35,33 @@ def test_a_study_has_as_many_runs_as_it_says(name, runs):
     assert f"{runs:,} runs" in ast.get_docstring(ast.parse(path.read_text()))
 
 
-def test_every_relative_can_be_told_from_the_others():
-    for name, of_study in (("relatives", RELATIVES), ("relatives_decoder", OF_DECODERS)):
+def test_every_relative_is_an_arm_and_no_two_are_the_same():
+    for name, of_study in (("relatives", RELATIVES), ("relatives_decoder", OF_DECODERS), ("relatives_tasks", OF_TASKS)):
         config = from_config_dict(rw_jax.read_config(beside(report.__file__, name)))
-        (zipped,) = config.zipped
-        rows = list(zip(*(dict(config.grid)[axis] for axis in zipped), strict=True))
-        assert len(set(rows)) == len(rows) == len(of_study)
-        of_row = [fields_of(each) if name == "relatives" else decoder_fields_of(each) for each in of_study]
-        assert [dict(zip(zipped, row, strict=True)) for row in rows] == of_row
+        assert {arm: dict(changes) for arm, changes in config.arms} == {each.name: each.changes for each in of_study}
 
 
-def small(name, of_study, fields, **sizes):
+def small(name, of_study, **sizes):
     """A study of the report with some relatives alone, on short walks."""
     config = rw_jax.read_config(beside(report.__file__, name))
-    rows = [fields(relative) for relative in of_study]
-    for axis in rows[0]:
-        config.grid[axis] = tuple(row[axis] for row in rows)
-    if config.grid.position_width:
-        # As wide as before beside N = 9: more than it, all of it, and less.
-        config.grid.position_width = tuple({1000: 12, 97: 9, 48: 6}[width] for width in config.grid.position_width)
-        config.grid.steps = tuple(min(steps, 80) * 3 // 5 for steps in config.grid.steps)
+    if name == "relatives":
+        config.model.position_width, config.training.steps = 12, 30
+    config.grid.arm = {relative.name: smaller(relative.changes) for relative in of_study}
     config.grid.p, config.grid.seed, config.record.parameters = (0.7, 1.0), range(2), "all"
     for path, value in sizes.items():
         group, _, leaf = path.partition("_")
         config[group][leaf] = value
     return config
+
+
+def smaller(changes):
+    """Positions as wide as before beside N = 9: more than it, all of it, and less; and few steps."""
+    changed = dict(changes)
+    if "position_width" in changed:
+        changed["position_width"] = {97: 9, 48: 6}[changed["position_width"]]
+    if "steps" in changed:
+        changed["steps"] = 48
+    return changed
 
 
 K, N = 4, 9
@@ -72,17 +74,15 @@ LARGE_START = Relative("2 heads, start 0.03", {"heads": 2, "init": "gaussian", "
 def trained(request, tmp_path_factory):
     """(relatives, a run of them, their table)."""
     chosen = {"some": (RELATIVES[0], LARGE_START), "others": RELATIVES[1:]}[request.param]
-    run = rw_jax.sweep(small("relatives", chosen, fields_of, **SIZES), tmp_path_factory.mktemp("relatives") / "run")
+    run = rw_jax.sweep(small("relatives", chosen, **SIZES), tmp_path_factory.mktemp("relatives") / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measures, "RELATIVES", chosen)
+        patch.setitem(KEEPS, LARGE_START.name, LARGE_START.keeps)
         return chosen, run, measures.table_of(run)
 
 
-def labels_of(run, chosen, row):
-    """The labels of the run that a row of the table is of: relatives lie along the zipped axes in their order."""
-    place = [relative.name for relative in chosen].index(row.relative)
-    zipped = run.config.zipped[0]
-    return {axis: dict(run.config.grid)[axis][place] for axis in zipped} | {"p": row.p, "seed": row.seed}
+def labels_of(row):
+    """The labels of the run that a row of the table is of."""
+    return {"arm": row.relative, "p": row.p, "seed": row.seed}
 
 
 def attention_and_outputs(params, tokens):
@@ -123,9 +123,9 @@ def test_the_columns_of_the_table_are_those_by_hand_from_parameters_and_walks(tr
     chosen, run, table = trained
     reached, apart = set(), []
     for row in table[table["p"] == 0.7].itertuples():
-        labels = labels_of(run, chosen, row)
+        labels = labels_of(row)
         tokens, _ = run.walks("test", **labels)
-        law_BxK, steps = circle(0.7)[tokens[:, -1]], range(labels["steps"] + 1)
+        law_BxK, steps = circle(0.7)[tokens[:, -1]], range(run.cell(**labels).config.training.steps + 1)
         gaps = []
         for step in steps:
             weights, outputs = attention_and_outputs(run.params(step=step, **labels), tokens)
@@ -158,10 +158,10 @@ def test_the_columns_of_the_table_are_those_by_hand_from_parameters_and_walks(tr
 
 
 def test_a_seed_stays_if_the_scores_of_all_tokens_are_the_same_at_every_step(trained):
-    chosen, run, table = trained
+    _, run, table = trained
     for row in table[table["p"] == 1].itertuples():
-        labels = labels_of(run, chosen, row)
-        of_steps = [run.params(step=step, **labels) for step in range(labels["steps"] + 1)]
+        labels = labels_of(row)
+        of_steps = [run.params(step=step, **labels) for step in range(run.cell(**labels).config.training.steps + 1)]
         spreads = [
             np.ptp(leaf, axis=-1).max()
             for params in of_steps
@@ -214,7 +214,7 @@ def test_the_share_of_equal_heads_is_of_models_with_several_from_zero():
             seeds(0, relative="paper"),
             seeds(1, relative="2 heads"),
             seeds(0.98, relative="4 heads"),
-            seeds(0, relative="2 heads, start 1e-6"),
+            seeds(0, relative="2 heads from 1e-6"),
         ]
     )
     found = measures.equal_heads(table)
@@ -303,7 +303,7 @@ def test_the_rules_judge_what_is_measured(name, table, word):
 
 
 @pytest.mark.parametrize(
-    ("name", "second"), [("second-layer", "2 layers, 1 head"), ("second-head", "1 layer, 2 heads")]
+    ("name", "second"), [("second-layer", "2 layers with 1 head"), ("second-head", "1 layer with 2 heads")]
 )
 def test_a_second_layer_or_head_is_judged_by_what_it_loses_less_than_one(name, second):
     gaps = np.random.default_rng(0).uniform(0.1, 0.3, 50)
@@ -311,7 +311,7 @@ def test_a_second_layer_or_head_is_judged_by_what_it_loses_less_than_one(name, s
     tables = [
         seeds(0, task=task, relative=relative, gap=gaps - less)
         for task, of_task in saved.items()
-        for relative, less in (("1 layer, 1 head", 0), (second, of_task))
+        for relative, less in (("1 layer with 1 head", 0), (second, of_task))
     ]
     judged = judge(BY_NAME[name], [pd.concat(tables)])
     assert judged.verdict.word == PARTLY
@@ -439,22 +439,20 @@ def test_the_slot_of_random_positions_is_that_after_the_second_step_beside_what_
 
 
 @pytest.mark.slow
-def test_the_table_of_decoders_and_of_their_heads_is_that_by_hand(tmp_path, monkeypatch):
+def test_the_table_of_decoders_and_of_their_heads_is_that_by_hand(tmp_path):
     chosen = tuple(relative for relative in OF_DECODERS if relative.name in ("keys and queries", "4 heads", "2 layers"))
-    config = small("relatives_decoder", chosen, decoder_fields_of, **SIZES)
+    config = small("relatives_decoder", chosen, **SIZES)
     config.task.num_nodes, config.task.walk_length, config.model.position_width = 5, 7, 8  # those of `slow`
     config.training.steps, config.record.every, config.grid.p = 40, 40, (0.9, 1.0)
     run = rw_jax.sweep(config, tmp_path / "run")
-    for module in (measures, ablation):
-        monkeypatch.setattr(module, "OF_DECODERS", chosen)
-    table, of_heads = measures.decoder_table_of(run), ablation.ablation(run)
+    table, of_heads = measures.table_of(run), ablation.ablation(run)
     assert set(of_heads["relative"]) == {"4 heads", "2 layers"}
     assert len(of_heads) == 2 * (4 + 2)
     law = 0.9 * np.roll(np.eye(5), 1, axis=1) + 0.1 * np.roll(np.eye(5), -1, axis=1)
     for relative in chosen:
         shape = shape_of(**relative.changes)
         for row in table[(table["relative"] == relative.name) & (table["p"] == 0.9)].itertuples():
-            labels = labels_of(run, chosen, row)
+            labels = labels_of(row)
             params, tokens = run.params(**labels), run.walks("test", **labels)[0]
 
             def accuracy(params, tokens=tokens, shape=shape):
