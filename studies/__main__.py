@@ -28,6 +28,7 @@ from studies.sweeps import StudyCommand
 STUDIES = {
     "theorems": "paper",
     "figures": "figures_of_the_paper",
+    "all_lengths": "all_lengths",
     "where_attention_ends": "where_attention_ends",
     "finite": "finite",
     "chains": "chains",

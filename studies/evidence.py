@@ -75,6 +75,11 @@ def transition_matrix(group: Group) -> np.ndarray:
     return transition_KxK
 
 
+def predicts_optimally(group: Group) -> np.ndarray:
+    """Whether each run of a group predicts optimally after the last step, bool[C]."""
+    return group.metric("predicts_optimally")[:, -1] == 1
+
+
 def accuracy_gap(group: Group) -> np.ndarray:
     """How far the accuracy of each run after the last step lies below the optimum, float[runs]."""
     return group.metric("optimal_accuracy")[:, -1] - group.metric("expected_accuracy")[:, -1]

@@ -10,10 +10,12 @@ from pathlib import Path
 import jax
 import pytest
 
+from rw_jax.analysis import replay
 from rw_jax.study.config import Config
 from rw_jax.study.grid import Structure
 from rw_jax.sweeps import program, sweep
 from rw_jax.sweeps.devices import Placement
+from rw_jax.training import precision
 from rw_jax.training.experiment import Experiment
 from rw_jax.training.grids import Checked, Experiments
 from rw_jax.training.pieces import BUILT_IN
@@ -27,16 +29,22 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
-# Programs are compiled five times as fast, and run slower. Tests of bits, whose programs must be those of the users,
-# ask for `optimized` or run in a process of their own.
+# Programs are compiled ten times as fast, and run slower. Tests of bits, whose programs must be those of the users,
+# ask for `optimized` or run in a process of their own, which inherits no flags.
 jax.config.update("jax_disable_most_optimizations", True)
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false")
+    jax.jit(lambda: 0)()  # flags are read once
 
 
 @pytest.fixture
-def optimized() -> Iterator[None]:
-    """Programs are compiled as users run them."""
+def optimized(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bool]]:
+    """Programs of the package are compiled as users run them; the options with which others are."""
+    options = {"xla_cpu_use_fusion_emitters": True}
+    for module in (program, replay):
+        monkeypatch.setattr(module, "compiler_options", lambda: precision.compiler_options() | options)
     jax.config.update("jax_disable_most_optimizations", False)
-    yield
+    yield options
     jax.config.update("jax_disable_most_optimizations", True)
 
 

@@ -126,10 +126,9 @@ def _programs(experiment: Experiment) -> _Programs:
     def evaluate(are_given, params, values, walks, attention_NxB):
         if walks.weights_B is None:
             walks = walks._replace(weights_B=jnp.ones(walks.targets_B.shape))
-        # Attention of a training on infinitely many walks is averaged over all of them, but not where walks are given.
-        number = 1 if are_given else experiment.walks
-        changed = experiment._replace(model=attending(attention_NxB), walks=number)
-        return measure(all_metrics(experiment), looking_at(changed, values, walks)(params))
+        changed = experiment._replace(model=attending(attention_NxB))
+        over_all = not are_given and attention_NxB is None
+        return measure(all_metrics(experiment), looking_at(changed, values, walks, over_all)(params))
 
     return _Programs(
         experiment,

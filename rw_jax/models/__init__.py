@@ -130,6 +130,11 @@ class Looks(NamedTuple):
     attend: Callable[[Params, jax.Array, jax.Array], Output] | None = None
     maps: Callable[[Params, jax.Array], jax.Array] | None = None
 
+    @property
+    def tells_output(self) -> bool:
+        """Whether V and the scores are all that the output is made of."""
+        return self.value is not None and self.scores is not None and self.value_is_output
+
 
 class Model(NamedTuple):
     """A model and where it starts, as functions of one run.

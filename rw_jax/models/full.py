@@ -7,10 +7,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from rw_jax.models import Looks, Model, Output, Params, output_of_heads
+from rw_jax.models import Looks, Model, Output, Params, Scores, output_of_heads
 from rw_jax.models.embeddings import Embeddings
 from rw_jax.models.output_layer import OutputLayer, each_head
-from rw_jax.models.positions import key_scales
+from rw_jax.models.positions import key_scales, scaled_scores
 
 
 def full_transformer(
@@ -52,12 +52,17 @@ def full_transformer(
         E = embeddings.tokens_KxE.shape[1]
         return embeddings.on_tokens(params["value"][..., :E])
 
+    def scores(params: Params) -> Scores:
+        raw = embeddings.scores(embeddings.weighted_query(params["key_query"]))
+        return scaled_scores(*raw, unit_length, embeddings.squared_norm)
+
     is_one = num_heads == 1
     is_output = feed_forward_width == 0 and not embeddings.are_added
     looks = Looks(
         value=of_states if is_one else None,
         value_is_output=is_one and is_output,
         head_values=None if is_one or feed_forward_width else lambda params: of_states(params)[None],
+        scores=scores if is_one else None,
         attend=apply,
     )
     return Model(init_params, apply, looks=looks, has_gaps=has_gaps)

@@ -1,6 +1,10 @@
 """Positional embeddings, their norms, and what scores are scaled by."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from rw_jax.models import Scores
 
 UNIT_LENGTH = ("none", "keys", "both")
 """Which of the vectors x~_i are scaled to unit length inside the softmax: none, the keys, or the keys and the query."""
@@ -40,3 +44,12 @@ def key_scales(unit_length: str, squared_norm: float | None) -> tuple[float, flo
         case "both":
             return ((1 + q) * q) ** -0.5, 1 / q
     raise ValueError(f"unit_length is {unit_length!r}, but must be one of {', '.join(UNIT_LENGTH)}.")
+
+
+def scaled_scores(state_K: jax.Array, position_N: jax.Array, unit_length: str, squared_norm: float | None) -> Scores:
+    """The scores inside the softmax from the raw ones, u and a. Args: as of `key_scales`."""
+    if unit_length == "none":
+        return Scores(state_K, position_N)
+    token_scale, empty_scale = key_scales(unit_length, squared_norm)
+    scaled_N = jnp.append(token_scale * position_N[:-1], empty_scale * position_N[-1])
+    return Scores(token_scale * state_K, scaled_N)

@@ -32,7 +32,7 @@ from rw_jax.models.embeddings import Embeddings
 from rw_jax.models.full import full_transformer
 from rw_jax.models.mix import Mixture, TokenScores, attention_spread, mix, softmax, tells_apart, token_attention
 from rw_jax.models.output_layer import OutputLayer, each_head
-from rw_jax.models.positions import key_scales
+from rw_jax.models.positions import key_scales, scaled_scores
 from rw_jax.models.sums import apply_matrix, sums_by_state
 
 
@@ -73,11 +73,7 @@ def reduced_transformer(
         return module.apply({"params": params}, method=module.weighs)
 
     def scores(params: Params) -> Scores:
-        u_K, a_N = params["state_scores"], params["position_scores"]
-        if unit_length == "none":
-            return Scores(u_K, a_N)
-        token_scale, empty_scale = key_scales(unit_length, q)
-        return Scores(token_scale * u_K, jnp.append(token_scale * a_N[:-1], empty_scale * a_N[-1]))
+        return scaled_scores(params["state_scores"], params["position_scores"], unit_length, q)
 
     reduction = Reduction(
         precondition(embeddings),

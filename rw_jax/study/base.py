@@ -69,6 +69,7 @@ def _training() -> ml_collections.ConfigDict:
     training.shortest_walk = 0
     training.mixed_share = 0.0
     training.mixed_p = 0.5
+    training.walk_classes = "on"  # "off": a step always goes over every walk, which takes longer; equal to rounding
     training.options = ml_collections.ConfigDict()
     return training
 

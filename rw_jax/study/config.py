@@ -194,6 +194,12 @@ class TrainingConfig:
         same_program=on_or_off,
     )
     mixed_p: float = field("p of that share", fields.number(0, 1), role=VALUE, neutral=0.5)
+    walk_classes: str = field(
+        "whether a step goes over classes of walks that agree where attention is, where that is quicker",
+        fields.choice("on", "off"),
+        role=STRUCTURE,
+        neutral="on",
+    )
     options: Options = ()
 
 

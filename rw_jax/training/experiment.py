@@ -34,6 +34,7 @@ class Experiment(NamedTuple):
       walks: training walks: so many samples, "all", or infinitely many.
       test_walks: test walks: so many samples, or "all".
       batch: training walks of a step; 0 for all.
+      has_classes: whether a step may go over classes of walks.
       at_every_position: whether training is on what follows every token of a walk at once.
       starts_alike: whether it starts from parameters that are the same from every state, and keeps them so.
       start: (labels) -> the parameters that a run with these labels starts from; None if its model tells them.
@@ -56,6 +57,7 @@ class Experiment(NamedTuple):
     walks: int | float | str
     test_walks: int | str
     batch: int
+    has_classes: bool
     at_every_position: bool
     starts_alike: bool
     start: Callable[[Mapping[str, Any]], dict[str, np.ndarray]] | None
@@ -123,6 +125,7 @@ def make_experiment(config: Config, pieces: Pieces = BUILT_IN) -> Experiment:
         walks=config.task.walks,
         test_walks=config.task.test_walks,
         batch=config.training.batch,
+        has_classes=config.training.walk_classes == "on",
         at_every_position=at_every_position,
         starts_alike=model.treats_states_alike and starts_at_zero,
         start=None if stored is None else lambda labels: starts.start_of(stored, labels),
@@ -255,14 +258,14 @@ def _with_faults(config: Config, task: Task, model: Model, at_every_position: bo
 
 def _check_infinite(config: Config, sources: Mapping[str, Source], experiment: Experiment) -> None:
     """Refuses what infinitely many walks cannot be computed for."""
-    looks, training = experiment.model.looks, config.training
+    training = config.training
 
     def refuse(what: str, right: str) -> None:
         raise ConfigError(f"{what}, but must be {right} for task.walks = 'infinite'.")
 
     if experiment.loss.population is None:
         refuse(f"training.loss is {sources['loss'].name}", "one with a population form, as 'log',")
-    if looks.value is None or looks.scores is None or not looks.value_is_output:
+    if not experiment.model.looks.tells_output:
         refuse(
             f"model.form is {sources['form'].name} with {_said(config)}",
             "a form of one head, whose scores are u[s] + a_j and whose output is V times the averaged token,",

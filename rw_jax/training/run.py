@@ -16,7 +16,7 @@ from rw_jax.models import Params
 from rw_jax.models.classes import MOST_CLASSES
 from rw_jax.study.config import ALL
 from rw_jax.tasks import Values, Walks
-from rw_jax.training import infinite, metrics
+from rw_jax.training import accuracy, infinite, metrics
 from rw_jax.training.experiment import Experiment
 from rw_jax.training.metrics import Measured
 from rw_jax.training.objectives import (
@@ -118,7 +118,7 @@ def prepare(experiment: Experiment, values: Values) -> Prepared:
 
 
 def looking_at(
-    experiment: Experiment, values: Values, walks: Walks | None = None
+    experiment: Experiment, values: Values, walks: Walks | None = None, over_all: bool = True
 ) -> Callable[[Params], dict[str, Any]]:
     """(params) -> what metrics are measured from (`metrics.Measured`).
 
@@ -126,6 +126,7 @@ def looking_at(
       experiment: the pieces of the run.
       values: its values.
       walks: test walks in the place of its own.
+      over_all: whether what can be known of all walks is; if not, all is of these walks.
     """
     task, model = experiment.task, experiment.model
     of_last_stage = of_stage(values, num_stages(values) - 1)
@@ -133,7 +134,17 @@ def looking_at(
     tested = as_model_takes(tested, task.num_nodes + (walks is not None and experiment.trained_on.has_gaps))
     of_task = experiment.given(of_last_stage, "task")
     law_KxB = None if task.next_state_law is None else task.next_state_law(tested.tokens_LxB, of_task)
-    target_KxK = None if task.law is None else task.law(of_task).target_KxK
+    law = None if task.law is None else task.law(of_task)
+    target_KxK = None if law is None else law.target_KxK
+    laws = None if law is None or not over_all else accuracy.token_laws(law, task.walk_length - 1)
+
+    def known(params: Params, output_KxB: jax.Array) -> jax.Array | None:
+        """The expected accuracy over all walks; NaN where it is not known, None if it never is."""
+        if law_KxB is not None and over_all and experiment.test_walks == ALL:
+            return metrics.accuracy_on_walks(output_KxB, law_KxB, tested.weights_B)
+        if laws is None or not model.looks.tells_output:
+            return None
+        return accuracy.exact_accuracy(*parts_of(model, params), laws)
 
     def look(params: Params) -> dict[str, Any]:
         # The barrier has the output and the attention computed once, not once in every metric that uses them.
@@ -141,7 +152,7 @@ def looking_at(
         looks, spread_B = model.looks, output.spread_B
         if spread_B is None and output.token_attention_LxB is not None:
             spread_B = jnp.max(output.token_attention_LxB, axis=0) - jnp.min(output.token_attention_LxB, axis=0)
-        if experiment.is_infinite:
+        if experiment.is_infinite and over_all:
             scores = parts_of(model, params).scores
             mean_attention_N = infinite.mean_attention(scores, task, of_task, experiment.starts_alike)
         else:
@@ -160,6 +171,8 @@ def looking_at(
             "value_HxK": None if looks.value is None else looks.value(params),
             "head_values": None if looks.head_values is None else looks.head_values(params),
             "target_KxK": target_KxK,
+            "optimum": None if laws is None else laws.optimum,
+            "exact_accuracy": known(params, output.output_KxB),
             "transition_KxK": target_KxK if looks.value_is_output else None,
             "parent": task.parent,
         }
@@ -206,7 +219,8 @@ def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByCla
 def _can_be_classes(experiment: Experiment, num_walks: int) -> bool:
     """Whether a step may go over classes of the walks (`models.classes`), and may gain by it."""
     return (
-        experiment.model.weighs is not None
+        experiment.has_classes
+        and experiment.model.weighs is not None
         # A loss of the user's own may have kinks.
         and experiment.loss.is_smooth
         # Others look at how small a gradient is beside itself, and not beside the parameter.

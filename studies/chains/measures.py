@@ -10,9 +10,8 @@ from rw_jax.analysis.interpret import attended_lag
 from rw_jax.analysis.statistics import Estimate, rate_interval
 from rw_jax.tasks.chain import stationary_law
 from rw_jax.theory import chains, lags
-from rw_jax.training.metrics import OPTIMAL
 from studies.claim import Evidence
-from studies.evidence import accuracy_gap, evidence, on_parent, row, transition_matrix
+from studies.evidence import accuracy_gap, evidence, on_parent, predicts_optimally, row, transition_matrix
 
 SHARP = 0.9
 """Attention has ended on one lag if that has more than this mean weight."""
@@ -25,7 +24,7 @@ def chain_table(run: Run) -> pd.DataFrame:
     """Of each chain, and each number of nodes and walks, what predicts where attention goes, and what seeds do.
 
     Returns:
-      A row for each setting with `chain`, its number, and `family`; `K` and `walks`; `predicted`, the lag with the
+      A row for each setting with `chain`, its number, and `family`; `K`, `M` and `walks`; `predicted`, the lag with the
       largest c_k, by how much it leads, `lead`, and by how much the last token leads all others, `parent_lead` (less
       than 0 where it does not); `at_step_2` and `at_end`, the lags with the highest mean weight in the first seed,
       `weight`, that weight at the end, and `spread_of_u`, the largest less the smallest score of a state there;
@@ -42,12 +41,13 @@ def chain_table(run: Run) -> pd.DataFrame:
         sizes = (task.walk_length, training.learning_rate, training.epsilon)
         scores = chains.token_scores(stationary, transition, transition, *sizes)
         weights = run.mean_attention(step=None, **labels)
-        at_end, gap = attended_lag(weights), accuracy_gap(group)
+        at_end = attended_lag(weights)
         rows.append(
             {
                 "chain": group.config.value("graph_seed"),
                 "family": group.config.value("family"),
                 "K": task.num_nodes,
+                "M": group.config.model.position_width,
                 "walks": task.walks,
                 "predicted": int(np.argmax(scores)) + 1,
                 "lead": chains.lead(scores),
@@ -62,9 +62,9 @@ def chain_table(run: Run) -> pd.DataFrame:
                 "drift": chains.drift(transition, stationary),
                 "mixing_rate": chains.mixing_rate(transition),
                 "unevenness": chains.unevenness(stationary),
-                "below_optimum": float(np.mean(gap)),
+                "below_optimum": float(np.mean(accuracy_gap(group))),
                 "on_parent": int(on_parent(group).sum()),
-                "optimal": int((gap <= OPTIMAL).sum()),
+                "optimal": int(predicts_optimally(group).sum()),
                 "seeds": len(group.cells),
             }
         )
@@ -120,7 +120,21 @@ def uniform_and_reversible(table: pd.DataFrame) -> Evidence:
 
 def optimum(table: pd.DataFrame) -> Evidence:
     """The share of chains that are predicted optimally in the end."""
-    return _by_family(table, table["below_optimum"] < 1e-3, below_optimum=table["below_optimum"])
+    return _by_family(table, table["optimal"] == table["seeds"], below_optimum=table["below_optimum"])
+
+
+def optimum_by_width(table: pd.DataFrame) -> Evidence:
+    """The share of chains that are predicted optimally in the end, of each kind of law and family, by the width M."""
+    rows, is_even = [], table["unevenness"] < 1e-12
+    kinds = {"all with a uniform law": table[is_even], "all others": table[~is_even]}
+    kinds |= {str(family): of_family for family, of_family in table.groupby("family", sort=False)}
+    for chains_of, group in kinds.items():
+        for M, of_width in group.groupby("M"):
+            share = rate_interval((of_width["optimal"] == of_width["seeds"]).to_numpy())
+            below = float(of_width["below_optimum"].mean())
+            on_states = float((of_width["weight"] <= SHARP).mean())
+            rows.append(row({"chains": chains_of, "M": M}, share, below_optimum=below, no_one_lag=on_states))
+    return evidence(rows, table)
 
 
 def success_on_samples(infinite: Run, samples: Run) -> tuple[pd.DataFrame, pd.DataFrame]:

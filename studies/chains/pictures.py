@@ -22,6 +22,7 @@ from rw_jax.analysis.plots.drawing import (
     show_matrix,
     styled,
 )
+from rw_jax.analysis.statistics import rate_interval
 from rw_jax.tasks.families import near_cycle
 from rw_jax.theory import chains
 from studies.chains.measures import CLEAR, QUANTITIES, SHARP
@@ -79,32 +80,68 @@ def success_by_property(samples: pd.DataFrame) -> Figure:
 
 @styled()
 def gallery(run: Run, families: tuple[str, ...]) -> Picture:
-    """A chain of each family as a graph, beside its law and what was learned of it."""
-    figure = Figure(figsize=(1.75 * len(families), 5.2), layout="constrained")
-    panels = figure.subplots(3, len(families), squeeze=False)
+    """A chain of each family as a graph, beside its law and what was learned of it with each width of positions."""
+    widths = run.config.labels("position_width")
+    figure = Figure(figsize=(1.55 * len(families), 3.0 + 1.6 * len(widths)), layout="constrained")
+    panels = figure.subplots(2 + len(widths), len(families), squeeze=False)
     numbers = []
     for column, family in enumerate(families):
-        group = run.groups(family=family)[0]
-        labels = group.cells[0].labels
-        transition, value = transition_matrix(group), run.value_matrix(step=None, **labels)
-        weights = run.mean_attention(step=None, **labels)
-        seen = f"lag {attended_lag(weights)}" if weights.max() > SHARP else "no one lag"
+        groups = {width: run.groups(family=family, position_width=width)[0] for width in widths}
+        transition = transition_matrix(groups[widths[0]])
         _draw_graph(panels[0, column], transition)
-        learned = direction(value)
-        show_matrix(panels[1, column], direction(transition.T), vmin=0, vmax=1)
-        show_matrix(panels[2, column], learned, vmin=0, vmax=1)
-        panels[0, column].set_title(f"{family}\nattends to {seen}", fontsize=7)
-        for (following, now), entry in np.ndenumerate(transition.T):
-            entries = {"transition": entry, "value_at_unit_norm": learned[following, now]}
-            numbers.append({"family": family, "next": following, "now": now, **entries})
-    panels[1, 0].set_ylabel("Πᵀ: next state")
-    panels[2, 0].set_ylabel("V: next state")
-    for panel in panels[2]:
-        panel.set_xlabel("last token")
+        panels[0, column].set_title(family, fontsize=7)
+        image = show_matrix(panels[1, column], direction(transition.T), vmin=0, vmax=1)
+        for panel, (width, group) in zip(panels[2:, column], groups.items(), strict=True):
+            labels = group.cells[0].labels
+            weights = run.mean_attention(step=None, **labels)
+            learned = direction(run.value_matrix(step=None, **labels))
+            show_matrix(panel, learned, vmin=0, vmax=1)
+            panel.set_title(f"on lag {attended_lag(weights)}" if weights.max() > SHARP else "on no one lag", fontsize=7)
+            for (following, now), entry in np.ndenumerate(transition.T):
+                entries = {"transition": entry, "value_at_unit_norm": learned[following, now]}
+                numbers.append({"family": family, "M": width, "next": following, "now": now, **entries})
+    for panel, name in zip(panels[1:, 0], ["Πᵀ", *(f"V, M = {width:,}" for width in widths)], strict=True):
+        panel.set_ylabel(f"{name}\nnext state", fontsize=7)
+    for panel in panels[-1]:
+        panel.set_xlabel("last token", fontsize=7)
+    figure.colorbar(image, ax=panels[1:, :], shrink=0.4, label="entry, at unit norm of the matrix")
+    task = run.config.task
     figure.suptitle(
-        "Chains, their laws and what was learned of them on infinitely many walks; matrices at unit norm", fontsize=9
+        "Wider positions bring attention from states to the last token, and V near Πᵀ\n"
+        f"K = {task.num_nodes}, N = {task.walk_length}, infinitely many walks; above each V where attention is",
+        fontsize=9,
     )
     return figure, pd.DataFrame(numbers)
+
+
+@styled()
+def learned_by_width(table: pd.DataFrame) -> Figure:
+    """The share of the chains of each family that are predicted optimally, by the width of positions."""
+    marked = table.assign(is_optimal=table["optimal"] == table["seeds"], law=_law(table["unevenness"]))
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    widths = sorted(table["M"].unique())
+    for panel, (law, of_law) in zip(panels, marked.groupby("law", sort=True), strict=False):
+        styles = zip(COLOURS, itertools.cycle(MARKERS), strict=False)
+        for (family, group), (colour, marker) in zip(of_law.groupby("family"), styles, strict=False):
+            shares = [rate_interval(group["is_optimal"][group["M"] == M].to_numpy()) for M in widths]
+            errors = np.array([(share.mean - share.low, share.high - share.mean) for share in shares]).T
+            count = group["chain"].nunique()
+            panel.errorbar(
+                widths, [share.mean for share in shares], yerr=np.maximum(errors, 0), color=colour, marker=marker,
+                markersize=4, label=f"{family} ({count})",
+            )  # fmt: skip
+        panel.set(xscale="log", xlabel="width M of positions", ylim=(-0.03, 1.03))
+        panel.set_title(law, fontsize=8)
+        panel.legend(fontsize=5.5, loc="lower right")
+    panels[0].set_ylabel("share of chains predicted optimally")
+    set_letters(panels)
+    figure.suptitle("How many chains are learned on infinitely many walks (in brackets: of how many)", fontsize=9)
+    return figure
+
+
+def _law(unevenness: pd.Series) -> np.ndarray:
+    return np.where(unevenness < 1e-12, "uniform stationary law", "other laws")
 
 
 def _draw_graph(panel: Axes, transition: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from rw_jax.analysis.statistics import Estimate, bootstrap_interval, slopes
 from rw_jax.study.grid import kept_steps
 from rw_jax.theory import closed_forms
 from studies.claim import Evidence
-from studies.evidence import accuracy_gap, evidence, on_parent, row, transition_matrix
+from studies.evidence import evidence, on_parent, predicts_optimally, row, transition_matrix
 from studies.paper.measures import Course, exponents, settings, success, value_matrices
 
 
@@ -26,7 +26,7 @@ def accuracy_of_populations(run: Run) -> Evidence:
 
 def accuracy_of_samples(run: Run) -> Evidence:
     """Share of seeds whose accuracy is optimal after the last step, against the number of walks."""
-    return success(run, lambda group: accuracy_gap(group) < 1e-3)
+    return success(run, predicts_optimally)
 
 
 def output_to_transition(courses: list[Course]) -> Evidence:

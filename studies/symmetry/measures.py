@@ -11,7 +11,7 @@ from rw_jax.analysis.run import Group
 from rw_jax.analysis.statistics import first_step, mean_interval, rate_interval
 from rw_jax.training.metrics import OPTIMAL
 from studies.claim import Evidence
-from studies.evidence import accuracy_gap, evidence, on_parent, row, shares, with_first_steps
+from studies.evidence import evidence, on_parent, predicts_optimally, row, shares, with_first_steps
 from studies.symmetry.remedies import COORDINATEWISE, PAPER, remedy_of
 
 
@@ -144,7 +144,7 @@ def costs(run: Run) -> Evidence:
         base = by_remedy.get(("none", p))
         if base is None or name == "none":
             continue
-        optimal, of_none = (accuracy_gap(each) <= OPTIMAL for each in (group, base))
+        optimal, of_none = map(predicts_optimally, (group, base))
         change = mean_interval(optimal.astype(float) - of_none.astype(float))
         shares = {"optimal": optimal.mean(), "optimal_of_none": of_none.mean()}
         shares |= {"on_parent": on_parent(group).mean(), "on_parent_of_none": on_parent(base).mean()}
@@ -158,7 +158,7 @@ def curriculum(run: Run) -> Evidence:
     for group in run.groups():
         steps = int(group.config.training.stages.partition(":")[0])
         label = {"first_p": group.config.task.p, "steps": steps}
-        share = rate_interval(accuracy_gap(group) <= OPTIMAL)
+        share = rate_interval(predicts_optimally(group))
         weights = [run.mean_attention(step=None, **cell.labels)[:-1] for cell in group.cells]
         class_of_parent = [_by_residue(each, group.config.task.num_nodes)[1] > 0.9 * each.sum() for each in weights]
         means = {"on_parent": on_parent(group).mean(), "on_class_of_parent": np.mean(class_of_parent)}

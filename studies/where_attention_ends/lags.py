@@ -11,6 +11,7 @@ from rw_jax.analysis.numbers import text
 from rw_jax.analysis.run import Group
 from rw_jax.study.grid import kept_steps
 from rw_jax.theory import closed_forms, lags
+from studies.evidence import accuracy_gap, predicts_optimally
 
 SHARP = 0.5
 """Attention is sharp once a token has more than this mean weight."""
@@ -25,7 +26,8 @@ def table(run: Run) -> pd.DataFrame:
       `at_end`, the lags with the highest weight after the second step, at the first step that keeps parameters and has
       a weight above SHARP, and after the last step; `log_others`, the logarithm of what all other lags have there,
       relative to the highest; `is_stable`, whether that lag is stable once attention is one-hot; `below_optimum`, how
-      far the expected accuracy lies below the optimum; `quadrature_error`, the largest.
+      far the expected accuracy lies below the optimum, and `optimal`, whether it predicts optimally;
+      `quadrature_error`, the largest.
     """
     rows = []
     for group in run.groups():
@@ -36,7 +38,6 @@ def table(run: Run) -> pd.DataFrame:
         sharp = [attended_lag(weight) for weight in weights.values() if weight.max() > SHARP]
         scores = np.sort(run.params(step=None, **cell.labels)["position_scores"].astype(np.float64))
         at_end = attended_lag(weights[group.config.training.steps])
-        metric = {name: group.metric(name)[0] for name in ("expected_accuracy", "optimal_accuracy", "quadrature_error")}
         rows.append(
             {
                 "by": way(group),
@@ -50,8 +51,9 @@ def table(run: Run) -> pd.DataFrame:
                 "at_end": at_end,
                 "log_others": scores[-2] - scores[-1] + np.log(np.exp(scores[:-1] - scores[-2]).sum()),
                 "is_stable": lags.is_stable(lags.circle_matrix(task.num_nodes, task.p), at_end, at_end),
-                "below_optimum": (metric["optimal_accuracy"] - metric["expected_accuracy"])[-1],
-                "quadrature_error": np.nanmax(metric["quadrature_error"]),
+                "below_optimum": accuracy_gap(group)[0],
+                "optimal": bool(predicts_optimally(group)[0]),
+                "quadrature_error": np.nanmax(group.metric("quadrature_error")[0]),
             }
         )
     return pd.DataFrame(rows)
@@ -83,7 +85,7 @@ def sentences(rows: pd.DataFrame) -> list[str]:
             f"  when it is first sharp, in {_right(group, 'sharp')}; that is the last one, too, in "
             f"{int((group['sharp'] == group['at_end']).sum())};",
             f"  it ends on the direct parent in {len(group) - len(others)}; of the {len(others)} others "
-            f"{int((others['below_optimum'] > 1e-3).sum())} predict below the optimum;",
+            f"{int((~others['optimal']).sum())} predict below the optimum;",
             f"  {len(unstable)} end on an unstable lag"
             + (f", all others at most exp({unstable['log_others'].max():.0f}) of it." if len(unstable) else "."),
         ]

@@ -31,12 +31,18 @@ def lag_map(run: Run) -> Picture:
     panels = figure.subplots(len(ways), len(_PANELS), sharey=True, squeeze=False)
     for of_way, by in zip(panels, ways, strict=True):
         chosen = rows[rows["by"] == by]
+        predicted = chosen.pivot(index=across, columns="p", values="predicted")
         for panel, (name, title) in zip(of_way, _PANELS.items(), strict=True):
-            show_lags(panel, chosen.pivot(index=across, columns="p", values=name))
-            _mark_border(panel, chosen.pivot(index=across, columns="p", values="predicted").to_numpy() > 1)
-            panel.set(title=f"{by}: {title}", xlabel="p" if by == ways[-1] else "")
-        of_way[0].set_ylabel(name_of_axis)
-    set_letters(panels.ravel())
+            show_lags(panel, predicted if name == "predicted" else chosen.pivot(index=across, columns="p", values=name))
+            _mark_border(panel, predicted.to_numpy() > 1)
+            panel.set(title=title if name == "predicted" else f"{by}: {title}", xlabel="p" if by == ways[-1] else "")
+        first = of_way[0]
+        if by != ways[0]:  # what is predicted is the same for each way
+            first.remove()
+            first = of_way[1]
+            first.tick_params(labelleft=True)
+        first.set_ylabel(name_of_axis)
+    set_letters([panel for panel in panels.ravel() if panel.figure is not None])
     set_title(
         figure, "The lag with the largest correlation, and the lags that attention goes to", run.groups(),
         "infinitely many walks: nothing is drawn; the lag is how far before the target; inside the black line the "

@@ -43,7 +43,7 @@ def test_walks_that_are_given_are_weighed_as_they_are_given(run):
     on = (walks[:, :-1], walks[:, -1], oracle.probabilities(walks, 4, 0.9))
     found = run.evaluate(on=on, at={"p": 0.9}, **LABELS)
     of_population = run.evaluate(at={"p": 0.9, "test_walks": "all"}, **LABELS)
-    for name in found:
+    for name in set(found) - {"accuracy_is_exact"}:  # that these are all walks is not known
         np.testing.assert_allclose(found[name], of_population[name], rtol=1e-5, atol=1e-7, err_msg=name)
     alike = run.evaluate(on=on[:2], **LABELS)
     outputs = run.predict(on[0], **LABELS).values

@@ -56,6 +56,14 @@ def test_a_run_trained_by_classes_goes_where_it_goes_on_all_its_walks(float64):
         np.testing.assert_allclose(by_classes.record.metrics[name], right, rtol=1e-6, atol=1e-8, err_msg=name)
 
 
+def test_a_field_has_every_step_go_over_all_walks(float64):
+    off = LOCKED.replace(walk_classes="off")
+    assert run.prepare(*experiment_and_values(off)).by_classes is None
+    over_walks, of_default = trained(off, True), trained(LOCKED, False)
+    for one, other in zip(jax.tree.leaves(over_walks), jax.tree.leaves(of_default), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_what_is_remembered_changes_no_bit(float64):
     whole, in_parts = trained(LOCKED, True), trained(LOCKED, True, (1, 3, 4, 20, 31))
     for right, found in zip(jax.tree.leaves(whole), jax.tree.leaves(in_parts), strict=True):

@@ -217,6 +217,7 @@ MODELS = {
     "both random": {"model.embedding": "random", "model.embedding_width": 7, "model.positions": "random"},
     "keys of unit length": {"model.unit_length": "keys"},
     "keys and query of unit length": {"model.unit_length": "both"},
+    "every entry of W": {"model.form": "full"},
 }
 """What is looked at through V and two scores alone, beside the paper's model."""
 
@@ -243,7 +244,8 @@ def test_steps_on_infinitely_many_walks_are_those_on_all_whatever_the_embeddings
         params[walks] = state.params
     for name, leaf in params["all"].items():
         np.testing.assert_allclose(params["infinite"][name], leaf, rtol=1e-9, atol=1e-11, err_msg=name)
-    assert np.ptp(params["all"]["position_scores"] - start["position_scores"]) > 0.1
+    scores = "key_query" if "key_query" in start else "position_scores"
+    assert np.ptp(params["all"][scores] - start[scores]) > 0.1
 
 
 def test_random_positions_and_embeddings_are_not_orthogonal():
@@ -282,8 +284,11 @@ def test_numbers_of_samples_and_infinity_stand_side_by_side_on_one_axis(tmp_path
     ("changes", "words"),
     [
         ({"loss": "hinge"}, "training.loss is 'hinge', but must be one with a population form, as 'log', for task.wal"),
-        ({"form": "full"}, "model.form is 'full' with one head, but must be a form of one head, whose scores are u"),
-        ({"form": "decoder"}, "model.form is 'decoder' with one head, but must be a form of one head"),
+        (
+            {"form": "decoder"},
+            "model.form is 'decoder' with one head, but must be a form of one head, whose scores are",
+        ),
+        ({"form": "full", "heads": 2}, "model.form is 'full' with model.heads = 2, but must be a form of one head"),
         ({"heads": 2}, "model.form is 'reduced' with model.heads = 2, but must be a form of one head"),
         ({"feed_forward_width": 3}, "with model.feed_forward_width = 3, but must be a form of one head"),
         ({"position_place": "added"}, "with model.position_place = 'added', but must be a form of one head"),

@@ -357,15 +357,16 @@ def train_long(config, params, walks, learning_rate):
     return jax.lax.scan(step, state, length=LONG)[1]
 
 
-def train_one_by_one(config, params, walks_of_runs, learning_rates):
+def train_one_by_one(config, params, walks_of_runs, learning_rates, options):
     """The params of each run, one run after another, as on a CPU."""
-    trainer = jax.jit(functools.partial(train_long, config))
+    trainer = jax.jit(functools.partial(train_long, config), compiler_options=options)
     return [trainer(params, *values) for values in zip(walks_of_runs, learning_rates, strict=True)]
 
 
-def train_in_a_batch(config, params, walks_of_runs, learning_rates):
+def train_in_a_batch(config, params, walks_of_runs, learning_rates, options):
     """The same, all runs in one vmapped batch."""
-    trainer = jax.jit(jax.vmap(functools.partial(train_long, config), in_axes=(None, 0, 0)))
+    of_batch = jax.vmap(functools.partial(train_long, config), in_axes=(None, 0, 0))
+    trainer = jax.jit(of_batch, compiler_options=options)
     walks = jax.tree.map(lambda *leaves: np.stack(leaves), *walks_of_runs)
     return [at(trainer(params, walks, learning_rates), i) for i in range(len(learning_rates))]
 
@@ -417,17 +418,16 @@ SYMMETRIC = [
 ]
 
 
-@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize(("train_runs", "num_nodes", "walk_length", "num_walks", "precision", "loss"), SYMMETRIC)
 def test_deterministic_walks_keep_the_symmetry_to_the_last_bit(
-    train_runs, num_nodes, walk_length, num_walks, precision, loss
+    optimized, train_runs, num_nodes, walk_length, num_walks, precision, loss
 ):
     config = BASE.replace(num_nodes=num_nodes, walk_length=walk_length, loss=loss)
     rates = [0.01, 1.0, 10.0] if loss == "log" else [0.01, 0.1, 1.0]
     walks_of_runs = [deterministic_walks(num_nodes, walk_length, num_walks, step) for step in (1, -1) for _ in rates]
     zeros = zero_params(num_nodes, walk_length, precision)
     with jax.enable_x64(precision == "float64"):
-        runs = train_runs(config, zeros, walks_of_runs, np.array(2 * rates, precision))
+        runs = train_runs(config, zeros, walks_of_runs, np.array(2 * rates, precision), optimized)
     assert len(runs) == 6
     for params in runs:
         assert params["value"].dtype == precision

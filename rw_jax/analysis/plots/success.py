@@ -75,7 +75,7 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
       RunError: if the runs differ in an axis that is not paired with this one, and is not among the labels.
     """
     groups = _along(run, axis, labels)
-    scale, numbers = _Scale.of(axis, _labels(axis, groups)), list[pd.DataFrame]()
+    scale, numbers = Scale.of(axis, _labels(axis, groups)), list[pd.DataFrame]()
     has_accuracy, notions = accuracy_of(run) in run.metrics, [metric for metric in SUCCESS if metric in run.metrics]
     if not (has_accuracy or notions):
         known = ", ".join(("expected_accuracy", "accuracy", *SUCCESS))
@@ -104,7 +104,7 @@ def success_against(run: Run, axis: str = "p", **labels: Scalar) -> Picture:
     return figure, pd.concat(numbers, ignore_index=True)
 
 
-def _draw_seeds(panel: Axes, scale: "_Scale", axis: str, groups: Sequence[Group]) -> list[pd.DataFrame]:
+def _draw_seeds(panel: Axes, scale: "Scale", axis: str, groups: Sequence[Group]) -> list[pd.DataFrame]:
     """The accuracy of every seed, and the optimum."""
     run, numbers = groups[0].run, []
     name = accuracy_of(run)
@@ -126,7 +126,7 @@ def _draw_seeds(panel: Axes, scale: "_Scale", axis: str, groups: Sequence[Group]
     return numbers
 
 
-def _draw_shares(panel: Axes, scale: "_Scale", axis: str, groups: Sequence[Group]) -> list[pd.DataFrame]:
+def _draw_shares(panel: Axes, scale: "Scale", axis: str, groups: Sequence[Group]) -> list[pd.DataFrame]:
     """The shares of seeds that succeed, with their intervals."""
     numbers = []
     for i, metric in enumerate(metric for metric in SUCCESS if metric in groups[0].run.metrics):
@@ -145,7 +145,7 @@ def _labels(axis: str, groups: Sequence[Group]) -> np.ndarray:
     return np.array(labels, object if isinstance(labels[0], str) else float)
 
 
-class _Scale(NamedTuple):
+class Scale(NamedTuple):
     """Where labels of an axis lie along x.
 
     Attributes:
@@ -163,7 +163,7 @@ class _Scale(NamedTuple):
     parts: list[slice]
 
     @classmethod
-    def of(cls, axis: str, x: np.ndarray) -> "_Scale":
+    def of(cls, axis: str, x: np.ndarray) -> "Scale":
         """The scale of increasing labels: p by its logit where it comes close to 0 or 1, others by their logarithm.
 
         Names of arms stand side by side, and no line joins them.

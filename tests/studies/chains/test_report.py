@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import rw_jax
 from rw_jax import Run
@@ -12,7 +13,7 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.tasks.families import transition_of
 from rw_jax.theory import chains, lags
 from studies.chains.measures import chain_table
-from studies.chains.pictures import gallery, lag_counts, noise_map, success_by_property
+from studies.chains.pictures import gallery, lag_counts, learned_by_width, noise_map, success_by_property
 from studies.chains.report import CHAINS, CLAIMS
 from studies.claim import judge
 from studies.rules import FAILS, HOLDS, PARTLY, UNTESTABLE
@@ -67,6 +68,7 @@ def made_up(**columns) -> pd.DataFrame:
             "chain": range(8),
             "family": ["cycle"] * 4 + ["star"] * 4,
             "K": 8,
+            "M": 343,
             "walks": math.inf,
             "predicted": 1,
             "lead": 0.5,
@@ -100,7 +102,7 @@ def made_up(**columns) -> pd.DataFrame:
         ("flow-end", {"at_end": 3}),
         ("parent-stable", {"parent_is_stable": False}),
         ("uniform-reversible", {"at_end": 2}),
-        ("optimum", {"below_optimum": 0.1}),
+        ("optimum", {"optimal": 9}),
     ],
 )
 def test_chains_that_are_wrong_are_counted_and_named(name, wrong):
@@ -162,6 +164,30 @@ def test_samples_are_held_beside_the_infinite_runs_that_end_on_the_last_token():
     assert of_cycle[["seeds", "chains"]].tolist() == [300, 30]  # every fourth ends elsewhere
 
 
+def test_the_share_that_is_predicted_optimally_is_told_by_law_family_and_width():
+    of_widths = [
+        made_up(M=M, chain=range(8 * i, 8 * i + 8), optimal=[10] * 4 + [right] * 4, unevenness=[0] * 4 + [0.2] * 4,
+                weight=[1.0] * 4 + [0.5] * 4)
+        for M, right in ((343, 0), (3000, 10))
+        for i in range(10)
+    ]  # fmt: skip
+    table = pd.concat(of_widths, ignore_index=True)
+    judged = judge(BY_NAME["widths"], [table])
+    rows = judged.evidence.rows.set_index(["chains", "M"])
+    assert judged.verdict.word == PARTLY
+    assert rows["estimate"].to_dict() == {
+        ("all with a uniform law", 343): 1, ("all with a uniform law", 3000): 1,
+        ("all others", 343): 0, ("all others", 3000): 1,
+        ("cycle", 343): 1, ("cycle", 3000): 1, ("star", 343): 0, ("star", 3000): 1,
+    }  # fmt: skip
+    assert rows.loc[("star", 343), ["seeds", "no_one_lag"]].tolist() == [40, 1]
+    interval = stats.binomtest(0, 40).proportion_ci(method="wilson")
+    assert rows.loc[("star", 343), ["low", "high"]].tolist() == pytest.approx([interval.low, interval.high])
+    figure = learned_by_width(table)
+    drawn = {axes.get_title(): axes.containers[0].lines[0].get_ydata().tolist() for axes in figure.axes}
+    assert drawn == {"other laws": [0, 1], "uniform stationary law": [1, 1]}
+
+
 def test_the_prediction_is_compared_with_what_seeds_do():
     claim = BY_NAME["calibration"]
     agrees = samples(parent_lead=[0.5] * 4 + [-0.5] * 4, on_parent=[10] * 4 + [0] * 4)
@@ -191,7 +217,10 @@ def test_the_pictures_show_every_chain(run):
     figure = success_by_property(samples(on_parent=5))
     assert sum(len(line.get_xdata()) for line in figure.axes[0].lines) == 80
     figure, numbers = gallery(run, ("star", "dirichlet"))
-    assert len(figure.axes) == 6
+    assert len(figure.axes) == 7  # the graph, Pi and V of each, and a scale
+    assert [axes.get_title() for axes in figure.axes[:6]] == ["star", "dirichlet", "", "", "on lag 1", "on lag 1"]
+    assert figure.axes[6].get_ylabel().startswith("entry")
+    assert set(numbers["M"]) == {47}
     star = numbers[numbers["family"] == "star"].pivot(index="now", columns="next", values="transition")
     np.testing.assert_array_equal(star.to_numpy(), transition_of({"family": "star"}, 8))
 

@@ -155,7 +155,7 @@ def test_a_curriculum_is_told_by_its_first_p_and_its_steps():
 
     def metric(name, cell):
         learns = cell.labels["p"] == 0.9 or cell.labels["stages"] == "10: p=1"
-        return {"optimal_accuracy": 1.0, "expected_accuracy": 1.0 if learns else 0.5}.get(name, 0.0)
+        return {"predicts_optimally": float(learns)}.get(name, 0.0)
 
     def keep(cell, step):
         return {"mean_attention": np.eye(97)[96 - (7 if cell.labels["stages"] == "2: p=1" else 2)]}
@@ -177,7 +177,7 @@ def test_costs_are_changes_of_the_share_of_the_same_seeds():
 
     def metric(name, cell):
         fails = cell.values["init"] == "gaussian" and cell.values["p"] == 0.9 and cell.labels["seed"] < 15
-        return {"optimal_accuracy": 0.9, "expected_accuracy": 0.1 if fails else 0.9}.get(name, 1.0)
+        return {"predicts_optimally": float(not fails)}.get(name, 1.0)
 
     judged = judge(BY_NAME["costs"], [Run(source_of(from_config_dict(config), metric, lambda cell, step: {}))])
     assert judged.evidence.rows.set_index("p")["estimate"].tolist() == [0, 0, -0.75, 0]

@@ -1,0 +1,61 @@
+"""How many seeds succeed with walks of which lengths, and which token the second step raises most."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from rw_jax import Run
+from rw_jax.analysis.statistics import rate_interval
+from rw_jax.theory import lengths
+from studies.claim import Evidence
+from studies.evidence import evidence, on_parent, predicts_optimally, row
+
+NODES = (5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64)
+PROBABILITIES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
+LENGTHS = (25, 49, 97, 145, 193, 289, 385, 577)
+"""The settings of the closed form: 2,048 of them."""
+
+
+def shortest_in_words(shortest: int, walk_length: int) -> str:
+    """What the lengths of training walks are called."""
+    if shortest in (0, walk_length):
+        return "whole walks"
+    return "from N/2" if shortest == walk_length // 2 + 1 else f"from {shortest}"
+
+
+def success_by_lengths(run: Run) -> Evidence:
+    """The share of seeds that predict optimally, and that attend to the parent, by lengths, K and p."""
+    rows = []
+    for group in run.groups():
+        task, shortest = group.config.task, group.config.training.shortest_walk
+        labels = {"lengths": shortest_in_words(shortest, task.walk_length), "K": task.num_nodes, "p": task.p}
+        parent = rate_interval(on_parent(group))
+        interval = {"on_parent": parent.mean, "on_parent_low": parent.low, "on_parent_high": parent.high}
+        rows.append(row(labels, rate_interval(predicts_optimally(group)), **interval))
+    return evidence(rows, rows)
+
+
+def of_all_lengths(run: Run) -> Evidence:
+    """The same of walks of all lengths alone; the points are of all."""
+    found = success_by_lengths(run)
+    return found._replace(rows=found.rows[found.rows["lengths"] == "from 2"].reset_index(drop=True))
+
+
+def second_step() -> Evidence:
+    """The share of circles on which the second step raises the score of the parent most, by the shortest walk."""
+    marked = []
+    for K, p, N in itertools.product(NODES, PROBABILITIES, LENGTHS):
+        for shortest in (N, N // 2 + 1, 10, 2):
+            scores = lengths.second_scores(K, p, lengths.lengths_from(shortest, N), learning_rate=1.0, epsilon=0.1)
+            leads = bool(scores[0] >= scores.max() - 1e-12 * np.abs(scores).max())
+            words = shortest_in_words(shortest, N)
+            marked.append(
+                {"lengths": words, "K": K, "p": p, "N": N, "parent_leads": leads, "lag": int(scores.argmax()) + 1}
+            )
+    table = pd.DataFrame(marked)
+    rows = [
+        row({"lengths": words}, float(group["parent_leads"].mean()), circles=len(group))
+        for words, group in table.groupby("lengths", sort=False)
+    ]
+    return evidence(rows, table)

@@ -1,0 +1,93 @@
+"""The study of walks of all lengths, on runs that are made up, and its closed form by counting."""
+
+import ast
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import rw_jax
+from rw_jax import Run
+from rw_jax.study.flags import from_config_dict
+from rw_jax.study.grid import Grid
+from studies.all_lengths import measures, report
+from studies.all_lengths.pictures import success_by_shortest, success_over_p
+from studies.all_lengths.report import CLAIMS, NODES, OVER_P
+from studies.claim import judge
+from studies.rules import FAILS, HOLDS, PARTLY
+from studies.sweeps import beside
+from tests.made_up import source_of
+
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+
+
+@pytest.mark.parametrize(("name", "runs"), [("all_lengths", 18_400), ("all_lengths_nodes", 1_200)])
+def test_a_study_has_as_many_runs_as_it_says_and_all_its_lengths_are_possible(name, runs):
+    path = beside(report.__file__, name)
+    config = from_config_dict(rw_jax.read_config(path))
+    assert Grid(config).num_cells == runs
+    assert f"{runs:,} runs" in ast.get_docstring(ast.parse(path.read_text()))
+    for cell in Grid(config).cells():
+        assert cell.config.training.shortest_walk <= cell.config.task.walk_length
+
+
+def made_up(sweep, learns):
+    """A run whose seeds predict optimally where `learns` says so of (shortest walk, K, p, seed)."""
+    config = rw_jax.read_config(sweep.file)
+    config.grid.p, config.grid.seed = (0.7, 0.99), range(50)
+
+    def metric(name, cell):
+        task = cell.config.task
+        right = learns(cell.config.training.shortest_walk, task.num_nodes, task.p, cell.config.seed)
+        return {"predicts_optimally": float(right), "parent_is_highest": 1.0}.get(name, 0.0)
+
+    return Run(source_of(from_config_dict(config), metric, lambda cell, step: {}))
+
+
+def test_walks_of_all_lengths_are_judged_and_whole_ones_are_drawn_beside_them():
+    run = made_up(OVER_P, lambda shortest, K, p, seed: shortest == 2 or (K == 6 and seed < 25))
+    judged = judge(BY_NAME["all-lengths"], [run])
+    assert judged.verdict.word == HOLDS
+    rows = judged.evidence.rows
+    assert rows[["lengths", "K", "p", "estimate"]].to_numpy().tolist() == [
+        ["from 2", K, p, 1.0] for K in (6, 20) for p in (0.7, 0.99)
+    ]
+    interval = stats.binomtest(50, 50).proportion_ci(method="wilson")
+    assert rows[["low", "high"]].to_numpy()[0].tolist() == pytest.approx([interval.low, interval.high])
+    figure = success_over_p(judged.evidence.points)
+    assert [axes.get_title() for axes in figure.axes] == ["K = 6", "K = 20"]
+    drawn = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines}
+    assert drawn["all lengths: optimal"] == [1, 1]
+    assert drawn["whole walks: optimal"] == [0.5, 0.5]
+    assert drawn["whole walks: on the parent"] == [1, 1]
+    fails = made_up(OVER_P, lambda shortest, K, p, seed: shortest == 0)
+    assert judge(BY_NAME["all-lengths"], [fails]).verdict.word == FAILS
+
+
+def test_the_shortest_walk_is_told_by_its_name_and_each_share_is_in_the_map():
+    run = made_up(NODES, lambda shortest, K, p, seed: shortest == 2 or (shortest == 10 and seed < 10))
+    judged = judge(BY_NAME["shortest"], [run])
+    assert judged.verdict.word == PARTLY
+    shares = judged.evidence.rows.groupby("lengths")["estimate"].unique().map(list).to_dict()
+    assert shares == {"whole walks": [0], "from N/2": [0], "from 10": [0.2], "from 2": [1]}
+    figure = success_by_shortest(judged.evidence.points)
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["K = 6", "K = 20", "K = 31"]
+    np.testing.assert_allclose(figure.axes[1].images[0].get_array(), [[1, 1], [0.2, 0.2], [0, 0], [0, 0]])
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
+        "from 2", "from 10", "from N/2", "whole walks",
+    ]  # fmt: skip
+
+
+def test_the_closed_form_says_that_only_walks_from_two_states_on_always_favour_the_parent(monkeypatch):
+    monkeypatch.setattr(measures, "NODES", (6, 31))
+    monkeypatch.setattr(measures, "LENGTHS", (49, 121))
+    monkeypatch.setattr(measures, "PROBABILITIES", (0.5, 0.8, 0.9, 0.97))
+    judged = judge(BY_NAME["second-step"], [])
+    rows = judged.evidence.rows.set_index("lengths")
+    assert rows["circles"].tolist() == [16] * 4
+    assert rows.loc["from 2", "estimate"] == 1
+    assert (rows.loc[["whole walks", "from N/2", "from 10"], "estimate"] < 1).all()
+    assert judged.verdict.word == PARTLY
+    lost = judged.evidence.points[~judged.evidence.points["parent_leads"]]
+    assert (lost["lag"] > 1).all()
+    assert set(lost["K"]) == {31}
