@@ -20,7 +20,7 @@ last in every array of a program; a Run gives them to people first.
 import importlib
 from typing import Any
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
 
 _ROOMS = {
     "ConfigError": "study.errors",

@@ -36,6 +36,16 @@ def success_by_lengths(run: Run) -> Evidence:
     return evidence(rows, rows)
 
 
+def success_by_arm(run: Run) -> Evidence:
+    """The same by arm, lengths and p."""
+    rows = []
+    for group in run.groups():
+        arm, shortest, p = (group.labels[name] for name in ("arm", "shortest_walk", "p"))
+        labels = {"arm": arm, "lengths": shortest_in_words(shortest, group.config.task.walk_length), "p": p}
+        rows.append(row(labels, rate_interval(predicts_optimally(group)), on_parent=on_parent(group).mean()))
+    return evidence(rows)
+
+
 def of_all_lengths(run: Run) -> Evidence:
     """The same of walks of all lengths alone; the points are of all."""
     found = success_by_lengths(run)

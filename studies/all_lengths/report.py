@@ -4,7 +4,7 @@ import functools
 
 from ml_collections import ConfigDict
 
-from studies.all_lengths.measures import of_all_lengths, second_step, success_by_lengths
+from studies.all_lengths.measures import of_all_lengths, second_step, success_by_arm, success_by_lengths
 from studies.all_lengths.pictures import success_by_shortest, success_over_p
 from studies.claim import Claim
 from studies.rules import Within
@@ -17,10 +17,12 @@ def quick(config: ConfigDict) -> None:
     config.training.steps = config.record.every = 5
     config.model.position_width, config.task.test_walks = 130, 50
     config.grid.p, config.grid.seed = (0.7, 0.99), range(2)
-    count = list(config.grid.num_nodes).count(6)
-    for axis in config.zipped[0]:
-        config.grid[axis] = config.grid[axis][:count]
-    config.grid.walks = tuple(50 for _ in config.grid.walks)
+    if config.zipped:
+        count = list(config.grid.num_nodes).count(6)
+        for axis in config.zipped[0]:
+            config.grid[axis] = config.grid[axis][:count]
+        config.grid.walks = (50,) * count
+    config.task.walks = 50
 
 
 OVER_P = sweep_of(__file__, "all_lengths", quick)
@@ -28,6 +30,9 @@ OVER_P = sweep_of(__file__, "all_lengths", quick)
 
 NODES = sweep_of(__file__, "all_lengths_nodes", quick)
 """By the shortest walk and the number of nodes."""
+
+ARMS = sweep_of(__file__, "all_lengths_arms", quick)
+"""Other ways to fail."""
 
 _OF_SEEDS = (
     "The share of seeds that predict optimally, with its 95% Wilson interval. on_parent: that attend to the parent."
@@ -68,6 +73,15 @@ CLAIMS = (
         sweeps=(NODES,),
         measure=success_by_lengths,
         draw=success_by_shortest,
+    ),
+    _of_seeds(
+        name="others",
+        reference="Which other failures walks of all lengths end",
+        setting="K = 6, N = 97, 1,000 walks, log-loss, η = 1, 50 steps; zero start and M = 1,000 unless said",
+        statement="Seeds predict optimally.",
+        labels=("arm", "lengths", "p"),
+        sweeps=(ARMS,),
+        measure=success_by_arm,
     ),
 )
 

@@ -56,7 +56,7 @@ MOST_WEIGHT = 0.99
 
 
 def needed_lengths(run: Run) -> Evidence:
-    """How long walks must be for the theorem, for each K and p, and the exponent of K in that, for each p."""
+    """How long walks must be for the theorem, for each p: the shortest that suffice for each K, and for all."""
     suffices = {
         (labels["p"], labels["K"], labels["N"]): bool(
             group.metric("parent_attention")[0, -1] > MOST_WEIGHT and accuracy_gap(group)[0] < 1e-6
@@ -72,15 +72,8 @@ def needed_lengths(run: Run) -> Evidence:
             longer = [N for N in lengths if not too_short or too_short[-1] < N]
             shortest[K] = longer[0] if longer else math.inf
             points.append(row({"p": p, "K": K}, shortest[K]))
-        found = {K: N for K, N in shortest.items() if math.inf > N}
-        without = ", ".join(str(K) for K in shortest if K not in found)
-        x, y = np.log(list(found)), np.log(list(found.values()))
-        exponent, intercept = np.polyfit(x, y, 1) if len(found) > 1 else (np.nan, np.nan)
-        residual = float(np.max(np.abs(y - exponent * x - intercept), initial=0))
-        rows.append(
-            row({"p": p}, math.inf if without else exponent, exponent_of_K=exponent, factor=np.exp(intercept),
-                largest_residual_as_a_factor=np.exp(residual), K_without=without or "none", longest_tried=lengths[-1])
-        )  # fmt: skip
+        of_each = ", ".join(f"{K}: {'none' if math.inf == N else N}" for K, N in shortest.items())
+        rows.append(row({"p": p}, max(shortest.values()), shortest_by_K=of_each, longest_tried=lengths[-1]))
     return evidence(rows, points)
 
 

@@ -12,7 +12,7 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid
 from studies.all_lengths import measures, report
 from studies.all_lengths.pictures import success_by_shortest, success_over_p
-from studies.all_lengths.report import CLAIMS, NODES, OVER_P
+from studies.all_lengths.report import ARMS, CLAIMS, NODES, OVER_P
 from studies.claim import judge
 from studies.rules import FAILS, HOLDS, PARTLY
 from studies.sweeps import beside
@@ -21,7 +21,9 @@ from tests.made_up import source_of
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
-@pytest.mark.parametrize(("name", "runs"), [("all_lengths", 18_400), ("all_lengths_nodes", 1_200)])
+@pytest.mark.parametrize(
+    ("name", "runs"), [("all_lengths", 18_400), ("all_lengths_nodes", 1_200), ("all_lengths_arms", 640)]
+)
 def test_a_study_has_as_many_runs_as_it_says_and_all_its_lengths_are_possible(name, runs):
     path = beside(report.__file__, name)
     config = from_config_dict(rw_jax.read_config(path))
@@ -91,3 +93,19 @@ def test_the_closed_form_says_that_only_walks_from_two_states_on_always_favour_t
     lost = judged.evidence.points[~judged.evidence.points["parent_leads"]]
     assert (lost["lag"] > 1).all()
     assert set(lost["K"]) == {31}
+
+
+def test_other_failures_are_told_by_arm_and_lengths():
+    config = rw_jax.read_config(ARMS.file)
+    config.grid.p = (0.9,)
+
+    def metric(name, cell):
+        right = cell.labels["shortest_walk"] == 2 and cell.labels["arm"] != "start of 0.01"
+        return {"predicts_optimally": float(right)}.get(name, 0.0)
+
+    judged = judge(BY_NAME["others"], [Run(source_of(from_config_dict(config), metric, lambda cell, step: {}))])
+    shares = judged.evidence.rows.set_index(["arm", "lengths"])["estimate"].to_dict()
+    assert {setting for setting, share in shares.items() if share == 1} == {
+        (arm, "from 2") for arm in ("paper", "random positions", "sines of M = 48")
+    }
+    assert len(shares) == 8
