@@ -19,8 +19,9 @@ PROJECT = Path(__file__).parent.parent
 FILES = sorted([*(PROJECT / "configs").glob("*.py"), *(PROJECT / "studies").glob("*/configs/*.py")])
 BY_NAME = {path.stem: path for path in FILES}
 MANY_STRUCTURES = (
-    *("relatives_positions", "relatives_decoder", "infinite", "symmetry", "symmetry_costs", "symmetry_long"),
-    *("chains_samples", "lengths"),
+    *("relatives", "relatives_positions", "relatives_decoder", "relatives_tasks"),
+    *("symmetry", "symmetry_costs", "symmetry_long", "chains_samples", "chains_widths", "infinite", "lengths"),
+    *("all_lengths_nodes", "all_lengths_arms", "fig6_readings", "fig10_readings", "million", "settled"),
 )
 
 

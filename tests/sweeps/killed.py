@@ -32,9 +32,15 @@ LONG_STUDY = tiny_study(
 """One run in a single call of its program, for hours."""
 
 
+def compile_quickly() -> None:
+    """As conftest.py has it."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
+
+
 def train(workdir: Path) -> None:
     """The sweep of STUDY, but for the figures."""
-    jax.config.update("jax_disable_most_optimizations", True)
+    compile_quickly()
     sweep.sweep(STUDY, workdir)
 
 
@@ -42,7 +48,7 @@ def train_long(workdir: Path) -> None:
     """The sweep of LONG_STUDY, as the command runs it; what it prints goes to a file."""
     os.dup2(os.open(workdir / "stderr", os.O_WRONLY | os.O_CREAT), 2)
     interruption.leave_on_signal("go on.")
-    jax.config.update("jax_disable_most_optimizations", True)
+    compile_quickly()
     (workdir / "listening").touch()
     sweep.sweep(LONG_STUDY, workdir / "run")
 
