@@ -412,10 +412,27 @@ def test_what_is_said_of_chains_is_in_the_results():
     )
     assert told + f"{counts['path']} of 40 paths" in page
     assert f"{int(sharp['end_is_stable'].sum())} of {len(sharp)} ends are stable" in page
-    of_dirichlet = rows[rows["family"] == "dirichlet"]
-    assert (of_dirichlet["below_optimum"] >= 1e-3).all()
-    assert of_dirichlet["below_optimum"].mean() == pytest.approx(0.14, abs=0.005)
-    assert of_dirichlet["spread_of_u"].mean() == pytest.approx(20, abs=0.5)
+    assert rows["spread_of_u"][rows["family"] == "dirichlet"].mean() == pytest.approx(20, abs=0.5)
+    widths = pd.read_csv(ROOT / "docs" / "results" / "chains_widths.csv")
+    told = re.findall(
+        r"^\| (?:of them )?(\d+) ([a-zA-Z ]+) \| (.*) \| (.*) \| (.*) \| (.*) \|$", PAGES["docs/chains.md"], re.M
+    )
+    is_even = widths["unevenness"] < 1e-9
+    kinds = {"with a uniform stationary law": is_even, "others": ~is_even}
+    kinds |= {f"{name} chains": widths["family"] == name.lower() for name in ("Dirichlet", "reversible")}
+    assert [kind for _, kind, *_ in told] == list(kinds)
+    for count, kind, *cells in told:
+        for cell, (_, of_width) in zip(cells, widths[kinds[kind]].groupby("M"), strict=True):
+            assert len(of_width) == int(count)
+            computed = of_width.dropna(subset="below_optimum")
+            share = rate_interval((computed["optimal"] == computed["seeds"]).to_numpy())
+            lost = len(of_width) - len(computed)
+            right = f"{share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]" + (f", {lost} diverged" if lost else "")
+            assert cell == right
+    at_3000 = (
+        widths[widths["M"] == 3000].assign(fails=lambda table: table["optimal"] == 0).groupby("family")["fails"].sum()
+    )
+    assert (at_3000["lazy_cycle"], at_3000["path"]) == (5, 7)
     assert (~rows["parent_is_stable"]).groupby(rows["family"]).sum()[lambda count: count > 0].to_dict() == {
         "de_bruijn": 1, "dirichlet": 1, "path": 19, "star": 1,
     }  # fmt: skip

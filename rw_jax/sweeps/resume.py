@@ -127,11 +127,12 @@ def check_is_of(contents: Contents, run_dir: RunDir, grid: Grid) -> None:
     path, config = run_dir.path, contents.config
     different = {} if config is None else differences(config, grid.config)
     for field, pair in different.items():
-        names = [without_digest(name) for name in pair if isinstance(name, str) and name != without_digest(name)]
-        if len(names) == 2 and names[0] == names[1]:
+        there, asked = ({without_digest(name): name for name in _names(given)} for given in pair)
+        changed = [name for name in there if name in asked and there[name] != asked[name]]
+        if changed:
             raise ConfigError(
-                f"workdir is {path}, whose runs were trained with another text of {field} = {names[0]!r}, but must be "
-                "new now that it has changed."
+                f"workdir is {path}, whose runs were trained with another text of {field} = {changed[0]!r}, but must "
+                "be new now that it has changed."
             )
     if all(map(_may_differ, different)):
         foreign = _foreign(contents, grid)
@@ -142,6 +143,8 @@ def check_is_of(contents: Contents, run_dir: RunDir, grid: Grid) -> None:
                 f"workdir is {path}, but must be new or hold no other runs than those of this grid: "
                 f"{foreign.folder.relative_to(path)} has others."
             )
+    # What could differ of a grid that holds all of these runs is left out where something else cannot.
+    different = {field: pair for field, pair in different.items() if not _may_differ(field)} or different
     there = ", ".join(f"{field} = {shown(pair[0])}" for field, pair in different.items())
     asked = ", ".join(f"{field} = {shown(pair[1])}" for field, pair in different.items())
     raise ConfigError(
@@ -149,6 +152,11 @@ def check_is_of(contents: Contents, run_dir: RunDir, grid: Grid) -> None:
         "folder with --workdir, or ask for a grid that holds all of its runs, or for more steps of them that it "
         "records alike."
     )
+
+
+def _names(given: Any) -> list[str]:
+    """The words of a field that has one, or several."""
+    return [name for name in (given if isinstance(given, tuple) else (given,)) if isinstance(name, str)]
 
 
 def _differ_in_the_grid(one: Config, other: Config) -> bool:

@@ -56,5 +56,6 @@ def success_by_shortest(points: pd.DataFrame) -> Figure:
     panels[0].set_ylabel("states of a training walk")
     figure.colorbar(image, ax=panels, label="share predicting optimally")
     set_letters(panels)
-    figure.suptitle("Only short walks among the long ones help on many nodes", fontsize=9)
+    seeds = "–".join(str(count) for count in sorted(points["seeds"].unique()))
+    figure.suptitle(f"On many nodes only walks down to two states help: {seeds} seeds each", fontsize=9)
     return figure

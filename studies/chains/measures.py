@@ -124,16 +124,25 @@ def optimum(table: pd.DataFrame) -> Evidence:
 
 
 def optimum_by_width(table: pd.DataFrame) -> Evidence:
-    """The share of chains that are predicted optimally in the end, of each kind of law and family, by the width M."""
+    """The share of chains that are predicted optimally in the end, of each kind of law and family, by the width M.
+
+    Trainings that diverged, whose numbers are NaN, are left out and counted.
+    """
     rows, is_even = [], table["unevenness"] < 1e-12
     kinds = {"all with a uniform law": table[is_even], "all others": table[~is_even]}
     kinds |= {str(family): of_family for family, of_family in table.groupby("family", sort=False)}
     for chains_of, group in kinds.items():
         for M, of_width in group.groupby("M"):
+            diverged = int(of_width["below_optimum"].isna().sum())
+            of_width = of_width.dropna(subset="below_optimum")
+            if not len(of_width):
+                continue
             share = rate_interval((of_width["optimal"] == of_width["seeds"]).to_numpy())
             below = float(of_width["below_optimum"].mean())
             on_states = float((of_width["weight"] <= SHARP).mean())
-            rows.append(row({"chains": chains_of, "M": M}, share, below_optimum=below, no_one_lag=on_states))
+            rows.append(
+                row({"chains": chains_of, "M": M}, share, below_optimum=below, no_one_lag=on_states, diverged=diverged)
+            )
     return evidence(rows, table)
 
 

@@ -96,7 +96,7 @@ def gallery(run: Run, families: tuple[str, ...]) -> Picture:
             weights = run.mean_attention(step=None, **labels)
             learned = direction(run.value_matrix(step=None, **labels))
             show_matrix(panel, learned, vmin=0, vmax=1)
-            panel.set_title(f"on lag {attended_lag(weights)}" if weights.max() > SHARP else "on no one lag", fontsize=7)
+            panel.set_title(_where(weights), fontsize=7)
             for (following, now), entry in np.ndenumerate(transition.T):
                 entries = {"transition": entry, "value_at_unit_norm": learned[following, now]}
                 numbers.append({"family": family, "M": width, "next": following, "now": now, **entries})
@@ -107,23 +107,32 @@ def gallery(run: Run, families: tuple[str, ...]) -> Picture:
     figure.colorbar(image, ax=panels[1:, :], shrink=0.4, label="entry, at unit norm of the matrix")
     task = run.config.task
     figure.suptitle(
-        "Wider positions bring attention from states to the last token, and V near Πᵀ\n"
+        f"What is learned of {len(families)} chains by the width M of positions (on no one lag: on states)\n"
         f"K = {task.num_nodes}, N = {task.walk_length}, infinitely many walks; above each V where attention is",
         fontsize=9,
     )
     return figure, pd.DataFrame(numbers)
 
 
+def _where(weights: np.ndarray) -> str:
+    """Where attention is, in words."""
+    if not np.isfinite(weights).all():
+        return "diverged"
+    return f"on lag {attended_lag(weights)}" if weights.max() > SHARP else "on no one lag"
+
+
 @styled()
 def learned_by_width(table: pd.DataFrame) -> Figure:
-    """The share of the chains of each family that are predicted optimally, by the width of positions."""
-    marked = table.assign(is_optimal=table["optimal"] == table["seeds"], law=_law(table["unevenness"]))
+    """The share of the chains of each family that are predicted optimally, by M; families of one chain are left out."""
+    several = table.groupby("family")["chain"].transform("nunique") > 1
+    computed = table[several].dropna(subset="below_optimum")
+    marked = computed.assign(is_optimal=computed["optimal"] == computed["seeds"], law=_law(computed["unevenness"]))
     figure = Figure(figsize=(8.0, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    widths = sorted(table["M"].unique())
+    panels, all_widths = figure.subplots(1, 2, sharey=True), sorted(table["M"].unique())
     for panel, (law, of_law) in zip(panels, marked.groupby("law", sort=True), strict=False):
         styles = zip(COLOURS, itertools.cycle(MARKERS), strict=False)
         for (family, group), (colour, marker) in zip(of_law.groupby("family"), styles, strict=False):
+            widths = sorted(group["M"].unique())
             shares = [rate_interval(group["is_optimal"][group["M"] == M].to_numpy()) for M in widths]
             errors = np.array([(share.mean - share.low, share.high - share.mean) for share in shares]).T
             count = group["chain"].nunique()
@@ -132,6 +141,8 @@ def learned_by_width(table: pd.DataFrame) -> Figure:
                 markersize=4, label=f"{family} ({count})",
             )  # fmt: skip
         panel.set(xscale="log", xlabel="width M of positions", ylim=(-0.03, 1.03))
+        panel.set_xticks(all_widths, [f"{M:,}" for M in all_widths])
+        panel.xaxis.set_minor_formatter("")
         panel.set_title(law, fontsize=8)
         panel.legend(fontsize=5.5, loc="lower right")
     panels[0].set_ylabel("share of chains predicted optimally")

@@ -153,7 +153,8 @@ CLAIMS = (
         statement="The transformer predicts optimally in the end.",
         statistic=(
             "The share of chains, with its Wilson interval over the random chains. below_optimum: the mean; "
-            f"no_one_lag: the share on which no lag ends with a mean weight above {SHARP}."
+            f"no_one_lag: the share on which no lag ends with a mean weight above {SHARP}. Trainings that diverged "
+            "are left out."
         ),
         rule=Within(0.8, 1, "Four chains in five, by the whole interval."),
         labels=("chains", "M"),

@@ -228,6 +228,25 @@ def test_a_piece_whose_text_has_changed_is_refused_in_a_sentence_and_nothing_is_
     assert contents(tmp_path / "run") == before
 
 
+def test_a_metric_whose_text_has_changed_is_named_and_arms_that_may_be_renamed_are_not(tmp_path):
+    own = "def largest(output_KxB):\n    return output_KxB.max()\n"
+    (tmp_path / "own.py").write_text(own)
+
+    def study(arm, every=1):
+        fields = {"record.metrics": ("train_loss", "own.py:largest"), "record.every": every}
+        return tiny_study(fields=fields, arm={arm: {}, "slow": {"learning_rate": 0.1}})
+
+    rw_jax.sweep(study("paper"), tmp_path / "run", [tmp_path])
+    (tmp_path / "own.py").write_text(own + "# changed\n")
+    with pytest.raises(rw_jax.ConfigError, match=r"another text of record\.metrics = 'own\.py:largest'") as refused:
+        rw_jax.sweep(study("of the paper"), tmp_path / "run", [tmp_path])
+    assert_sentence(str(refused.value))
+    (tmp_path / "own.py").write_text(own)
+    with pytest.raises(rw_jax.ConfigError, match=r"the directory has record\.every") as refused:
+        rw_jax.sweep(study("other", every=2), tmp_path / "run", [tmp_path])
+    assert "arm" not in str(refused.value)
+
+
 def test_a_run_with_pieces_is_looked_at_without_executing_them_until_walks_are_asked_for(folder, tmp_path, monkeypatch):
     run = rw_jax.sweep(STUDIES["task"], tmp_path / "run", [folder])
     tokens, _ = run.walks("test", lag=2, seed=1)
