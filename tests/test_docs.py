@@ -24,6 +24,7 @@ from rw_jax.tasks.families import FAMILIES
 from rw_jax.training.losses import LOSSES
 from rw_jax.training.metrics import METRICS
 from studies.__main__ import parse as parse_study
+from studies.all_lengths.measures import second_step
 from studies.relatives.relatives import OF_DECODERS, OF_TASKS, RELATIVES
 from studies.symmetry.remedies import REMEDIES
 
@@ -67,7 +68,7 @@ def execute(page: str, number: int) -> dict:
 
 def test_every_snippet_is_tested():
     assert {page: len(snippets) for page, snippets in SNIPPETS.items() if snippets} == {
-        "README.md": 2, "docs/chains.md": 2, "docs/extending.md": 5, "docs/relatives.md": 2,
+        "README.md": 2, "docs/all_lengths.md": 1, "docs/chains.md": 2, "docs/extending.md": 5, "docs/relatives.md": 2,
         "docs/runs.md": 5, "docs/sweeps.md": 1, "docs/symmetry.md": 1,
     }  # fmt: skip
 
@@ -142,6 +143,14 @@ def test_the_remedies_work_as_pasted(capsys):
     assert np.all(np.diff(names["tokens"], axis=1) % 6 == 1)
     assert names["adam"].metrics["accuracy"][-1].item() == 1
     assert capsys.readouterr().out.startswith("1.0 [")
+
+
+@pytest.mark.slow
+def test_walks_of_all_lengths_work_as_pasted(capsys):
+    names = execute("docs/all_lengths.md", 0)
+    assert names["mixed"].metrics["predicts_optimally"][-1].item() == 1
+    assert names["whole"].metrics["predicts_optimally"][-1].item() == 0
+    assert capsys.readouterr().out.splitlines()[1] == "1.0 1.0"
 
 
 @pytest.mark.slow
@@ -394,6 +403,38 @@ def test_what_is_said_of_populations_is_in_the_results():
     assert {p: nodes for p, nodes in without.items() if nodes} == {
         0.8: ["20"], 0.99: ["20"], 0.999: ["8", "12", "16", "20"],
     }  # fmt: skip
+
+
+def test_what_is_said_of_walks_of_all_lengths_is_in_the_results():
+    page, readme = PAGES["docs/all_lengths.md"], " ".join(README.split())
+    results = ROOT / "docs" / "results"
+    rows = pd.read_csv(results / "all_lengths.csv")
+    counts = rows.assign(parent=rows["on_parent"] * rows["seeds"], optimal=rows["estimate"] * rows["seeds"])
+    summed = counts.groupby(["K", "lengths"])[["parent", "optimal", "seeds"]].sum().round().astype(int)
+    for (K, lengths), (parent, optimal, seeds) in summed.iterrows():
+        name = "all lengths" if lengths == "from 2" else lengths
+        assert f"| K = {K}, {name} | {parent:,} of {seeds:,} | {optimal:,} of {seeds:,} |" in page
+    both = summed.groupby("lengths")[["parent", "seeds"]].sum()
+    assert f"({both.loc['from 2', 'parent']:,} of {both.loc['from 2', 'seeds']:,}; whole walks" in readme
+    assert f"whole walks {both.loc['whole walks', 'parent']:,})" in readme
+    mixed = rows[rows["lengths"] == "from 2"]
+    assert (mixed["estimate"][(mixed["p"] < 0.4) | (mixed["p"] > 0.6) | (mixed["p"] == 0.5)] == 1).all()
+    nodes = pd.read_csv(results / "all_lengths_nodes.csv").set_index(["lengths", "K", "p"])["on_parent"]
+    assert [nodes[lengths, 31, 0.9] for lengths in ("whole walks", "from N/2", "from 10", "from 2")] == [0.9, 0, 0, 1]
+    assert (nodes["from 2"] == 1).all()
+    arms = pd.read_csv(results / "all_lengths_arms.csv")
+    optimal = (20 * arms.groupby(["arm", "lengths"], sort=False)["estimate"].sum()).round().astype(int)
+    told = re.findall(r"^\| .* \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert [tuple(map(int, row)) for row in told] == [
+        (optimal[arm, "whole walks"], optimal[arm, "from 2"]) for arm in arms["arm"].unique()
+    ]
+    leads = second_step().rows.set_index("lengths")
+    counted = (leads["estimate"] * leads["circles"]).round().astype(int)
+    assert counted["from 2"] == 2048
+    others = [f"{counted[lengths]:,}" for lengths in ("whole walks", "from N/2", "from 10")]
+    told = "of whole walks in {}, of lengths from N/2 on in {}, from 10 on in {}.".format(*others)
+    assert told in " ".join(page.split())
+    assert f"2,048 of 2,048 circles (whole walks: {counted['whole walks']:,})" in readme
 
 
 def test_what_is_said_of_chains_is_in_the_results():
