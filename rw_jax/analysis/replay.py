@@ -113,11 +113,14 @@ def _programs(experiment: Experiment) -> _Programs:
         )
 
     def attending(attention_NxB):
-        """The model with these weights in the place of its own, if there are any."""
+        """The model with these weights in the place of its own, which its scores do not tell, if there are any."""
         attend: Any = looks.attend
         if attention_NxB is None:
             return model
-        return model._replace(apply=lambda params, tokens_LxB: attend(params, tokens_LxB, attention_NxB))
+        return model._replace(
+            apply=lambda params, tokens_LxB: attend(params, tokens_LxB, attention_NxB),
+            looks=looks._replace(scores=None),
+        )
 
     def predict(stacked, tokens_LxB, attention_NxB):
         apply = attending(attention_NxB).apply
@@ -127,8 +130,7 @@ def _programs(experiment: Experiment) -> _Programs:
         if walks.weights_B is None:
             walks = walks._replace(weights_B=jnp.ones(walks.targets_B.shape))
         changed = experiment._replace(model=attending(attention_NxB))
-        over_all = not are_given and attention_NxB is None
-        return measure(all_metrics(experiment), looking_at(changed, values, walks, over_all)(params))
+        return measure(all_metrics(experiment), looking_at(changed, values, walks, over_all=not are_given)(params))
 
     return _Programs(
         experiment,

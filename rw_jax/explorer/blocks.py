@@ -124,6 +124,8 @@ def _add_kept(arrays: Arrays, missing: dict[str, str], kept: Mapping[str, Any], 
 def split(run: Run, cells: Sequence[Cell], params: Arrays, laws: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The expected accuracy of V with attention on the parent, and of attention with V = Pi^T, two float64[C, S].
 
+    Both are the optimum over all walks, less what is missed on the test walks (`training.metrics`).
+
     Args:
       run: the run.
       cells: C runs of one shape.
@@ -140,11 +142,16 @@ def split(run: Run, cells: Sequence[Cell], params: Arrays, laws: Sequence[np.nda
         replay = run.replay(**cell.labels)
         tokens_BxL, _, weights_B = replay.walks("test")
         last_B = tokens_BxL[:, -1]
-        with_parent.append(expected_accuracy(by_state[i][:, last_B], law_KxK, last_B, weights_B))
+        chain: Any = replay.law()  # there is one, as a law of the target is
+        start_K, transition_KxK = np.asarray(chain.start_K), np.asarray(chain.transition_KxK)
+        last_K = start_K @ np.linalg.matrix_power(transition_KxK, tokens_BxL.shape[1] - 1)
+        most_K = law_KxK.max(axis=1)
+        luck = float(last_K @ most_K - np.average(most_K[last_B], weights=weights_B))
+        with_parent.append(luck + expected_accuracy(by_state[i][:, last_B], law_KxK, last_B, weights_B))
         own = {name: stack[i] for name, stack in params.items()}
         own["value"] = np.broadcast_to(law_KxK.T, own["value"].shape).astype(own["value"].dtype)
         # Where all tokens weigh the same, several states often have the same output up to rounding.
-        with_law.append(expected_accuracy(replay.predict(own, tokens_BxL), law_KxK, last_B, weights_B, tie=1e-6))
+        with_law.append(luck + expected_accuracy(replay.predict(own, tokens_BxL), law_KxK, last_B, weights_B, tie=1e-6))
     return np.array(with_parent), np.array(with_law)
 
 

@@ -80,7 +80,7 @@ def exact_accuracy(value_KxK: jax.Array, scores: Scores, laws: TokenLaws) -> jax
     log_others = jnp.logaddexp(jax.nn.logsumexp(others_L) + jnp.max(u_K), empty)
     rho_K = jnp.exp(log_others - a_L[token] - u_K)  # by the state of the token
     spread = jnp.max(jnp.max(value_KxK, axis=0) - jnp.min(value_KxK, axis=0))
-    rounding = 8 * jnp.finfo(value_KxK.dtype).eps * jnp.max(jnp.abs(value_KxK))
+    rounding = 32 * jnp.finfo(value_KxK.dtype).eps * jnp.max(jnp.abs(value_KxK))
     least_KxK = jnp.max(value_KxK, axis=0) - rho_K * spread - rounding
     can_be_KxK = ~(value_KxK < least_KxK)  # row = predicted; all, where weights are too large or V is not finite
     worth_KxK = laws.ahead(len(a_L) - 1 - token).T

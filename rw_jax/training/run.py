@@ -152,7 +152,7 @@ def looking_at(
         looks, spread_B = model.looks, output.spread_B
         if spread_B is None and output.token_attention_LxB is not None:
             spread_B = jnp.max(output.token_attention_LxB, axis=0) - jnp.min(output.token_attention_LxB, axis=0)
-        if experiment.is_infinite and over_all:
+        if experiment.is_infinite and over_all and looks.tells_output:
             scores = parts_of(model, params).scores
             mean_attention_N = infinite.mean_attention(scores, task, of_task, experiment.starts_alike)
         else:
