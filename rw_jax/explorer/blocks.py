@@ -27,6 +27,7 @@ from rw_jax.study.config import Config
 from rw_jax.study.fields import is_piece
 from rw_jax.study.grid import Cell, kept_steps, recorded_steps
 from rw_jax.theory import chains
+from rw_jax.training.metrics import OPTIMAL
 
 
 def of_one_shape(cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -67,7 +68,7 @@ def block_of(run: Run, metrics: xr.Dataset, cells: Sequence[Cell]) -> Block:
         missing["split"] = not_split or "The direct parent is not the last token."
     else:
         laws = [arrays["law"][row] for row in rows]
-        arrays["with_parent"], arrays["with_law"] = split(run, cells, kept["params"], laws)
+        arrays["with_parent"], arrays["with_law"], arrays["tolerance"] = split(run, cells, kept["params"], laws)
     return Block(
         np.array([cell.number for cell in cells]),
         config.task.num_nodes,
@@ -121,10 +122,11 @@ def _add_kept(arrays: Arrays, missing: dict[str, str], kept: Mapping[str, Any], 
         arrays["value_spectrum"] = amplitudes(params["value"])
 
 
-def split(run: Run, cells: Sequence[Cell], params: Arrays, laws: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def split(run: Run, cells: Sequence[Cell], params: Arrays, laws: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     """The expected accuracy of V with attention on the parent, and of attention with V = Pi^T, two float64[C, S].
 
-    Both are the optimum over all walks, less what is missed on the test walks (`training.metrics`).
+    Both are the optimum over all walks, less what is missed on the test walks. With them comes how far below it each
+    may be that is right, float64[C] (`metrics.optimal_tolerance`).
 
     Args:
       run: the run.
@@ -137,7 +139,7 @@ def split(run: Run, cells: Sequence[Cell], params: Arrays, laws: Sequence[np.nda
     tokens_KxL = np.tile(np.arange(K)[:, None], cells[0].config.task.walk_length - 1)
     every = {name: stack.reshape(-1, *stack.shape[2:]) for name, stack in params.items()}
     by_state = run.replay(**cells[0].labels).predict(every, tokens_KxL, "parent").reshape(-1, num_steps, K, K)
-    with_parent, with_law = [], []
+    with_parent, with_law, tolerances = [], [], []
     for i, (cell, law_KxK) in enumerate(zip(cells, laws, strict=True)):
         replay = run.replay(**cell.labels)
         tokens_BxL, _, weights_B = replay.walks("test")
@@ -146,13 +148,16 @@ def split(run: Run, cells: Sequence[Cell], params: Arrays, laws: Sequence[np.nda
         start_K, transition_KxK = np.asarray(chain.start_K), np.asarray(chain.transition_KxK)
         last_K = start_K @ np.linalg.matrix_power(transition_KxK, tokens_BxL.shape[1] - 1)
         most_K = law_KxK.max(axis=1)
-        luck = float(last_K @ most_K - np.average(most_K[last_B], weights=weights_B))
-        with_parent.append(luck + expected_accuracy(by_state[i][:, last_B], law_KxK, last_B, weights_B))
+        tolerances.append(np.clip(last_K @ (most_K * (1 - most_K)) / 10, 1e-6, OPTIMAL))
+        off_by = float(last_K @ most_K - np.average(most_K[last_B], weights=weights_B))
+        with_parent.append(off_by + expected_accuracy(by_state[i][:, last_B], law_KxK, last_B, weights_B))
         own = {name: stack[i] for name, stack in params.items()}
         own["value"] = np.broadcast_to(law_KxK.T, own["value"].shape).astype(own["value"].dtype)
         # Where all tokens weigh the same, several states often have the same output up to rounding.
-        with_law.append(luck + expected_accuracy(replay.predict(own, tokens_BxL), law_KxK, last_B, weights_B, tie=1e-6))
-    return np.array(with_parent), np.array(with_law)
+        with_law.append(
+            off_by + expected_accuracy(replay.predict(own, tokens_BxL), law_KxK, last_B, weights_B, tie=1e-6)
+        )
+    return np.array(with_parent), np.array(with_law), np.array(tolerances)
 
 
 def expected_accuracy(

@@ -394,7 +394,6 @@
     tables.set("scores", table(["state", "u"], state.map((k) => [word(block, k), score[k]])));
   }
 
-  const OPTIMAL = 1e-3;
   const x = (steps) => steps.map((step) => Math.log10(1 + step));
 
   function markStep(name, step, [low, high]) {
@@ -411,18 +410,18 @@
     const heights = padded([0, extent([learned, withParent, withLaw, [optimum]])[1]], 0.01);
     scale("split", null, heights);
     markStep("split", steps[step], heights);
-    entitle("split", verdict(optimum, learned[step], withParent[step], withLaw[step]));
+    entitle("split", verdict(optimum, part(block, "tolerance", row)[0], learned[step], withParent[step], withLaw[step]));
     tables.set("split", table(["step", "learned", "learned_V_attention_on_parent", "learned_attention_true_law", "optimum"],
       steps.map((at, i) => [at, learned[i], withParent[i], withLaw[i], optimum])));
   }
 
-  function verdict(optimum, learned, withParent, withLaw) {
+  function verdict(optimum, tolerance, learned, withParent, withLaw) {
     if (![optimum, learned, withParent, withLaw].every(Number.isFinite)) return "Selection and transition: no numbers";
-    const [selects, moves, predicts] = [withLaw, withParent, learned].map((each) => optimum - each <= OPTIMAL);
+    const [selects, moves, predicts] = [withLaw, withParent, learned].map((each) => optimum - each <= tolerance);
     if (predicts) return "No error to split: selection and transition together are optimal";
     if (selects && !moves) return "The error is in V: its attention selects right";
     if (moves && !selects) return "The error is in attention: its V is right";
-    if (learned > Math.max(withParent, withLaw) + OPTIMAL) return "V and attention are both off, and fit each other";
+    if (learned > Math.max(withParent, withLaw) + tolerance) return "V and attention are both off, and fit each other";
     return selects ? "Each half alone is right" : "V and attention are both off";
   }
 

@@ -19,7 +19,9 @@ SPREAD = 1e-6
 """Weights of tokens that differ by at most this, in every test walk, are alike."""
 
 FAILURES = {
-    "predicts_optimally": "does not predict optimally: its expected accuracy is more than 0.001 below the optimum",
+    "predicts_optimally": (
+        "does not predict optimally: its expected accuracy is more than 0.001, or a tenth of p (1 - p), below the optimum"
+    ),
     "parent_is_highest": "does not attend most to the direct parent",
 }
 """What is a failure, by the metric that is then 0; the first that there is counts. A run that has diverged failed."""
@@ -53,8 +55,8 @@ class Block(NamedTuple):
       recorded, kept: the T and the S steps.
       arrays: by name; what these runs do not have is absent. Of runs and recorded steps, [C, T]: `lag`, int16, that of
         the highest mean attention weight, or NO_NUMBER or ALL_ALIKE; `failed`, uint8; `accuracy`, `parent_attention`,
-        `train_loss`. Of runs, [C]: `optimum`, and `setting`, the row of what depends on the law alone. Of runs and kept
-        steps: `value`, float[C, S, K, K]; `value_spectrum`, float[C, S, K // 2 + 1]; `attention`, float[C, S, N], the
+        `train_loss`. Of runs, [C]: `optimum`, `tolerance`, and `setting`, the row of what depends on the law alone. Of
+        runs and kept steps: `value`, float[C, S, K, K]; `value_spectrum`, float[C, S, K // 2 + 1]; `attention`, float[C, S, N], the
         last of the empty slot; `scores`, float[C, S, K]; `with_parent` and `with_law`, float[C, S], as
         `blocks.split`. Of
         settings: `law`, float[settings, K, K], row = the last token; `law_spectrum`, `root_spectrum`, of Pi^T and its

@@ -103,6 +103,12 @@ def test_selection_and_transition_are_judged_as_walk_by_walk(numbers, run):
             np.testing.assert_allclose(found, slow_split(run, step, labels), atol=1e-6)
 
 
+def test_what_counts_as_right_is_told_with_them(numbers, run):
+    for block, row, labels in every_run(numbers, run):
+        p = run.transition_matrix(**labels).max()
+        assert block.arrays["tolerance"][row] == pytest.approx(np.clip(p * (1 - p) / 10, 1e-6, 1e-3), rel=1e-6)
+
+
 def test_selection_and_transition_are_those_of_interventions(numbers, run):
     labels = run.grid.cell(4).labels
     block, row, _ = next(each for each in every_run(numbers, run) if each[2] == labels)
