@@ -20,7 +20,7 @@ SPREAD = 1e-6
 
 FAILURES = {
     "predicts_optimally": (
-        "does not predict optimally: its expected accuracy is more than 0.001, or a tenth of p (1 - p), below the optimum"
+        "does not predict optimally: its expected accuracy is more than 0.001, or p (1 - p) / 10, below the optimum"
     ),
     "parent_is_highest": "does not attend most to the direct parent",
 }
@@ -56,12 +56,11 @@ class Block(NamedTuple):
       arrays: by name; what these runs do not have is absent. Of runs and recorded steps, [C, T]: `lag`, int16, that of
         the highest mean attention weight, or NO_NUMBER or ALL_ALIKE; `failed`, uint8; `accuracy`, `parent_attention`,
         `train_loss`. Of runs, [C]: `optimum`, `tolerance`, and `setting`, the row of what depends on the law alone. Of
-        runs and kept steps: `value`, float[C, S, K, K]; `value_spectrum`, float[C, S, K // 2 + 1]; `attention`, float[C, S, N], the
-        last of the empty slot; `scores`, float[C, S, K]; `with_parent` and `with_law`, float[C, S], as
-        `blocks.split`. Of
-        settings: `law`, float[settings, K, K], row = the last token; `law_spectrum`, `root_spectrum`, of Pi^T and its
-        square root; `correlations`, float[settings, N - 1], as `blocks.correlations`. Of runs and
-        recorded steps every other metric that is one number, float[C, T], by its name after "metric ".
+        runs and kept steps: `value`, float[C, S, K, K]; `value_spectrum`, float[C, S, K // 2 + 1]; `attention`,
+        float[C, S, N], the last of the empty slot; `scores`, float[C, S, K]; `with_parent` and `with_law`, float[C, S],
+        as `blocks.split`. Of settings: `law`, float[settings, K, K], row = the last token; `law_spectrum`,
+        `root_spectrum`, of Pi^T and its square root; `correlations`, float[settings, N - 1], as `blocks.correlations`.
+        Of runs and recorded steps every other metric that is one number, float[C, T], by its name after "metric ".
       missing: what is absent, by panel, and why, in a sentence.
       vocabulary: what its states are called; None for numbers.
     """
