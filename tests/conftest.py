@@ -19,7 +19,7 @@ from rw_jax.training import precision
 from rw_jax.training.experiment import Experiment
 from rw_jax.training.grids import Checked, Experiments
 from rw_jax.training.pieces import BUILT_IN
-from tests.tiny import tiny_study
+from tests.tiny import QUICK_FLAGS, tiny_study
 
 # A program that one test has compiled is loaded by the others, in whatever process.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -33,14 +33,14 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 # ask for `optimized` or run in a process of their own, which inherits no flags.
 jax.config.update("jax_disable_most_optimizations", True)
 with pytest.MonkeyPatch.context() as patch:
-    patch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false")
+    patch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} {QUICK_FLAGS}")
     jax.jit(lambda: 0)()  # flags are read once
 
 
 @pytest.fixture
 def optimized(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bool]]:
     """Programs of the package are compiled as users run them; the options with which others are."""
-    options = {"xla_cpu_use_fusion_emitters": True}
+    options = {"xla_cpu_use_fusion_emitters": True} if QUICK_FLAGS else {}
     for module in (program, replay):
         monkeypatch.setattr(module, "compiler_options", lambda: precision.compiler_options() | options)
     jax.config.update("jax_disable_most_optimizations", False)

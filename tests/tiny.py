@@ -20,6 +20,9 @@ from rw_jax.training.grids import Checked, make_grid
 from rw_jax.training.pieces import BUILT_IN, Pieces
 from rw_jax.training.values import run_values
 
+QUICK_FLAGS = "--xla_cpu_use_fusion_emitters=false" if jax.__version_info__ < (0, 11) else ""
+"""Of XLA, with which programs are compiled in half the time; later versions have but one kind of emitter."""
+
 
 def tiny_study(*, zipped: tuple = (), fields: dict[str, Any] | None = None, **axes: tuple[Scalar, ...]) -> Config:
     """K = 4, N = 6, 16 walks, 5 steps of which 0, 2 and 5 keep parameters: trained in milliseconds once compiled.

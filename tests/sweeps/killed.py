@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 
 from rw_jax.sweeps import interruption, sweep
-from tests.tiny import tiny_study
+from tests.tiny import QUICK_FLAGS, tiny_study
 
 STUDY = tiny_study(
     p=(0.5, 0.7, 1.0),
@@ -35,7 +35,7 @@ LONG_STUDY = tiny_study(
 def compile_quickly() -> None:
     """As conftest.py has it."""
     jax.config.update("jax_disable_most_optimizations", True)
-    os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
+    os.environ["XLA_FLAGS"] = QUICK_FLAGS
 
 
 def train(workdir: Path) -> None:
