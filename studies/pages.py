@@ -174,9 +174,8 @@ _SETTING = (
 
 def _setting(run: Run) -> str:
     """The fields of a sweep with all their values, the number of seeds, and the precision."""
-    grid = dict(run.config.grid)
-    fields = [f"{symbol(axis)} = {_labels(grid.get(axis, (run.config.value(axis),)))}" for axis in _SETTING]
-    return "; ".join([*fields, f"{len(grid.get('seed', (0,)))} seeds", run.config.precision])
+    fields = [f"{symbol(axis)} = {_labels(run.config.labels(axis))}" for axis in _SETTING]
+    return "; ".join([*fields, f"{len(run.config.labels('seed'))} seeds", run.config.precision])
 
 
 def _labels(labels: Sequence[Any]) -> str:

@@ -33,7 +33,8 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 # ask for `optimized` or run in a process of their own, which inherits no flags.
 jax.config.update("jax_disable_most_optimizations", True)
 with pytest.MonkeyPatch.context() as patch:
-    patch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} {QUICK_FLAGS}")
+    if QUICK_FLAGS:
+        patch.setenv("XLA_FLAGS", f"{os.environ.get('XLA_FLAGS', '')} {QUICK_FLAGS}")
     jax.jit(lambda: 0)()  # flags are read once
 
 

@@ -144,9 +144,9 @@ class Run:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """The recorded steps with parameters; where `steps` is an axis, those of all its labels."""
-        labels = dict(self.config.grid).get("steps", (self.config.training.steps,))
-        return tuple(sorted({step for steps in labels for step in kept_steps(self.config.replace(steps=steps))}))
+        """The recorded steps with parameters; where an axis or arms change `steps`, those of all its values."""
+        each = self.config.labels("steps")
+        return tuple(sorted({step for steps in each for step in kept_steps(self.config.replace(steps=steps))}))
 
     def params(self, *, step: int | None = None, **labels: Scalar) -> Params:
         """The parameters of one run, as NumPy arrays by name: value, and key_query or state_scores and position_scores.

@@ -104,7 +104,7 @@ def _inner_dims(name: str, shapes: Mapping[str, tuple[int, ...]], abouts: Abouts
 
 def _steps(grid: Grid) -> tuple[np.ndarray, dict[Any, np.ndarray]]:
     """The recorded steps of all cells, and those of the cells with so many steps."""
-    labels = dict(grid.config.grid).get("steps", (grid.config.training.steps,))
+    labels = grid.config.labels("steps")
     by_steps = {steps: np.array(recorded_steps(grid.config.replace(steps=steps))) for steps in labels}
     return np.array(sorted({step for recorded in by_steps.values() for step in recorded.tolist()})), by_steps
 

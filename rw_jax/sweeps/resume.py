@@ -169,7 +169,7 @@ def _foreign(contents: Contents, grid: Grid) -> Chunk | None:
     """A chunk that holds a run that is neither of a grid nor the beginning of one; None if there is none."""
     config = contents.config
     # A label of an axis is to be looked at, and is no beginning, unless the axis has been added just now.
-    can_be_longer = config is None or config == grid.config or "steps" not in dict(config.grid)
+    can_be_longer = config is None or config == grid.config or len(config.labels("steps")) == 1
     every = (*contents.finished, *contents.unfinished)
     return next((chunk for chunk in every if not _is_of(grid, chunk, can_be_longer)), None)
 

@@ -35,7 +35,8 @@ LONG_STUDY = tiny_study(
 def compile_quickly() -> None:
     """As conftest.py has it."""
     jax.config.update("jax_disable_most_optimizations", True)
-    os.environ["XLA_FLAGS"] = QUICK_FLAGS
+    if QUICK_FLAGS:
+        os.environ["XLA_FLAGS"] = QUICK_FLAGS
 
 
 def train(workdir: Path) -> None:

@@ -64,6 +64,21 @@ def copied_arms(run, tmp_path):
     return shutil.copytree(run.run_dir.path, tmp_path / "copy")
 
 
+def test_arms_may_differ_in_the_number_of_steps(tmp_path, sweep_once):
+    study = arms_study({"short": {"steps": 2}, "long": {}}, p=(0.7,))
+    run = rw_jax.load_run(sweep_once(study, tmp_path / "run"))
+    assert run.steps == (0, 2, 5)
+    loss = run.metrics["train_loss"].sel(p=0.7)
+    assert loss.sel(arm="short").notnull().sum("step").values.tolist() == [3, 3]
+    assert loss.sel(arm="long").notnull().sum("step").values.tolist() == [6, 6]
+    assert [group.steps.tolist() for group in run.groups()] == [[0, 1, 2], [0, 1, 2, 3, 4, 5]]
+    assert run.summary()["expected_accuracy"].notna().all()
+    again = rw_jax.sweep(study, tmp_path / "run")
+    assert again.metrics.identical(run.metrics)
+    one = rw_jax.train(study, arm="short", p=0.7, seed=1)
+    np.testing.assert_allclose(one.metrics["train_loss"], loss.sel(arm="short", seed=1)[:3], rtol=1e-6)
+
+
 def test_an_interrupted_grid_of_arms_goes_on_from_where_it_is(run, copied_arms):
     checkpoint.remove(checkpoint.saved(copied_arms / "chunks")[0])
     missing = plan(arms_study(), copied_arms).cells
