@@ -15,7 +15,8 @@ def run(study: Study, command: StudyCommand) -> pages.Report:
 
     Raises:
       ConfigError: if a sweep cannot be made, the setting is not what the claims assume, a part is not there, or the
-        folder holds another report. All sweeps, but not the folder, are checked before anything is trained.
+        folder holds another report. The fields of all sweeps are checked before anything is trained, whether their
+        pieces go together when each begins; what is finished by then is kept.
     """
     _check_base(study, command)
     study = study.only(command.parts)

@@ -37,7 +37,7 @@ class Sweep(Protocol):
         ...
 
     def planned(self, command: StudyCommand) -> Callable[[], Any]:
-        """The training of what is not finished, which gives the run; errors of its config are raised before."""
+        """The training of what is not finished, which gives the run; what is wrong with a field is raised before."""
         ...
 
 

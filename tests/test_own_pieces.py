@@ -251,7 +251,9 @@ def test_the_third_form_trains_on_infinitely_many_walks_as_on_all_there_are():
     for name in ("train_loss", "accuracy", "parent_attention", "value_direction_error"):
         xr.testing.assert_allclose(infinitely.metrics[name], every.metrics[name], rtol=1e-8, atol=1e-11)
     assert float(infinitely.metrics["quadrature_error"].max()) < 1e-10
-    with pytest.raises(rw_jax.ConfigError, match="but must be one with a population form, as 'log',") as refused:
+    with pytest.raises(
+        rw_jax.ConfigError, match="but must be one whose mean over all walks is known, such as log,"
+    ) as refused:
         rw_jax.train(config, task=weather(5), model=by_position, loss=focal(2), walks="infinite")
     assert_sentence(str(refused.value))
 

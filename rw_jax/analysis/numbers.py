@@ -53,6 +53,12 @@ def setting(configs: Sequence[Config], axes: Iterable[str] = (), unread: Collect
     return [f"{symbol(axis)} = {label(value)}" for axis, value in words.items() if axis != "seed"]
 
 
+def setting_of_grid(grid: Grid, unread: Collection[str] = ()) -> list[str]:
+    """The fields in which all runs of a grid agree, its axes among them. Args: as of `setting`."""
+    varying = {field for each in grid.dimensions for field, labels in each.columns.items() if len(set(labels)) > 1}
+    return setting([grid.cell(0).config], grid.axes, {*unread, *varying})
+
+
 def axes(config: Config) -> list[str]:
     """The axes of a grid, each with how many labels it has and its ends, such as "seed: 16 labels, 0 to 15"."""
     lines = []
@@ -73,7 +79,6 @@ def about(grid: Grid, unread: Collection[str] = ()) -> list[str]:
       grid: its grid.
       unread: as of `setting`.
     """
-    corners = [grid.cell(number).config for number in (0, grid.num_cells - 1)]
     steps = recorded_steps(grid.config)
     when = f"metrics at {len(steps)} steps, {steps[0]} to {steps[-1]}"
-    return [*axes(grid.config), ", ".join(setting(corners, grid.axes, unread)), when]
+    return [*axes(grid.config), ", ".join(setting_of_grid(grid, unread)), when]

@@ -22,7 +22,7 @@ from rw_jax.study.grid import Cell
 from rw_jax.study.reading import checked
 from rw_jax.tasks import Law, Walks
 from rw_jax.training.experiment import Experiment
-from rw_jax.training.grids import Experiments
+from rw_jax.training.grids import Experiments, filled
 from rw_jax.training.losses import log_loss
 from rw_jax.training.metrics import METRICS, Metric, measure
 from rw_jax.training.precision import compiler_options, numbers_of
@@ -60,21 +60,24 @@ class Replays:
           RunError: if `at` names what is no field.
           ConfigError: if a value of it is not right, or pieces do not go together with it.
         """
-        if at is not None:
-            cell = self._changed(cell, at)
-            checked(cell.config)
-        structure = self._experiments.grid.structure_of(cell)
+        if at is None:
+            config, structure = cell.config, self._experiments.grid.structure_of(cell)
+            experiment = self._experiments.experiment(structure)
+        else:
+            config = filled(self._changed(cell, at), self._experiments.pieces)
+            structure, experiment = self._experiments.of_run(config)
         if structure not in self._programs:
-            self._programs[structure] = _programs(self._experiments.experiment(structure))
-        return Replay(cell.config, self._programs[structure], at is not None)
+            self._programs[structure] = _programs(experiment)
+        return Replay(config, self._programs[structure], at is not None)
 
-    def _changed(self, cell: Cell, at: Mapping[str, Any]) -> Cell:
+    def _changed(self, cell: Cell, at: Mapping[str, Any]) -> Config:
         known = {*AXES, *self._experiments.grid.config.options}
         if not isinstance(at, Mapping) or not all(isinstance(axis, str) and axis in known for axis in at):
             raise RunError(f"at is {shown(at)}, but must be a dict of fields, by name: {', '.join(known)}.")
         last = labels_of_stages(cell.values)[-1]
         of_last_stage = {axis: value for axis, value in last.items() if value != cell.values[axis]}
-        return dataclasses.replace(cell, changes={**cell.changes, **of_last_stage, "stages": "", **at})
+        changes = {**cell.changes, **of_last_stage, "stages": "", **at}
+        return checked(dataclasses.replace(cell, changes=changes).config)
 
 
 class _Programs(NamedTuple):

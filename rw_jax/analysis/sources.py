@@ -17,7 +17,7 @@ from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid
 from rw_jax.training.grids import Experiments
-from rw_jax.training.metrics import METRICS, Metric
+from rw_jax.training.metrics import METRICS, OF_LOSS, Metric
 from rw_jax.training.pieces import Pieces
 
 
@@ -182,7 +182,8 @@ def about_metrics(metrics: Mapping[str, Metric], names: Collection[str]) -> dict
       metrics: by name.
       names: those that there are.
     """
-    return {name: About(metric.dims, metric.unit, metric.about) for name, metric in metrics.items() if name in names}
+    units = {name: "" if metric.unit == OF_LOSS else metric.unit for name, metric in metrics.items()}  # "": not known
+    return {name: About(each.dims, units[name], each.about) for name, each in metrics.items() if name in names}
 
 
 @contextlib.contextmanager

@@ -105,7 +105,7 @@ def show(rows: pd.DataFrame, width: int | None = None) -> str:
     counts = ["seeds", *(["diverged"] if rows["diverged"].any() else [])]
     known = [name for name in columns if f"{name}_low" in rows and rows[name].notna().any()]
     measured = [name for name in SHOWN if name in known]
-    if "train_loss" in known:  # metrics have been chosen: all that are in the table are shown
+    if not ESTIMATES.keys() >= set(known):  # metrics have been chosen: all that are in the table are shown
         measured += [name for name in known if name not in SHOWN]
     if {"accuracy", "expected_accuracy"} <= set(measured):
         measured.remove("accuracy")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from rw_jax.analysis.numbers import label, setting
+from rw_jax.analysis.numbers import label, setting_of_grid
 from rw_jax.analysis.run import Run
 from rw_jax.explorer.blocks import block_of, of_one_shape
 from rw_jax.explorer.fitting import LARGEST_PAGE, PAGE, SAMPLE, packed, sizes_of, thinned
@@ -53,10 +53,9 @@ def gather(run: Run, limit: int = LARGEST_PAGE) -> Numbers:
     status[[cell.number for cell in kept]] = SHOWN
     axes = tuple(map(_axis, run.grid.dimensions))
     across, down = _map_of(axes)
-    corners = [run.grid.cell(number).config for number in (0, run.grid.num_cells - 1)]
     return Numbers(
         run.config.name,
-        tuple(setting(corners, run.grid.axes, run.source.unread(run.grid))),
+        tuple(setting_of_grid(run.grid, run.source.unread(run.grid))),
         axes,
         across,
         down,

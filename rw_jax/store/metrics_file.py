@@ -14,6 +14,7 @@ import xarray as xr
 from rw_jax.store.chunks import About
 from rw_jax.store.layout import replaced, write_atomically
 from rw_jax.store.products import identity
+from rw_jax.study.config import ALWAYS
 from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid, recorded_steps
 
@@ -80,8 +81,8 @@ def _filled(grid: Grid, cells: range, parts: Parts, shapes: Mapping[str, tuple[i
             # Of another structure heads, layers or the like may be more.
             values[name][(here[:, None], at, *(slice(size) for size in stack.shape[2:]))] = stack
         finished[here] = True
-        if "train_loss" in metrics:
-            lost = ~np.isfinite(metrics["train_loss"])
+        if ALWAYS in metrics:
+            lost = ~np.isfinite(metrics[ALWAYS])
             diverged_at[here] = np.where(lost.any(axis=1), recorded[lost.argmax(axis=1)], np.nan)
     return _Found(values, finished, diverged_at)
 

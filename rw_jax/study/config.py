@@ -16,13 +16,16 @@ ALL = "all"
 """In place of a number of walks: every walk there is, weighted by its probability. In place of steps: every one that is
 recorded."""
 
+ALWAYS = "train_loss"
+"""The metric that is always recorded: it tells whether a run has diverged."""
+
 Options = tuple[tuple[str, Any], ...]
 """Parameters of a piece by name: numbers, words, or tuples of them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskConfig:
-    """What is to be learned (section 2). Sizes are None only until `training.experiment.filled` has filled them in."""
+    """What is to be learned (section 2). Sizes are None only until `training.grids.filled` has filled them in."""
 
     name: str = field(
         "task",
@@ -213,8 +216,8 @@ class RecordConfig:
         fields.several(fields.integer(0), ALL),
     )
     metrics: tuple[str, ...] | str = field(
-        "metrics that are recorded, by their names, or all; train_loss always is",
-        fields.pieces("train_loss", ALL),
+        f"metrics that are recorded, by their names, or all; {ALWAYS} always is",
+        fields.pieces(ALWAYS, ALL),
         neutral=ALL,
     )
 

@@ -102,8 +102,8 @@ def _a_group(path: str, names: Any) -> str:
 
 def _no_axis(name: str) -> str:
     return (
-        f"grid.{name} is not a field that can be an axis; those are {ARM}, {', '.join(AXES)}, and parameters of pieces "
-        f"that are given beside it, as in --config.training.options.{name}=VALUE.{meant(name, AXES)}"
+        f"grid.{name} is not a field that can be an axis; those are {ARM}, {', '.join(AXES)}, and a parameter of a "
+        f"piece that has a value, too, as in --config.training.options.{name}=VALUE.{meant(name, AXES)}"
     )
 
 
@@ -157,7 +157,7 @@ def _options_from(path: str, given: Any) -> Options:
         raise ConfigError(f"{path} is {shown(given)}, but must be a group of parameters by name.")
     options = []
     for name, value in given.items():
-        if not isinstance(name, str) or not name.isidentifier() or name in AXES:
+        if not isinstance(name, str) or not name.isidentifier() or name in {*AXES, ARM}:
             raise ConfigError(
                 f"{path} has {shown(name)}, but must have names of parameters, other than those of the fields that can "
                 f"be axes: {', '.join(AXES)}."

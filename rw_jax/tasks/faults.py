@@ -5,7 +5,6 @@ of values["fault_key"], which the sampler of a run gives beside the key of the w
 without it, changed.
 """
 
-import collections
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,7 +38,7 @@ def _changed(task: Task, change: Callable[[Walks, Values], Walks], **attributes:
 def _with(mapping: Mapping[str, Any], **changes: Any) -> Mapping[str, Any]:
     """The mapping with some entries others; nothing of it is looked at before it is asked for."""
     below: Any = mapping
-    return collections.ChainMap(changes, below)
+    return below | changes
 
 
 def mixed(task: Task) -> Task:

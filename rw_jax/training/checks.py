@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -46,18 +46,32 @@ class Reads:
         return {piece: frozenset(self.names.get(piece, ())) for piece in pieces}
 
 
-class _Noting(dict[str, Any]):
+class _Noting(Mapping[str, Any]):
+    """Whoever asks for all of it, or hands it to a function that JAX compiles, has asked for every name."""
+
     def __init__(self, mapping: Mapping[str, Any], names: set[str]) -> None:
-        super().__init__(mapping)
-        self._names = names
+        self._mapping, self._names = dict(mapping), names
 
     def __getitem__(self, name: str) -> Any:
         self._names.add(name)
-        return super().__getitem__(name)
+        return self._mapping[name]
 
-    def get(self, name: object, default: Any = None, /) -> Any:
-        self._names.add(str(name))
-        return super().get(name, default)
+    def __iter__(self) -> Iterator[str]:
+        self._names.update(self._mapping)
+        return iter(self._mapping)
+
+    def __len__(self) -> int:
+        self._names.update(self._mapping)
+        return len(self._mapping)
+
+    def __or__(self, changes: Mapping[str, Any]) -> "_Noting":
+        return _Noting({**self._mapping, **changes}, self._names)
+
+    def __ror__(self, below: Mapping[str, Any]) -> dict[str, Any]:
+        return {**below, **self}
+
+
+jax.tree_util.register_pytree_node(_Noting, lambda noting: ((dict(noting),), None), lambda _, children: children[0])
 
 
 def check_labels(grid: Grid, structure: Structure, task: Task, reads: Reads) -> None:

@@ -10,14 +10,14 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from rw_jax.models import Model, Params
-from rw_jax.study.config import ALL, AXES, DECLARATIONS, VALUE_AXES, Config
+from rw_jax.study.config import ALL, AXES, DECLARATIONS, VALUE_AXES, Config, neutral
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, is_start, shown
 from rw_jax.study.grid import kept_steps, recorded_steps
 from rw_jax.tasks import Task, Values, faults
 from rw_jax.training import pins, starts
-from rw_jax.training.losses import Loss
-from rw_jax.training.metrics import Metric
+from rw_jax.training.losses import LOSSES, Loss
+from rw_jax.training.metrics import OF_LOSS, Metric
 from rw_jax.training.optimizers import Optimizer, lift_of
 from rw_jax.training.pieces import BUILT_IN, Made, Pieces, Source, make, metric_sources, source_of
 
@@ -36,7 +36,7 @@ class Experiment(NamedTuple):
       batch: training walks of a step; 0 for all.
       has_classes: whether a step may go over classes of walks.
       at_every_position: whether training is on what follows every token of a walk at once.
-      starts_alike: whether it starts from parameters that are the same from every state, and keeps them so.
+      starts_alike: whether it starts, and stays, at parameters that treat all states alike.
       start: (labels) -> the parameters that a run with these labels starts from; None if its model tells them.
       recorded: the T steps at which metrics are recorded.
       kept: the S of them at which parameters are.
@@ -97,16 +97,19 @@ def make_experiment(config: Config, pieces: Pieces = BUILT_IN) -> Experiment:
     fields = _fields(config, pieces) | {"num_nodes": task.num_nodes, "walk_length": task.walk_length}
     varying = (*VALUE_AXES, *task.value_options)
     fields |= {"has_gaps": _leaves_gaps(config)} | ({} if pieces.init is None else {"init": "given"})
-    made = {axis: make(source, fields, config, varying) for axis, source in sources.items() if axis != "task"}
-    of_metrics = {
-        name: make(source, fields, config, varying) for name, source in metric_sources(config, pieces).items()
-    }
+    made = {axis: make(source, fields, varying) for axis, source in sources.items() if axis != "task"}
+    metrics_named = metric_sources(config.record.metrics, pieces)
+    of_metrics = {name: make(source, fields, varying) for name, source in metrics_named.items()}
     _check_neutral(config, sources, {"task": of_task, **made})
     loss: Loss = made["loss"].piece
-    metrics: dict[str, Metric] = {name: each.piece for name, each in of_metrics.items()}
-    if "train_loss" in metrics:
-        metrics["train_loss"] = metrics["train_loss"]._replace(unit=loss.unit)
+    metrics: Mapping[str, Metric] = {name: each.piece for name, each in of_metrics.items()}
+    metrics = {name: each._replace(unit=loss.unit) if each.unit == OF_LOSS else each for name, each in metrics.items()}
     starts_at_zero = config.model.init == "zero" and pieces.init is None
+    is_gaussian, place = config.model.init == "gaussian" and pieces.init is None, config.model.init_place
+    if place != neutral("init_place") and not is_gaussian:
+        raise ConfigError(
+            f"model.init_place is {place!r}, but must be {neutral('init_place')!r} for a start that is not Gaussian."
+        )
     model = _going_with(made["optimizer"].piece, made["form"].piece, sources, starts_at_zero)
     stored = stored_start(config, pieces)
     if pieces.init is not None:
@@ -117,7 +120,7 @@ def make_experiment(config: Config, pieces: Pieces = BUILT_IN) -> Experiment:
     experiment = Experiment(
         labels=config.values(),
         task=task,
-        trained_on=_with_faults(config, task, model, at_every_position),
+        trained_on=_with_faults(config, task, model, sources["form"].name, at_every_position),
         model=model,
         loss=loss,
         optimizer=made["optimizer"].piece,
@@ -157,7 +160,7 @@ def make_task(config: Config, pieces: Pieces) -> Made:
       ConfigError: if it cannot be made, or is of other sizes than the config says.
     """
     source = _source(config, pieces, "task")
-    made = make(source, _fields(config, pieces), config)
+    made = make(source, _fields(config, pieces))
     for field, right in (("num_nodes", made.piece.num_nodes), ("walk_length", made.piece.walk_length)):
         given = config.value(field)
         if given is not None and given != right:
@@ -207,7 +210,7 @@ def _leaves_gaps(config: Config) -> bool:
     return training.dropped_tokens > 0 or training.shortest_walk > 0 or training.target == ALL
 
 
-def _with_faults(config: Config, task: Task, model: Model, at_every_position: bool) -> Task:
+def _with_faults(config: Config, task: Task, model: Model, form: str, at_every_position: bool) -> Task:
     """The task with the faults of the training walks. Raises: ConfigError, if one cannot be."""
     training, trained_on = config.training, task
     if training.target == ALL and not task.is_next:
@@ -244,8 +247,10 @@ def _with_faults(config: Config, task: Task, model: Model, at_every_position: bo
             for field, right in (("dropped_tokens", 0.0), ("shortest_walk", 0), ("target", "last"))
             if config.value(field) != right
         )
+        given = "above 0" if isinstance(right, float) else repr(config.value(field))
         raise ConfigError(
-            f"training.{field} is not {right!r}, but must be for a model that does not take walks with tokens missing."
+            f"training.{field} is {given}, but must be {right!r} for model.form = {form}, which takes no walks with "
+            "missing tokens."
         )
     if at_every_position and (training.label_noise or training.dropped_tokens):
         field = "label_noise" if training.label_noise else "dropped_tokens"
@@ -264,7 +269,8 @@ def _check_infinite(config: Config, sources: Mapping[str, Source], experiment: E
         raise ConfigError(f"{what}, but must be {right} for task.walks = 'infinite'.")
 
     if experiment.loss.population is None:
-        refuse(f"training.loss is {sources['loss'].name}", "one with a population form, as 'log',")
+        known = ", ".join(name for name, loss in LOSSES.items() if loss.population is not None)
+        refuse(f"training.loss is {sources['loss'].name}", f"one whose mean over all walks is known, such as {known},")
     if not experiment.model.looks.tells_output:
         refuse(
             f"model.form is {sources['form'].name} with {_said(config)}",

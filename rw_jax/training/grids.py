@@ -1,20 +1,22 @@
 """The grid of a study, its sizes filled in, with the pieces of its structures, made and checked once."""
 
 import dataclasses
+import itertools
 import operator
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rw_jax.study.config import ALL, AXES, DECLARATIONS, VALUE_AXES, Config, Options
+from rw_jax.study.config import ALL, ALWAYS, ARM, AXES, DECLARATIONS, VALUE_AXES, Config, Options
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import NO_NEUTRAL, VALUE, shown
 from rw_jax.study.grid import Cell, Grid, Structure
+from rw_jax.tasks import Task
 from rw_jax.training.checks import Reads, check_labels, check_stages, checked_shape
 from rw_jax.training.experiment import Experiment, make_experiment, make_task, stored_start
 from rw_jax.training.metrics import METRICS
-from rw_jax.training.pieces import BUILT_IN, KINDS, Made, Pieces, metric_sources, source_of
+from rw_jax.training.pieces import BUILT_IN, KINDS, Pieces, metric_sources, source_of
 from rw_jax.training.run import Progress
 from rw_jax.training.starts import check_start
 
@@ -59,22 +61,43 @@ class Experiments:
     def checked(self, structure: Structure) -> Checked:
         """The pieces of a structure, checked. Raises: ConfigError, if they do not go together."""
         if structure.config not in self._checked:
-            self._checked[structure.config] = self._check(structure)
+            self._checked[structure.config] = self._check(self.grid, structure)
+            stored = stored_start(structure.config, self.pieces)
+            if stored is not None:
+                for number in structure.cells:
+                    check_start(stored, structure.config.model.init, self.grid.cell(number).values)
         return self._checked[structure.config]
 
-    def _check(self, structure: Structure) -> Checked:
-        grid, config = self.grid, structure.config
+    def of_run(self, config: Config) -> tuple[Config, Experiment]:
+        """The structure and the pieces of a run that need not be in the grid, checked as those of its cells are.
+
+        What it starts from is not checked.
+
+        Raises:
+          ConfigError: as `checked`.
+        """
+        grid = Grid(config, value_axes(config, self.pieces))
+        (structure,) = grid.structures
+        if structure.config in self._checked:
+            check_labels(grid, structure, self._checked[structure.config].experiment.trained_on, Reads())
+        else:
+            self._checked[structure.config] = self._check(grid, structure)
+        return structure.config, self._checked[structure.config].experiment
+
+    def _check(self, grid: Grid, structure: Structure) -> Checked:
+        config = structure.config
         _check_sizes(config)
         experiment, reads = self.experiment(config), Reads()
         check_stages(experiment.task, grid.cell(structure.cells[0]).values)
         shape = checked_shape(experiment, reads)
+        _check_dims(grid, experiment)
         check_labels(grid, structure, experiment.trained_on, reads)
-        stored = stored_start(config, self.pieces)
-        if stored is not None:
-            for number in structure.cells:
-                check_start(stored, config.model.init, grid.cell(number).values)
+        read = experiment.took.union(*reads.names.values())
+        _check_mixed(grid, structure, read)
+        if any("values" in metric.takes for metric in experiment.metrics.values()):
+            read |= config.values().keys()
         self._made[config] = experiment._replace(reads=reads.of_values())
-        return Checked(self._made[config], shape, _unread(experiment.took.union(*reads.names.values())))
+        return Checked(self._made[config], shape, _unread(read))
 
 
 def _unread(read: Iterable[str]) -> frozenset[str]:
@@ -92,26 +115,34 @@ def value_axes(config: Config, pieces: Pieces) -> tuple[str, ...]:
     """The axes of a study whose labels are arguments of its compiled programs: those of all its tasks."""
     if not config.options:
         return VALUE_AXES
-    tasks = [made.piece for made in _tasks(config, pieces)]
+    tasks = _tasks(config, pieces)
     return (*VALUE_AXES, *(name for name in config.options if all(name in task.value_options for task in tasks)))
 
 
-def _tasks(config: Config, pieces: Pieces) -> list[Made]:
-    return [make_task(config.replace(task=name), pieces) for name in config.labels("task")]
+def _tasks(config: Config, pieces: Pieces) -> list[Task]:
+    """A task of each name in the grid, of a size that it has there."""
+    dimensions = [each for each in Grid(config).dimensions if {"task", *_SIZES} & set(each.fields)]
+    fields = [field for dimension in dimensions for field in dimension.fields]
+    changes_of = dict[str, dict[str, Any]]()
+    for rows in itertools.product(*(dimension.values for dimension in dimensions)):
+        changes = dict(zip(fields, itertools.chain.from_iterable(rows), strict=True))
+        changes_of.setdefault(changes.get("task", config.task.name), changes)
+    return [make_task(config.replace(**changes), pieces).piece for changes in changes_of.values()]
+
+
+_SIZES = ("num_nodes", "walk_length")
 
 
 def filled(config: Config, pieces: Pieces) -> Config:
-    """The config with the sizes that it leaves to its task; one that differs within the grid is paired with its axis.
+    """The config with the sizes that it leaves to its task; one that differs within the grid goes with its axis.
+
+    Of arms it is one of their changes, with other axes it is paired.
 
     Raises:
       ConfigError: if a size differs along several axes that are not paired.
     """
     config = dataclasses.replace(config, arms=tuple(_filled_arm(config, arm, pieces) for arm in config.arms))
-    sizes_left = [
-        field
-        for field in ("num_nodes", "walk_length")
-        if config.value(field) is None and field not in dict(config.grid)
-    ]
+    sizes_left = [field for field in _SIZES if config.value(field) is None and field not in dict(config.grid)]
     if not sizes_left:
         return config
     shaping = {"task", *dict(config.task.options)} - set(value_axes(config, pieces))
@@ -132,9 +163,25 @@ def filled(config: Config, pieces: Pieces) -> Config:
             )
         for i in deciding:
             along = tuple(np.moveaxis(sizes, i, 0).reshape(len(labels[i]), -1)[:, 0].tolist())
+            if ARM in groups[i]:
+                config = _with_sizes(config, field, dimensions[i].columns[ARM], along)
+                continue
             zipped = (*(group for group in config.zipped if group != groups[i]), (*groups[i], field))
             config = dataclasses.replace(config, grid=(*config.grid, (field, along)), zipped=zipped)
     return config
+
+
+def _with_sizes(config: Config, field: str, arms: Sequence[Any], sizes: Sequence[int]) -> Config:
+    """The config whose arms have sizes of their own. Raises: ConfigError, if one arm has several."""
+    size_of = dict(zip(arms, sizes, strict=True))
+    for arm, size in zip(arms, sizes, strict=True):
+        if size_of[arm] != size:
+            raise ConfigError(
+                f"task.{field} is None, but must be given where it differs within an arm: {shown(arm)} has {size} and "
+                f"{size_of[arm]}."
+            )
+    filled_in = ((arm, tuple({**dict(changes), field: size_of[arm]}.items())) for arm, changes in config.arms)
+    return dataclasses.replace(config, arms=tuple(filled_in))
 
 
 def _filled_arm(config: Config, arm: tuple[str, Options], pieces: Pieces) -> tuple[str, Options]:
@@ -147,6 +194,7 @@ def _filled_arm(config: Config, arm: tuple[str, Options], pieces: Pieces) -> tup
 
 
 RESERVED = (
+    ARM,
     *("step", "finished", "diverged_at", "diverged", "seeds"),  # in the metrics and the table of a Run
     *("config", "model", "split", "stage", "tokens", "over", "self", "at", "on"),  # of functions that take labels
 )
@@ -167,7 +215,7 @@ def make_grid(config: Config, pieces: Pieces = BUILT_IN) -> Experiments:
             f"The grid has {experiments.grid.num_cells} runs, but can have at most {_MOST_CELLS}; split the study."
         )
     checked = [experiments.checked(structure) for structure in experiments.grid.structures]
-    named = set(checked[0].experiment.metrics) - {"train_loss"}
+    named = set(checked[0].experiment.metrics) - {ALWAYS}
     if config.record.metrics != ALL and named and not any(named & set(each.shape.record.metrics) for each in checked):
         every = (each.experiment._replace(metrics=METRICS) for each in checked)
         there = {name for each in every for name in checked_shape(each, Reads()).record.metrics}
@@ -202,10 +250,38 @@ def _check_sizes(config: Config) -> None:
         )
 
 
+def _check_dims(grid: Grid, experiment: Experiment) -> None:
+    """Refuses metrics whose axes could not stand beside those of the grid."""
+    taken = {*RESERVED, *AXES, *grid.config.options, *experiment.metrics}
+    for name, metric in experiment.metrics.items():
+        dims = metric.dims
+        are_names = isinstance(dims, tuple) and all(isinstance(dim, str) and dim.isidentifier() for dim in dims)
+        if not are_names or len(set(dims)) < len(dims) or taken & set(dims):
+            raise ConfigError(
+                f"The metric {name} has dims {shown(dims)}, but must have a tuple of names, each other than those of "
+                "metrics, of fields, and of what a Run uses itself."
+            )
+
+
+def _check_mixed(grid: Grid, structure: Structure, read: Collection[str]) -> None:
+    """Refuses a share of the walks with another p where there is no p, and several such p where there is no share."""
+    if structure.config.training.mixed_share > 0:
+        if "p" not in read:
+            raise ConfigError("training.mixed_share is above 0, but must be 0.0 for a task that has no p.")
+        return
+    for place, dimension in enumerate(grid.dimensions):
+        labels = dimension.columns.get("mixed_p", ())
+        if labels and len({labels[i] for i in np.unique(np.unravel_index(structure.cells, grid.shape)[place])}) > 1:
+            raise ConfigError(
+                "training.mixed_p has several labels, but must have one where training.mixed_share is 0.0, as these "
+                "are the same runs."
+            )
+
+
 def _check_names(experiments: Experiments) -> None:
     """Refuses options that no piece of the study has, and names that a Run uses for something else."""
     config, pieces = experiments.grid.config, experiments.pieces
-    metrics = metric_sources(config, pieces)
+    metrics = metric_sources(config.record.metrics, pieces)
     reserved = {*RESERVED, *METRICS, *metrics}
     for name, path in config.options.items():
         if name in reserved:

@@ -51,6 +51,10 @@ NAMES = (*_OF_WALKS, *_OF_PARAMETERS, *_OF_OBJECTIVE)
 """The names of all that metrics are measured from (`Measured`)."""
 
 
+OF_LOSS = "loss"
+"""In place of the unit of a metric: that of the loss."""
+
+
 class Metric(NamedTuple):
     """A number, or an array, of each run at each recorded step.
 
@@ -60,7 +64,7 @@ class Metric(NamedTuple):
       measure: a function of some of `NAMES` -> scalar, or an array with an axis for each of `dims`; for `of_walks`
         float[B].
       about: what it is, in words.
-      unit: its unit.
+      unit: its unit; `OF_LOSS` for that of the loss.
       of_walks: whether it is the mean over walks of what `measure` gives.
       dims: the names of its axes.
       is_share: whether it is a number from 0 to 1; None if that is not said.
@@ -74,15 +78,20 @@ class Metric(NamedTuple):
     is_share: bool | None = None
 
     @property
+    def takes(self) -> tuple[str, ...]:
+        """What it is a function of."""
+        return tuple(inspect.signature(self.measure).parameters)
+
+    @property
     def needs(self) -> tuple[str, ...]:
-        """What must be there for it to be measured."""
+        """Of that what must be there for it to be measured."""
         parameters = inspect.signature(self.measure).parameters.values()
         return tuple(each.name for each in parameters if each.default is inspect.Parameter.empty)
 
     def of(self, measured: Measured) -> jax.Array:
-        """Its value, in floating point."""
-        names = inspect.signature(self.measure).parameters
-        value = jnp.asarray(self.measure(**{name: measured[name] for name in names}))
+        """Its value, in floating point; a parameter that is absent has its default."""
+        given = {name: measured[name] for name in self.takes if measured.get(name) is not None}
+        value = jnp.asarray(self.measure(**given))
         return value if jnp.issubdtype(value.dtype, jnp.floating) else value.astype(jnp.result_type(float))
 
 
@@ -235,7 +244,7 @@ _HEADS = ("layer", "head")
 # A direction error is NaN where the array it compares is zero, as V and f are at zero initialisation. The KL divergence
 # is infinite where the output gives no positive share to a state that is possible, and NaN where the output sums to 0.
 METRICS: Mapping[str, Metric] = {
-    "train_loss": Metric(_train_loss, "mean loss over the training walks", ""),
+    "train_loss": Metric(_train_loss, "mean loss over the training walks", OF_LOSS),
     "accuracy": Metric(
         _accuracy, "share of test walks whose last state is predicted", of_walks=True, is_share=True
     ),
@@ -314,7 +323,7 @@ def measure(metrics: Mapping[str, Metric], measured: Measured) -> dict[str, jax.
         means = mean(jnp.stack([those[name].of(measured) for name in of_walks]), measured["weights_B"])
         found = dict(zip(of_walks, means, strict=True))
     found |= {name: metric.of(measured) for name, metric in those.items() if not metric.of_walks}
-    if not any(set(metric.needs) & set(_OF_WALKS) for metric in those.values()):
+    if not any(set(metric.takes) & set(_OF_WALKS) for metric in those.values()):
         return found
     is_finite_B = functools.reduce(jnp.logical_and, jnp.isfinite(measured["output_KxB"]))
     is_lost = jnp.any(~is_finite_B & (measured["weights_B"] > 0))
@@ -330,12 +339,12 @@ def _is_there(metric: Metric, measured: Measured) -> bool:
 
 def is_of_objective(metric: Metric) -> bool:
     """Whether it is measured on the way of training, and not at the parameters alone."""
-    return bool(set(metric.needs) & set(_OF_OBJECTIVE))
+    return bool(set(metric.takes) & set(_OF_OBJECTIVE))
 
 
 def looks_at_attention(metric: Metric) -> bool:
     """Whether it takes the attention of all test walks."""
-    return bool(set(_OF_ATTENTION) & set(metric.needs))
+    return bool(set(_OF_ATTENTION) & set(metric.takes))
 
 
 _OF_ATTENTION = ("attention_NxB", "head_attention", "spread_B", "mean_attention_N", "mean_head_attention")

@@ -6,12 +6,12 @@ makes it, and its parameters are bound by name: fields of the config first, then
 """
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rw_jax.models import Model, Params
 from rw_jax.models.forms import MODELS
-from rw_jax.study.config import AXES, VALUE_AXES, Config
+from rw_jax.study.config import AXES, VALUE_AXES
 from rw_jax.study.errors import ConfigError, meant
 from rw_jax.study.fields import is_piece, shown, without_digest
 from rw_jax.tasks import Task
@@ -29,11 +29,13 @@ class Kind(NamedTuple):
       type: what a piece of it is.
       table: the built-in ones and their factories, by name.
       called_with: the parameters of a function that is such a piece; () if none is.
+      is_called_by_name: whether the function is given them by name, and not in their order.
     """
 
     type: type
     table: Mapping[str, Any]
     called_with: tuple[str, ...] = ()
+    is_called_by_name: bool = False
 
     def __str__(self) -> str:
         an = "an" if self.type.__name__[0] in "AEIOU" else "a"
@@ -46,7 +48,7 @@ KINDS: Mapping[str, Kind] = {
     "form": Kind(Model, MODELS),
     "loss": Kind(Loss, LOSSES, ("output_K", "target_K", "values")),
     "optimizer": Kind(Optimizer, OPTIMIZERS, ("values",)),
-    "metrics": Kind(Metric, METRICS, NAMES),
+    "metrics": Kind(Metric, METRICS, NAMES, is_called_by_name=True),
 }
 """Every kind, by the name of the field that names its pieces."""
 
@@ -102,6 +104,14 @@ class Source(NamedTuple):
         return not names or not names <= set(self.kind.called_with)
 
     @property
+    def itself(self) -> Any:
+        """The piece, of what is no factory."""
+        if isinstance(self.found, self.kind.type):
+            return self.found
+        in_order = tuple(self.parameters) == self.kind.called_with or self.kind.is_called_by_name
+        return self.kind.type(self.found if in_order else _in_order(self.found, self.kind.called_with))
+
+    @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """Its parameters; none of what is no function."""
         try:
@@ -142,23 +152,20 @@ def source_of(axis: str, label: Any, pieces: Pieces, path: str | None = None) ->
     return Source(kind, found, name, path)
 
 
-def make(source: Source, fields: Mapping[str, Any], config: Config, varying: Collection[str] = VALUE_AXES) -> Made:
+def make(source: Source, fields: Mapping[str, Any], varying: Collection[str] = VALUE_AXES) -> Made:
     """The piece of a source.
 
     Args:
       source: the piece or its factory.
       fields: what its parameters are bound to, by name.
-      config: the study, which tells the paths of fields.
       varying: what differs between runs of one structure, and cannot be given to a factory.
 
     Raises:
       ConfigError: if a parameter cannot be bound, or what is made is no piece of the kind.
     """
     kind, found, name, path = source
-    if isinstance(found, kind.type):
-        return Made(found, frozenset())
     if not source.is_factory:
-        return Made(kind.type(found), frozenset())
+        return Made(source.itself, frozenset())
     group, given = "training" if path == _METRICS else path.rpartition(".")[0], {}
     for parameter in source.parameters.values():
         if parameter.name in varying:  # a piece is made once for all cells of a structure
@@ -168,34 +175,56 @@ def make(source: Source, fields: Mapping[str, Any], config: Config, varying: Col
             )
         if fields.get(parameter.name) is not None:
             given[parameter.name] = fields[parameter.name]
-        elif parameter.name in AXES and parameter.name in fields:
+        elif parameter.default is not inspect.Parameter.empty:
+            continue
+        elif parameter.name in AXES:
             raise ConfigError(f"{AXES[parameter.name]} is None, but must be given for {path} = {name}.")
-        elif parameter.default is inspect.Parameter.empty:
+        elif parameter.name in kind.called_with:
+            others = ", ".join(each for each in source.parameters if each not in kind.called_with)
+            raise ConfigError(
+                f"{path} is {name}, a function of {', '.join(source.parameters)}, but must be {kind}; {others} can be "
+                "given to a function that makes one."
+            )
+        else:
             itself = f"; {kind} is one itself" if kind.called_with else ""
             raise ConfigError(
                 f"{group}.options.{parameter.name} must be given for {path} = {name}, as in "
                 f"--config.{group}.options.{parameter.name}=VALUE: it makes {_an(kind)} of "
                 f"{inspect.signature(found)}{itself}."
             )
-    made = tried(name, lambda: found(**given))
-    if callable(made) and not source._replace(found=made).is_factory:
-        made = made if isinstance(made, kind.type) else kind.type(made)
-    if not isinstance(made, kind.type):
-        raise ConfigError(f"{path} is {name}, which makes {type(made).__name__}, but must make {kind}.")
-    return Made(made, frozenset(given))
+    made = source._replace(found=tried(name, lambda: found(**given)))
+    if not isinstance(made.found, kind.type) and (not callable(made.found) or made.is_factory):
+        raise ConfigError(f"{path} is {name}, which makes {type(made.found).__name__}, but must make {kind}.")
+    return Made(made.itself, frozenset(given))
 
 
 def _an(kind: Kind) -> str:
     return str(kind).partition(",")[0]
 
 
-def metric_sources(config: Config, pieces: Pieces) -> dict[str, Source]:
+def _in_order(function: Callable[..., Any], called_with: Sequence[str]) -> Callable[..., Any]:
+    """A function of some of what a piece is called with, in any order, as one of all of it in the piece's order."""
+    parameters = inspect.signature(function).parameters.values()
+    by_place = [each.name for each in parameters if each.kind is not each.KEYWORD_ONLY and each.name in called_with]
+    by_name = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+
+    def called(*operands: Any) -> Any:
+        given = dict(zip(called_with, operands, strict=True))
+        return function(*(given[name] for name in by_place), **{name: given[name] for name in by_name})
+
+    return called
+
+
+def metric_sources(named: str | Sequence[str], pieces: Pieces) -> dict[str, Source]:
     """The metrics that a study records, by the names of their variables, in the order of the table.
+
+    Args:
+      named: those that `record.metrics` names.
+      pieces: of the study.
 
     Raises:
       ConfigError: if there is none of a name, or two have the same.
     """
-    named = config.record.metrics
     labels = (named,) if isinstance(named, str) else named
     every = "all" in labels
     built_in = [name for name in METRICS if every or name in labels]

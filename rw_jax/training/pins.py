@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib
-import importlib.util
+import itertools
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +110,7 @@ def pin(
         return pinned_text(name, lambda short: read_start(read_name(short)))
 
     pins: dict[str, Callable[[Any], Any]] = {**dict.fromkeys(PIECE_AXES, pinned), "init": pinned_start}
-    if _FILE in config.options:
+    if config.options.get(_FILE) == f"task.options.{_FILE}":
         pins[_FILE] = pinned_matrix
     return Pinned(_replaced(config, pins, pinned), texts)
 
@@ -131,7 +131,7 @@ def _replaced(config: Config, pins: Mapping[str, Callable[[Any], Any]], pinned: 
 
 
 _FILE = "file"
-"""The option that names a file with a matrix, whose text is kept."""
+"""The option of a task that names a file with a matrix, whose text is kept."""
 
 
 def _imported_from_beside(path: Path, text: str) -> list[str]:
@@ -226,6 +226,21 @@ def _matrix_text(path: Path) -> str:
     return "\n".join(",".join(map(repr, row)) for row in rows.astype(np.float64).tolist()) + "\n"
 
 
+def _spec_of(module: str) -> Any:
+    """What is found of a module; `importlib.util.find_spec` would execute the packages that it is in."""
+    parts = module.split(".")
+    spec, folders = None, None
+    for name in itertools.accumulate(parts, "{}.{}".format) if all(map(str.isidentifier, parts)) else ():
+        if spec is not None and folders is None:  # no package
+            return None
+        found = (finder.find_spec(name, folders) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        spec = next((each for each in found if each is not None), None)
+        if spec is None:
+            return None
+        folders = spec.submodule_search_locations
+    return spec
+
+
 def _path_of(name: str, folders: Sequence[Path]) -> Path:
     where, _, _ = name.partition(":")
     if where.endswith(".py"):
@@ -233,10 +248,7 @@ def _path_of(name: str, folders: Sequence[Path]) -> Path:
             if (folder / where).is_file():
                 return folder / where
         raise ConfigError(f"{name} names no file: {where} is in none of {', '.join(map(str, folders))}.")
-    try:
-        spec = importlib.util.find_spec(where)
-    except (ImportError, ValueError):
-        spec = None
+    spec = _spec_of(where)
     if spec is None or not spec.origin or not Path(spec.origin).is_file():
         raise ConfigError(f"{name} names no module: {where} is not installed, and no file, as 'file.py:attribute' is.")
     return Path(spec.origin)

@@ -1,7 +1,7 @@
 """Starts from the parameters of another run: "runs/first?p=0.5&step=50" names its directory, labels and a step.
 
 An axis without a label takes the label of the run that starts, so that each seed starts from its own parameters.
-The parameters are kept as a text, as those of pieces are, to whose digest the name is pinned (`pieces.pin`).
+The parameters are kept as a text, as those of pieces are, to whose digest the name is pinned (`pins.pin`).
 """
 
 import functools

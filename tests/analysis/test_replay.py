@@ -148,3 +148,52 @@ def test_what_cannot_be_asked_for_is_refused_in_a_sentence(asked, told, run):
 def test_a_value_that_is_not_right_is_refused_as_in_a_config(run):
     with pytest.raises(ConfigError, match=r"task\.p is 2"):
         run.walks("test", at={"p": 2}, **LABELS)
+
+
+@pytest.mark.parametrize(
+    ("fields", "at", "told"),
+    [
+        (
+            {"task.p": 1.0, "task.walk_length": 30, "task.test_walks": "all"},
+            {"p": 0.7},
+            "task.test_walks is 'all', but",
+        ),
+        ({"task.walk_length": 30}, {"test_walks": "all"}, "task.test_walks is 'all', but must be a number for task.p"),
+        ({}, {"walks": "infinite", "p": 1.0}, "task.walks is 'infinite', but must be 'all' for task.p = 1.0"),
+        ({}, {"num_nodes": 10**6}, "task.num_nodes is 1000000, but must be at most 10000."),
+        (
+            {},
+            {"stages": {9: {"p": 0.5}}},
+            "training.stages is '9: p=0.5', but each stage must begin before training.st",
+        ),
+        ({}, {"loss": "nothing"}, "training.loss is 'nothing', but must be one of"),
+    ],
+)
+def test_what_is_asked_of_a_run_is_checked_as_a_study_is(fields, at, told):
+    run = rw_jax.train(tiny_study(fields=fields))
+    with pytest.raises(ConfigError) as refused:
+        run.evaluate(at=at)
+    assert_sentence(str(refused.value))
+    assert str(refused.value).startswith(told)
+
+
+def test_values_may_be_written_as_in_a_config(run):
+    infinite, of_samples = (run.evaluate(at=at, **LABELS) for at in ({"walks": "infinite"}, None))
+    # Attention is averaged over all walks there.
+    assert float(infinite["parent_attention"]) == pytest.approx(float(of_samples["parent_attention"]), abs=0.02)
+    assert infinite["parent_attention"] != of_samples["parent_attention"]
+    with pytest.raises(RunError, match="no training walks were drawn"):
+        run.walks("train", at={"walks": "infinite"}, **LABELS)
+    staged = {"stages": {2: {"p": 0.5}}}
+    for asked, own in ((0, 0.7), (1, 0.5)):
+        # Those of a later stage have a key of their own.
+        walks = run.walks("train", stage=asked, at=staged, **LABELS)[0]
+        assert (walks[:, 0] != walks[:, 1]).all(), own
+    assert run.walks("test", at=staged, **LABELS)[0].tolist() == run.walks("test", p=0.5, seed=1)[0].tolist()
+
+
+def test_a_run_that_started_from_another_is_evaluated_where_that_one_has_no_label(tmp_path, sweep_once, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rw_jax.sweep(tiny_study(p=(0.7,)), "first")
+    run = rw_jax.sweep(tiny_study(fields={"model.init": "first?step=2"}, p=(0.7,)), "second")
+    assert float(run.evaluate(at={"p": 0.9})["optimal_accuracy"].squeeze()) == pytest.approx(0.9)

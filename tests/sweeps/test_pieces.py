@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import shutil
+import sys
 import textwrap
 from pathlib import Path
 
@@ -395,6 +396,41 @@ def test_a_module_that_has_changed_since_it_was_loaded_is_refused_in_a_sentence(
     with pytest.raises(rw_jax.ConfigError, match="begin a new process") as refused:
         rw_jax.train(tiny_study(), loss="module_of_losses:loss")
     assert_sentence(str(refused.value))
+
+
+def test_a_module_in_a_package_is_found_without_executing_the_package(tmp_path, monkeypatch):
+    (tmp_path / "package_of_pieces" / "inner").mkdir(parents=True)
+    for folder in ("package_of_pieces", "package_of_pieces/inner"):
+        (tmp_path / folder / "__init__.py").write_text("raise SystemExit('executed')\n")
+    (tmp_path / "package_of_pieces" / "inner" / "losses.py").write_text("")
+    (tmp_path / "no_package").mkdir()
+    (tmp_path / "no_package" / "losses.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in ("package_of_pieces.inner.losses", "no_package.losses", "rw_jax.training.losses"):
+        config = tiny_study(fields={"training.loss": f"{module}:loss"})
+        assert pin(config, [], read_start=None).config.training.loss.startswith(f"{module}:loss@")
+        assert "package_of_pieces" not in sys.modules
+    for module in (
+        "package_of_pieces.losses",
+        "package_of_pieces.inner.losses.more",
+        "nothing.at.all",
+        "sys",
+        ".losses",
+    ):
+        with pytest.raises(rw_jax.ConfigError, match="names no module") as refused:
+            pin(tiny_study(fields={"training.loss": f"{module}:loss"}), [], read_start=None)
+        assert_sentence(str(refused.value))
+
+
+def test_an_option_named_file_is_a_file_of_a_task_alone(tmp_path):
+    (tmp_path / "numbers.csv").write_text("1,0\n0,1\n")
+    of_task, of_loss = (
+        pin(tiny_study(fields={f"{group}.options.file": "numbers.csv"}), [tmp_path], read_start=None)
+        for group in ("task", "training")
+    )
+    assert list(of_task.texts.values()) == ["1,0\n0,1\n"]
+    assert dict(of_loss.config.training.options) == {"file": "numbers.csv"}
+    assert of_loss.texts == {}
 
 
 def test_a_config_that_is_an_object_is_checked_too(tmp_path):

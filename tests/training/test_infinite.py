@@ -283,7 +283,7 @@ def test_numbers_of_samples_and_infinity_stand_side_by_side_on_one_axis(tmp_path
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"loss": "hinge"}, "training.loss is 'hinge', but must be one with a population form, as 'log', for task.wal"),
+        ({"loss": "hinge"}, "training.loss is 'hinge', but must be one whose mean over all walks is known, such as"),
         (
             {"form": "decoder"},
             "model.form is 'decoder' with one head, but must be a form of one head, whose scores are",

@@ -2,22 +2,29 @@
 
 import ast
 import functools
+import inspect
 import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
 import rw_jax
 from rw_jax.models import Model, Output
+from rw_jax.study import reading
 from rw_jax.study.config import AXES
+from rw_jax.study.grid import Grid
 from rw_jax.tasks import Task
+from rw_jax.tasks.circle import circle
+from rw_jax.tasks.table import TASKS
 from rw_jax.training.experiment import make_experiment
 from rw_jax.training.grids import make_grid
-from rw_jax.training.losses import Loss
+from rw_jax.training.losses import LOSSES, Loss
 from rw_jax.training.metrics import Metric
 from rw_jax.training.optimizers import Optimizer
 from rw_jax.training.pieces import KINDS, Made, Pieces, make, source_of
@@ -66,7 +73,7 @@ def path_of(axis: str) -> str:
 def made(axis: str, found: Any, config=None, **options: Any) -> Made:
     """What the rule makes of an object in the place of a piece."""
     config = config or tiny_study(fields={f"training.options.{name}": value for name, value in options.items()})
-    return make(source_of(axis, found, Pieces(), path_of(axis)), config.values(), config)
+    return make(source_of(axis, found, Pieces(), path_of(axis)), config.values())
 
 
 def refusal(axis: str, found: Any, **rest: Any) -> str:
@@ -120,8 +127,8 @@ def test_a_built_in_piece_is_made_as_any_other(axis):
     of_name = source_of(axis, name, Pieces(), path_of(axis))
     assert of_name.found is table[name]
     fields = config.values() | {"has_gaps": False, "texts": {}}
-    by_name = make(of_name, fields, config)
-    by_object = make(source_of(axis, table[name], Pieces(), path_of(axis)), fields, config)
+    by_name = make(of_name, fields)
+    by_object = make(source_of(axis, table[name], Pieces(), path_of(axis)), fields)
     assert isinstance(by_name.piece, KINDS[axis].type)
     assert by_name.took == by_object.took
 
@@ -295,8 +302,177 @@ def test_what_nothing_reads_is_known():
     assert checked(tiny_study(fields=without_p)).unread == {"init_scale", "p"}
 
 
+READERS = {
+    "an entry": lambda values: values["epsilon"],
+    "get": lambda values: values.get("epsilon", 123.0),
+    "a copy": lambda values: dict(values).get("epsilon", 123.0),
+    "unpacked": lambda values: {"epsilon": 123.0, **values}["epsilon"],
+    "merged": lambda values: (values | {"other": 1.0}).get("epsilon", 123.0),
+    "merged from the right": lambda values: ({"epsilon": 123.0} | values)["epsilon"],
+    "items": lambda values: next((value for name, value in values.items() if name == "epsilon"), 123.0),
+    "in": lambda values: {True: values.get, False: lambda name: 123.0}["epsilon" in values]("epsilon"),
+    "a loop": lambda values: 123.0 if not [name for name in values if name == "epsilon"] else values["epsilon"],
+    "compiled": jax.jit(lambda values: values["epsilon"]),
+    "mapped": lambda values: jax.tree.map(lambda leaf: 1 * leaf, values)["epsilon"],
+}
+
+
+@pytest.mark.parametrize("how", READERS)
+def test_however_a_piece_asks_for_a_value_it_is_handed_it(how):
+    def loss(output_K, target_K, values):
+        return -jnp.log(jnp.sum(output_K * target_K) + READERS[how](values))
+
+    config = tiny_study(fields={"training.steps": 1, "training.epsilon": 0.3})
+    found = checked(config, Pieces(objects={"loss": loss}))
+    assert "epsilon" not in found.unread
+    losses = rw_jax.train(config, loss=loss).metrics["train_loss"].values.ravel()
+    np.testing.assert_allclose(losses[0], -np.log(0.3), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda target_K, output_K, values: -jnp.log(jnp.sum(output_K * target_K**3) + values["epsilon"]),
+        lambda values, *, target_K, output_K: -jnp.log(jnp.sum(output_K * target_K**3) + values["epsilon"]),
+        functools.partial(lambda output_K, target_K, values: -jnp.log(jnp.sum(output_K) + values["epsilon"])),
+        lambda output_K, values: -jnp.log(output_K[0] + values["epsilon"]),
+    ],
+)
+def test_a_loss_is_given_its_operands_by_their_names(loss):
+    itself = source_of("loss", loss, Pieces()).itself.of_walk
+    given = {"output_K": jnp.array([0.5, 0.2]), "target_K": jnp.array([2.0, 0.0]), "values": {"epsilon": 0.1}}
+    expected = loss(**{name: given[name] for name in inspect.signature(loss).parameters})
+    assert itself(*given.values()) == expected
+
+
+def test_a_loss_of_output_and_target_alone_trains():
+    def loss(target_K, output_K):
+        return jnp.sum((output_K - target_K) ** 2) / 2
+
+    config = tiny_study()
+    mine, named = rw_jax.train(config, loss=loss), rw_jax.train(config, loss="squared_error")
+    np.testing.assert_allclose(mine.metrics["train_loss"], named.metrics["train_loss"], rtol=1e-6)
+
+
+def test_a_function_with_more_parameters_than_a_loss_is_told_to_be_made():
+    said = refusal("loss", lambda output_K, target_K, scale=2.0: None)
+    assert said == (
+        "training.loss is one of your own, a function of output_K, target_K, scale, but must be a Loss, or a function "
+        "of output_K, target_K, values; scale can be given to a function that makes one."
+    )
+
+
+def test_a_size_that_is_none_has_the_default_of_what_makes_the_task():
+    def own(num_nodes=5, walk_length=7):
+        return circle(num_nodes, walk_length)
+
+    config = tiny_study(fields={"task.num_nodes": None, "task.walk_length": None})
+    of_default = make_grid(config, Pieces(objects={"task": own})).grid.config.task
+    assert (of_default.num_nodes, of_default.walk_length) == (5, 7)
+
+
+def test_an_optional_operand_of_a_metric_has_its_default_where_it_is_absent():
+    def distance_from(value_HxK, transition_KxK=1.0, head_values=7.0):
+        return jnp.sum(jnp.abs(value_HxK - transition_KxK)) + head_values
+
+    measured = {"value_HxK": jnp.zeros((4, 4)), "transition_KxK": None}
+    assert Metric(distance_from).of(measured) == 16 + 7
+
+
+def test_a_metric_may_take_what_the_objective_measures_if_it_is_there():
+    def twice(value_HxK, train_loss=None):
+        return jnp.full((), -1.0) if train_loss is None else 2 * train_loss
+
+    run = rw_jax.train(tiny_study(), metrics=[twice])
+    np.testing.assert_array_equal(run.metrics["twice"], 2 * run.metrics["train_loss"])
+    assert run.evaluate()["twice"] == -1
+
+
+@pytest.mark.parametrize("dims", [("p",), ("step",), ("accuracy",), ("arm",), ("lag", "lag"), "l", ("a b",), (1,)])
+def test_axes_of_a_metric_have_names_that_can_stand_beside_those_of_a_grid(dims):
+    metric = Metric(lambda mean_attention_N: mean_attention_N, dims=dims)
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        make_grid(tiny_study(), Pieces(metrics={"mine": metric}))
+    assert_sentence(str(refused.value))
+    assert str(refused.value).startswith("The metric mine ")
+
+
+def test_what_a_metric_reads_of_the_values_is_read():
+    def rate(values):
+        return values["p"]
+
+    without_p = {"task.name": "chain", "task.options.family": "complete"}
+    assert "p" not in checked(tiny_study(fields=without_p), Pieces(metrics={"rate": rate})).unread
+
+
+@pytest.mark.parametrize("path", ["task.options.arm", "training.options.arm"])
+def test_the_axis_of_arms_is_no_name_of_an_option(path):
+    with pytest.raises(rw_jax.ConfigError, match=r"options has 'arm', but must have names of parameters"):
+        tiny_study(fields={path: 1})
+
+
+@pytest.mark.parametrize(
+    ("fields", "axes", "words"),
+    [
+        ({"model.init_place": "value"}, {}, "model.init_place is 'value', but must be 'both' for a start that is not"),
+        (
+            {"task.name": "chain", "task.options.family": "complete", "training.mixed_share": 0.1},
+            {},
+            "training.mixed_share is above 0, but must be 0.0 for a task that has no p.",
+        ),
+        ({}, {"mixed_p": (0.5, 0.6)}, "training.mixed_p has several labels, but must have one where"),
+        (
+            {},
+            {"mixed_p": (0.5, 0.6), "mixed_share": (0.0, 0.1)},
+            "training.mixed_p has several labels, but must have one where",
+        ),
+        ({}, {"arm": {"a": {}, "b": {"mixed_p": 0.6}}}, "training.mixed_p has several labels, but must have one where"),
+    ],
+)
+def test_runs_that_would_be_the_same_are_not_trained_twice(fields, axes, words):
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        make_grid(tiny_study(fields=fields, **axes))
+    assert_sentence(str(refused.value))
+    assert str(refused.value).startswith(words)
+
+
+def test_a_share_with_another_p_may_be_one_arm_beside_one_without():
+    arms = {"without": {}, "with": {"mixed_share": 0.1, "mixed_p": 0.9}, "more": {"mixed_share": 0.1, "mixed_p": 0.6}}
+    assert make_grid(tiny_study(arm=arms)).grid.num_cells == 3
+
+
+@pytest.mark.parametrize(
+    ("axes", "zipped", "sizes"),
+    [
+        ({"arm": {"a": {"task": "x"}, "b": {"task": "y"}}}, (), [5, 6]),
+        ({"arm": {"a": {"task": "x", "num_nodes": 5}, "b": {"task": "y"}}}, (), [5, 6]),
+        ({"arm": {"a": {"num_nodes": 5}, "b": {"task": "y", "num_nodes": None}}}, (), [5, 6]),
+        ({"task": ("x", "y"), "p": (0.5, 0.7)}, (("task", "p"),), [5, 6]),
+    ],
+)
+def test_sizes_that_are_filled_in_make_a_config_that_can_be_read_again(axes, zipped, sizes, monkeypatch):
+    monkeypatch.setitem(TASKS, "x", lambda: circle(5, 6))
+    monkeypatch.setitem(TASKS, "y", lambda: circle(6, 6))
+    fields = {"task.name": "x", "task.num_nodes": None, "task.walk_length": None}
+    config = make_grid(tiny_study(fields=fields, zipped=zipped, **axes)).grid.config
+    assert reading.checked(config) == config
+    assert [cell.config.task.num_nodes for cell in Grid(config).cells()] == sizes
+    assert all(cell.config.task.walk_length == 6 for cell in Grid(config).cells())
+    assert make_grid(config).grid.config == config
+
+
+def test_tasks_of_paired_axes_and_arms_are_made_of_their_own_sizes(monkeypatch):
+    monkeypatch.setitem(TASKS, "x", lambda: circle(5, 6))
+    fields = {"training.options.heat": 2.0, "training.loss": "x"}
+    monkeypatch.setitem(LOSSES, "x", lambda heat: distance)
+    paired = tiny_study(fields=fields, zipped=(("task", "num_nodes"),), task=("circle", "x"), num_nodes=(4, 5))
+    assert make_grid(paired).grid.num_cells == 2
+    arms = tiny_study(fields=fields, arm={"a": {}, "b": {"task": "x", "num_nodes": 5}})
+    assert make_grid(arms).grid.num_cells == 2
+
+
 PACKAGE = Path(rw_jax.__file__).parent
-TABLES = {name for axis, kind in KINDS.items() if axis != "metrics" for name in kind.table}
+NAMES_OF_PIECES = {name for axis, kind in KINDS.items() if axis != "metrics" for name in kind.table}
 """The names of tasks, forms, losses and optimizers. Metrics are variables of a run, which are asked for by name."""
 
 
@@ -318,6 +494,6 @@ def test_no_code_tells_a_piece_by_its_name():
     found = {
         str(path.relative_to(PACKAGE)): words
         for path in PACKAGE.rglob("*.py")
-        if (words := compared(ast.parse(path.read_text())) & TABLES)
+        if (words := compared(ast.parse(path.read_text())) & NAMES_OF_PIECES)
     }
     assert found == {}
