@@ -29,6 +29,7 @@ STUDIES = {
     "theorems": "paper",
     "figures": "figures_of_the_paper",
     "all_lengths": "all_lengths",
+    "power": "power",
     "where_attention_ends": "where_attention_ends",
     "finite": "finite",
     "chains": "chains",

@@ -65,10 +65,10 @@ def axes(config: Config) -> list[str]:
     for axis, labels in config.grid:
         if len(labels) == 1:
             lines.append(f"{axis}: 1 label, {label(labels[0])}")
-        elif isinstance(labels[0], str):
-            lines.append(f"{axis}: {len(labels)} labels, {', '.join(map(str, labels))}")
+        elif isinstance(labels[0], str | tuple):
+            lines.append(f"{axis}: {len(labels)} labels, {', '.join(dict.fromkeys(map(label, labels)))}")
         else:
-            lines.append(f"{axis}: {len(labels)} labels, {label(labels[0])} to {label(labels[-1])}")
+            lines.append(f"{axis}: {len(labels)} labels, {label(min(labels))} to {label(max(labels))}")
     return lines
 
 

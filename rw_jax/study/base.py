@@ -53,7 +53,9 @@ def _model() -> ml_collections.ConfigDict:
 def _training() -> ml_collections.ConfigDict:
     """How it is learned."""
     training = ml_collections.ConfigDict()
-    training.loss = "log"  # -log(f_y + epsilon); or "cross_entropy", "squared_error", "hinge"
+    training.loss = (
+        "log"  # -log(f_y + epsilon); or "power" with options.exponent, "cross_entropy", "squared_error", "hinge"
+    )
     training.epsilon = 0.1
     training.optimizer = "gd"  # gradient descent; others: docs/extending.md; or "file.py:attribute"
     training.learning_rate = 1.0  # eta

@@ -73,6 +73,8 @@ class Task(NamedTuple):
       is_next: whether the target is the state that follows the last token in the same walk, so that each token but the
         first is a target of those before it.
       has_gaps: whether tokens can be missing: K in the place of a state (`rw_jax.tasks.faults`).
+      begins_L: of walks of several lengths the share whose first token is at each position, the tokens before it
+        missing; None where all begin at the first.
       vocabulary: the words of the states, K of them, by which figures and the page name them; None for numbers.
     """
 
@@ -89,4 +91,5 @@ class Task(NamedTuple):
     check: Callable[[Labels], None] | None = None
     is_next: bool = False
     has_gaps: bool = False
+    begins_L: np.ndarray | None = None
     vocabulary: tuple[str, ...] | None = None

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rw_jax.tasks import Labels, Task, Values, Walks
 
@@ -116,4 +117,6 @@ def lengths(task: Task, shortest: int) -> Task:
         is_cut_LxB = jnp.arange(L)[:, None] < L + 1 - states_B
         return walks._replace(tokens_LxB=jnp.where(is_cut_LxB, task.num_nodes, walks.tokens_LxB))
 
-    return _changed(task, change, has_gaps=True)
+    begins_L = np.zeros(task.walk_length - 1)
+    begins_L[: task.walk_length - shortest + 1] = 1 / (task.walk_length - shortest + 1)
+    return _changed(task, change, has_gaps=True, begins_L=begins_L)

@@ -11,6 +11,11 @@ With V in its limit the expectation is R(k'|k) = E sqrt(J_k[y, s_k'] / J_k[y, s_
 above 1, so that lag k is stable if R(k'|k) < 1 for every other k'. For k' > k and a uniform stationary law it is a mean
 Bhattacharyya coefficient, at most 1: an earlier token never wins, and the direct parent, k = 1, is always stable, but
 for exact ties such as lags 1 and 3 of four nodes at p = 1/2.
+
+A loss whose derivative is -(f_y + eps)^-a, of which the log-loss is the case a = 1, has dv/dt = J_k / (v + eps)^a, so
+that V tends to ((1 + a) t J_k)^b with b = 1 / (1 + a), and R(k'|k) = E[J_k[y, s_k]^-ab J_k[y, s_k']^b] / sum J_k^2b.
+For k' > k and a uniform law, P(y, s_k, s_k') = J_k[y, s_k] B[s_k, s_k'] with B doubly stochastic, so that the numerator
+is sum_y x_y^T B x_y, x_y = J_k[y, .]^b, and at most sum_y |x_y|^2, the denominator: the parent is stable for every a.
 """
 
 import functools
@@ -27,21 +32,22 @@ def circle_matrix(num_nodes: int, p: float) -> np.ndarray:
     return p * np.roll(identity, 1, axis=1) + (1 - p) * np.roll(identity, -1, axis=1)
 
 
-def exchange_ratios(transition_KxK: np.ndarray, lag: int, most: int) -> np.ndarray:
+def exchange_ratios(transition_KxK: np.ndarray, lag: int, most: int, exponent: float = 1.0) -> np.ndarray:
     """R(k'|k) of a stationary walk for k' = 1..most, float64[most]; 1 at k' = k.
 
     Args:
       transition_KxK: Pi.
       lag: k, at least 1.
       most: the largest k'.
+      exponent: a of the loss.
     """
     transition = np.asarray(transition_KxK, np.float64)
     start_K = stationary_law(transition)
     powers = list(_powers(transition, max(lag, most)))
     after_lag = powers[lag]  # [s, y]
     joint_sy = start_K[:, None] * after_lag  # J_k[y, s], transposed
-    root = np.sqrt(joint_sy)
-    inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
+    root = joint_sy ** (1 / (1 + exponent))
+    inverse = np.where(joint_sy > 0, np.where(joint_sy > 0, root, 1) ** -exponent, 0) / np.sum(root**2)
     ratios = []
     for other in range(1, most + 1):
         if other > lag:  # s_k' comes first: P(s', s, y) = pi(s') Pi^(k'-k)[s', s] Pi^k[s, y]
@@ -62,9 +68,12 @@ def _powers(transition: np.ndarray, most: int):
         power = power @ transition
 
 
-def is_stable(transition_KxK: np.ndarray, lag: int, most: int) -> bool:
-    """Whether attention that is one-hot on a lag stays there, whichever of the lags 1..most has a small weight."""
-    others = np.delete(exchange_ratios(transition_KxK, lag, most), lag - 1)
+def is_stable(transition_KxK: np.ndarray, lag: int, most: int, exponent: float = 1.0) -> bool:
+    """Whether attention that is one-hot on a lag stays there, whichever of the lags 1..most has a small weight.
+
+    Args: as of `exchange_ratios`.
+    """
+    others = np.delete(exchange_ratios(transition_KxK, lag, most, exponent), lag - 1)
     return bool((others < 1 - 1e-12).all())  # with R = 1 the two lags are the same to first order
 
 

@@ -269,7 +269,7 @@ def _check_infinite(config: Config, sources: Mapping[str, Source], experiment: E
         raise ConfigError(f"{what}, but must be {right} for task.walks = 'infinite'.")
 
     if experiment.loss.population is None:
-        known = ", ".join(name for name, loss in LOSSES.items() if loss.population is not None)
+        known = ", ".join(name for name, each in LOSSES.items() if isinstance(each, Loss) and each.population)
         refuse(f"training.loss is {sources['loss'].name}", f"one whose mean over all walks is known, such as {known},")
     if not experiment.model.looks.tells_output:
         refuse(
@@ -281,7 +281,6 @@ def _check_infinite(config: Config, sources: Mapping[str, Source], experiment: E
         "training.target": (training.target, "last"),
         "training.label_noise": (training.label_noise, 0.0),
         "training.dropped_tokens": (training.dropped_tokens, 0.0),
-        "training.shortest_walk": (training.shortest_walk, 0),
         "training.mixed_share": (training.mixed_share, 0.0),
     }
     for path, (given, right) in faults_of.items():

@@ -18,8 +18,11 @@ Once attention is all but one-hot (`Quadrature.one_hot`), X is that position's p
 sums over one state: such a step takes 16 us in place of 0.4 to 0.9 ms at K = 6 and N = 97. Of runs that are trained
 together all go through as many nodes as the one that needs most.
 
+Walks of several lengths (`Task.begins_L`) are one sum with the others: a walk that begins at position j joins the
+forward pass there, with the law of the state at j. What is bounded, or one-hot, must be so for the shortest walk, too.
+
 A chain that is the same from every node (`Task.offsets`), from a start that is, too, stays so: V is circulant and u is
-equal over the states, so that one target stands for all, and Z is a constant.
+equal over the states, so that one target stands for all, and Z is a constant of each length.
 """
 
 import functools
@@ -28,6 +31,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rw_jax.models import Scores
 from rw_jax.tasks import Law, Task, Values
@@ -81,14 +85,33 @@ class Chain(NamedTuple):
     Attributes:
       law: its law.
       powers_LxKxK: Pi^0 to Pi^(L - 1).
+      before_LxK: the law of the state at each position, of all walks.
+      begins_L: the share of walks whose first token is at each position; None where all begin at the first.
       forward: alpha[q, s, z] -> sum_s alpha[q, s, z] Pi[s, s'].
       backward: beta[q, s', z] -> sum_s' Pi[s, s'] beta[q, s', z].
     """
 
     law: Law
     powers_LxKxK: jax.Array
+    before_LxK: jax.Array
+    begins_L: np.ndarray | None
     forward: Move
     backward: Move
+
+    @property
+    def has_begun_L(self) -> np.ndarray:
+        """The share of walks that have a token at each position; exactly 1 where all have."""
+        L = len(self.powers_LxKxK)
+        if self.begins_L is None:
+            return np.ones(L)
+        return np.where(np.arange(L) >= np.flatnonzero(self.begins_L)[-1], 1.0, np.cumsum(self.begins_L))
+
+
+class Constants(NamedTuple):
+    """A quantity that takes a few values, each for a share of the walks."""
+
+    values_C: jax.Array
+    shares_C: jax.Array | np.ndarray
 
 
 class Sums(NamedTuple):
@@ -126,7 +149,7 @@ def expectations(
     sums: Sums,
     chain: Chain,
     sign_Q: jax.Array,
-    constant: jax.Array | None = None,
+    constants: Constants | None = None,
 ) -> Expectations:
     """The expectations of the inverse and of the logarithm of quantities of a walk.
 
@@ -134,19 +157,21 @@ def expectations(
       sums: the quantities.
       chain: the chain of the walks.
       sign_Q: by what each logarithm is multiplied.
-      constant: one more quantity, the same on all walks, of sign -1.
+      constants: one more quantity, the same on all walks of a length, of sign -1.
     """
     rate_LxQxK, rest_Q, last_QxK = sums
     dtype = rate_LxQxK.dtype
     rule = rule_of(dtype)
-    smallest = jnp.min(jnp.sum(jnp.min(rate_LxQxK, axis=2), axis=0) + rest_Q)
+    is_in_all_L = chain.has_begun_L == 1
+    smallest = jnp.min(jnp.sum(jnp.min(rate_LxQxK, axis=2)[is_in_all_L], axis=0) + rest_Q)
     largest = jnp.max(jnp.sum(jnp.max(rate_LxQxK, axis=2), axis=0) + rest_Q)
-    if constant is not None:
-        smallest, largest = jnp.minimum(smallest, constant), jnp.maximum(largest, constant)
+    if constants is not None:
+        smallest = jnp.minimum(smallest, jnp.min(constants.values_C))
+        largest = jnp.maximum(largest, jnp.max(constants.values_C))
     first = -rule.below - jnp.log(largest)
     num_nodes = jnp.ceil((rule.above - jnp.log(smallest) - first) / rule.step) + 1
     is_right = (smallest > 0) & (num_nodes <= MOST_NODES)
-    of_one_hot, is_one_hot = _of_one_hot(sums, chain, sign_Q, constant, rule)
+    of_one_hot, is_one_hot = _of_one_hot(sums, chain, sign_Q, constants, rule)
     blocks = jnp.where(is_right & ~is_one_hot, jnp.ceil(num_nodes / _BLOCK), 0).astype(jnp.int32)
     alternate = jnp.arange(_BLOCK) % 2 == 0
 
@@ -161,8 +186,17 @@ def expectations(
             alpha = alpha * tilted(rate_QxK)
             return chain.forward(alpha), alpha
 
-        start = jnp.broadcast_to(chain.law.start_K[:, None], (*last_QxK.shape, _BLOCK))
-        _, alpha_LxQxKxZ = jax.lax.scan(go, start, rate_LxQxK)
+        def join_and_go(alpha, given):
+            rate_QxK, begin_K = given
+            return go(alpha + begin_K[:, None], rate_QxK)
+
+        if chain.begins_L is None:
+            start = jnp.broadcast_to(chain.law.start_K[:, None], (*last_QxK.shape, _BLOCK))
+            _, alpha_LxQxKxZ = jax.lax.scan(go, start, rate_LxQxK)
+        else:
+            nobody = jnp.zeros((*last_QxK.shape, _BLOCK), dtype)
+            begin_LxK = jnp.asarray(chain.begins_L, dtype)[:, None] * chain.before_LxK
+            _, alpha_LxQxKxZ = jax.lax.scan(join_and_go, nobody, (rate_LxQxK, begin_LxK))
         weight_QxZ = rule.step * z * jnp.exp(-rest_Q[:, None] * z)
 
         def come(beta, given):
@@ -177,7 +211,7 @@ def expectations(
         return Expectations(
             so_far.inverse_LxQxK + inverse_LxQxK,
             so_far.inverse_Q + rule.step * jnp.sum(z * total_QxZ, axis=-1),
-            so_far.log + rule.step * jnp.sum(sign_Q @ total_QxZ - (0 if constant is None else jnp.exp(-z * constant))),
+            so_far.log + rule.step * jnp.sum(sign_Q @ total_QxZ - _mean(lambda value: jnp.exp(-z * value), constants)),
             so_far.error + every_other_LxQxK,
         )
 
@@ -191,14 +225,26 @@ def expectations(
     return jax.tree.map(lambda ours, other: jnp.where(is_one_hot, ours, other), of_one_hot, found)
 
 
+def _mean(function: Callable[[jax.Array], jax.Array], constants: Constants | None) -> jax.Array | int:
+    """The mean of a function of a quantity that takes a few values; 0 of none."""
+    if constants is None:
+        return 0
+    if len(constants.values_C) == 1:
+        return function(constants.values_C[0])
+    return jnp.asarray(constants.shares_C) @ jax.vmap(function)(constants.values_C)
+
+
 def _of_one_hot(
-    sums: Sums, chain: Chain, sign_Q: jax.Array, constant: jax.Array | None, rule: Quadrature
+    sums: Sums, chain: Chain, sign_Q: jax.Array, constants: Constants | None, rule: Quadrature
 ) -> tuple[Expectations, jax.Array]:
     """The expectations where one position alone makes up X, and whether it does, as far as the rule asks."""
     rate_LxQxK, rest_Q, last_QxK = sums
     L = len(rate_LxQxK)
     top = jnp.argmax(jnp.max(rate_LxQxK, axis=(1, 2)))
-    before_LxK = jnp.einsum("s,lst->lt", chain.law.start_K, chain.powers_LxKxK)  # the law of each state
+    has_begun_L = chain.has_begun_L
+    before_LxK = chain.before_LxK  # the law of each state
+    if chain.begins_L is not None:
+        before_LxK = before_LxK * jnp.asarray(has_begun_L, before_LxK.dtype)[:, None]
     after_LxQxK = jnp.einsum("lst,qt->lqs", chain.powers_LxKxK[::-1], last_QxK)  # the event, given each state
     joint_QxK = before_LxK[top] * after_LxQxK[top]
     can_be = joint_QxK > 0
@@ -215,10 +261,10 @@ def _of_one_hot(
     found = Expectations(
         jnp.where((jnp.arange(L) <= top)[:, None, None], earlier_LxQxK, later_LxQxK),
         expected_Q,
-        (0 if constant is None else jnp.log(constant)) - sign_Q @ logs_Q,
+        _mean(jnp.log, constants) - sign_Q @ logs_Q,
         left_out,
     )
-    return found, left_out < rule.one_hot
+    return found, (left_out < rule.one_hot) & jnp.asarray(has_begun_L == 1)[top]
 
 
 def log_loss_on_all_walks(task: Task, values: Values, is_symmetric: bool) -> OnParts:
@@ -280,7 +326,13 @@ def _any_chain(task: Task, law: Law) -> Chain:
     def backward(beta):
         return jnp.einsum("qtz,st->qsz", beta, law.transition_KxK)
 
-    return Chain(law, _powers(task, law), forward, backward)
+    return _chain(task, law, forward, backward)
+
+
+def _chain(task: Task, law: Law, forward: Move, backward: Move) -> Chain:
+    powers_LxKxK = _powers(task, law)
+    before_LxK = jnp.einsum("s,lst->lt", law.start_K, powers_LxKxK)
+    return Chain(law, powers_LxKxK, before_LxK, task.begins_L, forward, backward)
 
 
 def _same_from_every_node(task: Task, law: Law) -> Chain:
@@ -294,7 +346,7 @@ def _same_from_every_node(task: Task, law: Law) -> Chain:
 
         return move
 
-    return Chain(law, _powers(task, law), moved(1), moved(-1))
+    return _chain(task, law, moved(1), moved(-1))
 
 
 def _powers(task: Task, law: Law) -> jax.Array:
@@ -330,19 +382,41 @@ def _of_one_target(parts: Parts, chain: Chain, epsilon: jax.Array) -> tuple[jax.
     """The same where the chain, V and u are the same from every node: target 0 stands for all, and Z is a constant."""
     weights_LxK, empty = _weights(parts.scores)
     K = weights_LxK.shape[1]
-    weights_L, total = weights_LxK[:, 0], jnp.sum(weights_LxK[:, 0]) + empty
+    weights_L = weights_LxK[:, 0]
+    totals = _totals(weights_L, empty, chain.begins_L)
     factor_K = parts.value_KxK[0] + epsilon
     sums = Sums(weights_L[:, None, None] * factor_K, (epsilon * empty)[None], chain.law.target_KxK[None, :, 0])
-    found = expectations(sums, chain, jnp.full(1, K, empty.dtype), total)
+    found = expectations(sums, chain, jnp.full(1, K, empty.dtype), totals)
     value_K = -jnp.sum(weights_L[:, None] * found.inverse_LxQxK[:, 0], axis=0)  # by V[0, s]
-    tokens_L = K * jnp.sum(sums.rate_LxQxK[:, 0] * found.inverse_LxQxK[:, 0], axis=1) - weights_L / total
-    rest = K * sums.rest_Q[0] * found.inverse_Q[0] - empty / total
+    if chain.begins_L is None:
+        (total,) = totals.values_C
+        of_all_L, of_all = weights_L / total, empty / total
+    else:  # E[w_j / Z] is over the walks that have begun by j
+        inverse_L = jnp.cumsum(
+            jnp.zeros(len(weights_L), empty.dtype).at[_begins(chain.begins_L)].set(totals.shares_C / totals.values_C)
+        )
+        of_all_L, of_all = weights_L * inverse_L, empty * inverse_L[-1]
+    tokens_L = K * jnp.sum(sums.rate_LxQxK[:, 0] * found.inverse_LxQxK[:, 0], axis=1) - of_all_L
+    rest = K * sums.rest_Q[0] * found.inverse_Q[0] - of_all
     states = jnp.arange(K)
     gradients = Parts(
         value_K[(states - states[:, None]) % K],
         Scores(jnp.full(K, -jnp.sum(tokens_L) / K), -jnp.append(tokens_L, rest)),
     )
     return _or_nan(jnp.all(factor_K >= 0), found.log, gradients, found.error)
+
+
+def _begins(begins_L: np.ndarray) -> np.ndarray:
+    """The positions at which walks begin."""
+    return np.flatnonzero(begins_L)
+
+
+def _totals(weights_L: jax.Array, empty: jax.Array, begins_L: np.ndarray | None) -> Constants:
+    """Z of walks whose weights are the same on all of a length."""
+    if begins_L is None:
+        return Constants((jnp.sum(weights_L) + empty)[None], np.ones(1, empty.dtype))
+    from_L = jnp.cumsum(weights_L[::-1])[::-1] + empty
+    return Constants(from_L[_begins(begins_L)], begins_L[_begins(begins_L)].astype(empty.dtype))
 
 
 def _or_nan(is_allowed: jax.Array, loss: jax.Array, gradients: Parts, error: jax.Array):

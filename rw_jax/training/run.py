@@ -193,7 +193,7 @@ def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByCla
         if walks is None:
             population: Any = loss.population
             of_both = experiment.given(values, "task", "loss")
-            return on_infinite_walks(model, population(task, of_both, experiment.starts_alike))
+            return on_infinite_walks(model, population(experiment.trained_on, of_both, experiment.starts_alike))
         return on_walks(model, loss_of(values), walks, task.num_nodes, at_every_position)
 
     drawn = [draw_training_walks(experiment, values, stage) for stage in stages]

@@ -9,7 +9,7 @@ from rw_jax import Run
 from rw_jax.analysis.statistics import rate_interval
 from rw_jax.theory import lengths
 from studies.claim import Evidence
-from studies.evidence import evidence, on_parent, predicts_optimally, row
+from studies.evidence import evidence, on_parent, predicts_optimally, row, shares
 
 NODES = (5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64)
 PROBABILITIES = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
@@ -44,6 +44,40 @@ def success_by_arm(run: Run) -> Evidence:
         labels = {"arm": arm, "lengths": shortest_in_words(shortest, group.config.task.walk_length), "p": p}
         rows.append(row(labels, rate_interval(predicts_optimally(group)), on_parent=on_parent(group).mean()))
     return evidence(rows)
+
+
+def of_populations(run: Run) -> Evidence:
+    """The share of circles whose one run, on infinitely many walks of all lengths, predicts optimally."""
+    found = [
+        {
+            "K": group.config.task.num_nodes, "p": group.config.task.p,
+            "training": "gradient descent" if group.labels["optimizer"] == "gd" else "gradient flow",
+            "lag": int(group.metric("highest_lag")[0, -1]), "optimal": bool(predicts_optimally(group)[0]),
+        }
+        for group in run.groups()
+    ]  # fmt: skip
+    table = pd.DataFrame(found)
+    rows = [
+        row({"training": words}, float(group["optimal"].mean()), on_parent=float((group["lag"] == 1).mean()),
+            circles=len(group))
+        for words, group in table.groupby("training")
+    ]  # fmt: skip
+    return evidence(rows, table)
+
+
+def of_chains(run: Run) -> Evidence:
+    """The share of chains whose one run on infinitely many walks predicts optimally, by the width M and the lengths."""
+    found = []
+    for group in run.groups():
+        labels, shortest = group.labels, group.config.training.shortest_walk
+        lengths_in_words = shortest_in_words(shortest, group.config.task.walk_length)
+        found.append(
+            {
+                "M": labels["position_width"], "lengths": lengths_in_words, "family": labels["family"],
+                "optimal": bool(predicts_optimally(group)[0]), "on_parent": bool(on_parent(group)[0]),
+            }
+        )  # fmt: skip
+    return shares(pd.DataFrame(found), ("lengths", "M"), "optimal", "on_parent")
 
 
 def of_all_lengths(run: Run) -> Evidence:

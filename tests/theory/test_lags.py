@@ -12,27 +12,31 @@ from rw_jax.tasks.circle import transition_matrix
 from rw_jax.theory import lags
 
 
-def ratio_by_enumeration(transition: np.ndarray, lag: int, other: int) -> float:
-    """E sqrt(J[y, s_other] / J[y, s_lag]) over all stationary walks of max(lag, other) steps."""
+def ratio_by_enumeration(transition: np.ndarray, lag: int, other: int, exponent: float = 1.0) -> float:
+    """How fast the score of a lag moves by the gradient of the loss at V = J^(1 / (1 + a)), over all stationary walks.
+
+    It is E[-l'(V_lag) (V_other - V_lag)] beside what keeps attention where it is, E[-l'(V_lag) V_lag]; plus 1.
+    """
     K, length = len(transition), max(lag, other)
     start = stationary_law(transition)
     joint = start[:, None] * np.linalg.matrix_power(transition, lag)  # [s, y]
-    total = 0.0
+    value, gained, kept = joint ** (1 / (1 + exponent)), 0.0, 0.0
     for walk in itertools.product(range(K), repeat=length + 1):
         probability = start[walk[0]] * np.prod([transition[i, j] for i, j in itertools.pairwise(walk)])
         if probability:
-            y = walk[-1]
-            total += probability * np.sqrt(joint[walk[-1 - other], y] / joint[walk[-1 - lag], y])
-    return total
+            own, rival = value[walk[-1 - lag], walk[-1]], value[walk[-1 - other], walk[-1]]
+            gained += probability * own**-exponent * (rival - own)
+            kept += probability * own**-exponent * own
+    return 1 + gained / kept
 
 
 @pytest.mark.parametrize(("lag", "other"), [(1, 2), (2, 1), (3, 1), (2, 4), (3, 2)])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_ratios_are_those_of_all_walks(lag, other, seed):
+@pytest.mark.parametrize(("seed", "exponent"), [(0, 1.0), (1, 1.0), (2, 0.0), (3, 0.5), (4, 3.0)])
+def test_ratios_are_those_of_all_walks(lag, other, seed, exponent):
     transition = np.random.default_rng(seed).dirichlet(np.ones(4), 4)
-    found = lags.exchange_ratios(transition, lag, 4)
+    found = lags.exchange_ratios(transition, lag, 4, exponent)
     assert found[lag - 1] == 1
-    assert found[other - 1] == pytest.approx(ratio_by_enumeration(transition, lag, other), rel=1e-12)
+    assert found[other - 1] == pytest.approx(ratio_by_enumeration(transition, lag, other, exponent), rel=1e-12)
 
 
 def test_the_matrix_and_its_law_are_those_of_the_circle():
@@ -45,9 +49,9 @@ def test_the_matrix_and_its_law_are_those_of_the_circle():
 @pytest.mark.parametrize("p", [0.5, 0.7, 0.95])
 def test_an_earlier_token_never_wins_so_that_the_parent_is_stable(num_nodes, p):
     transition = lags.circle_matrix(num_nodes, p)
-    for lag in (1, 2, 3):
-        assert (lags.exchange_ratios(transition, lag, 9)[lag:] <= 1 + 1e-12).all()
-    assert lags.is_stable(transition, 1, 9)
+    for lag, exponent in itertools.product((1, 2, 3), (0.0, 0.5, 1.0, 4.0)):
+        assert (lags.exchange_ratios(transition, lag, 9, exponent)[lag:] <= 1 + 1e-12).all()
+    assert all(lags.is_stable(transition, 1, 9, exponent) for exponent in (0.0, 0.5, 1.0, 4.0))
 
 
 def test_odd_and_even_lags_never_exchange_on_an_even_circle():

@@ -14,7 +14,7 @@ import rw_jax
 from rw_jax.models import Model, Scores
 from rw_jax.models.embeddings import make_embeddings
 from rw_jax.models.reduced import reduced_transformer
-from rw_jax.tasks import Law, Task, Walks
+from rw_jax.tasks import Law, Task, Walks, faults
 from rw_jax.tasks.circle import circle
 from rw_jax.theory import lags
 from rw_jax.theory.lags import circle_matrix
@@ -60,6 +60,17 @@ def by_enumeration(task: Task, params, values):
         reduced(task), functools.partial(log_loss, values=values), every_walk(task, values), task.num_nodes
     )
     return jax.jit(jax.value_and_grad(loss))(params)
+
+
+def of_all_lengths(walks: Walks, num_nodes: int, shortest: int) -> Walks:
+    """Walks with each of their lengths from the shortest on, equally likely, the tokens before the first missing."""
+    L = len(walks.tokens_LxB)
+    lengths = range(shortest, L + 2)
+    cut = [jnp.where(jnp.arange(L)[:, None] < L + 1 - states, num_nodes, walks.tokens_LxB) for states in lengths]
+    count = len(cut)
+    return Walks(
+        jnp.concatenate(cut, axis=1), jnp.tile(walks.targets_B, count), jnp.tile(walks.weights_B, count) / count
+    )
 
 
 def random_params(rng, num_nodes, walk_length, spread):
@@ -144,6 +155,39 @@ def test_the_gradients_are_those_of_the_loss(float64):
             moved = params | {name: params[name].at[index].add(shift)}
             losses.append(float(objective_of(task, values, moved)[0]["train_loss"]))
         assert (losses[0] - losses[1]) / 2e-4 == pytest.approx(float(gradients[name][index]), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(("shortest", "is_circle"), [(2, False), (2, True), (4, False), (4, True), (6, True)])
+@pytest.mark.parametrize("spread", [1.0, 60.0])
+def test_walks_of_several_lengths_are_all_walks_of_all_lengths(shortest, is_circle, spread, float64):
+    rng = np.random.default_rng(shortest)
+    K, N = 4, 6
+    start = np.full(K, 1 / K) if is_circle else rng.dirichlet(np.ones(K))
+    task = circle(K, N) if is_circle else chain(start, rng.dirichlet(np.full(K, 0.7), K), N)
+    values = {"epsilon": EPSILON, "p": jnp.asarray(0.8)}
+    params = (symmetric_params if is_circle else random_params)(rng, K, N, spread)
+    model = reduced_transformer(make_embeddings(K, N, N + 3), "none", 0, "zero", has_gaps=True)
+    walks = of_all_lengths(every_walk(task, values), K, shortest)
+    loss = mean_loss(model, functools.partial(log_loss, values=values), walks, K)
+    expected, gradients = jax.jit(jax.value_and_grad(loss))(params)
+    for is_symmetric in {False, is_circle}:
+        measured, found = objective_of(faults.lengths(task, shortest), values, params, is_symmetric)
+        assert float(measured["train_loss"]) == pytest.approx(float(expected), rel=1e-11)
+        assert_close(found, gradients)
+
+
+@pytest.mark.parametrize("top", [-2, -3])
+def test_attention_on_one_token_is_one_hot_only_where_every_walk_has_it(top, float64):
+    task, values = circle(4, 6), {"epsilon": EPSILON, "p": jnp.asarray(0.8)}
+    params = symmetric_params(np.random.default_rng(0), 4, 6, 0.1)
+    params["position_scores"] = params["position_scores"].at[top].set(60.0)
+    model = reduced_transformer(make_embeddings(4, 6, 9), "none", 0, "zero", has_gaps=True)
+    walks = of_all_lengths(every_walk(task, values), 4, 2)
+    loss = mean_loss(model, functools.partial(log_loss, values=values), walks, 4)
+    expected, gradients = jax.jit(jax.value_and_grad(loss))(params)
+    measured, found = objective_of(faults.lengths(task, 2), values, params, is_symmetric=True)
+    assert float(measured["train_loss"]) == pytest.approx(float(expected), rel=1e-11)
+    assert_close(found, gradients)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from rw_jax.study.errors import ConfigError
 from rw_jax.training import losses
 from rw_jax.training.losses import log_loss
 
@@ -53,3 +54,26 @@ def test_cross_entropy_squared_error_and_hinge_equal_their_definitions(target, f
         value, gradient_K = with_gradient(loss)(output_K, target_K, {"epsilon": 0.1})
         assert float(value) == pytest.approx(expected_value, 1e-14)
         np.testing.assert_allclose(gradient_K, gradients[loss], rtol=1e-14, atol=1e-16)
+
+
+@pytest.mark.parametrize("exponent", [0, 0.5, 2, 3.5])
+def test_a_power_loss_has_minus_a_power_of_the_targets_output_for_a_derivative(exponent, float64):
+    loss = losses.power(exponent).of_walk
+    output_K, target_K = np.array([0.3, 2.0, -0.05]), np.eye(3)[1]
+    value, gradient_K = with_gradient(loss)(output_K, target_K, {"epsilon": 0.1})
+    z = np.linspace(1, 2.1, 200_001)
+    area = np.sum((z[1:] ** -exponent + z[:-1] ** -exponent) / 2) * (z[1] - z[0])
+    assert float(value) == pytest.approx(-area, rel=1e-9)  # it is 0 at z = 1, as the log-loss is
+    np.testing.assert_allclose(gradient_K, [0, -(2.1**-exponent), 0], rtol=1e-14)
+
+
+def test_the_power_loss_of_exponent_one_is_the_log_loss_and_near_one_it_is_nearly(float64):
+    assert losses.power(1) is losses.LOSSES["log"]
+    near = losses.power(1 + 1e-7).of_walk(np.array([0.3, 2.0]), np.eye(2)[1], {"epsilon": 0.1})
+    assert float(near) == pytest.approx(-math.log(2.1), rel=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [-0.1, math.inf, math.nan, True, "1", (1,)])
+def test_an_exponent_that_is_no_number_from_0_on_is_refused(exponent):
+    with pytest.raises(ConfigError, match=r"training\.options\.exponent is .*, but must be a number of at least 0"):
+        losses.power(exponent)
