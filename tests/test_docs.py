@@ -437,6 +437,22 @@ def test_what_is_said_of_walks_of_all_lengths_is_in_the_results():
     assert f"2,048 of 2,048 circles (whole walks: {counted['whole walks']:,})" in readme
 
 
+def test_what_is_said_of_the_limit_of_v_is_in_the_results():
+    page = " ".join(PAGES["docs/theorems.md"].split())
+    powers, rates, counts = (
+        pd.read_csv(ROOT / "docs" / "results" / f"{name}.csv") for name in ("power", "power_rates", "power_samples")
+    )
+    near = (powers["power"] - 1 / (1 + powers["a"])).abs() <= 0.02
+    assert f"within 0.02 of 1/(1+a) in {near.sum()} of {len(powers)} trainings" in page
+    assert (near & (powers["lag"] == 2)).any()
+    fast = (rates["exponent_of_step"] + 1 / (1 + rates["a"])).abs() <= 0.1
+    assert f"the exponent of T within 0.1 in {fast.sum()} (" in page
+    assert all(p == 0.97 or "0.1" in arm for arm, p in powers[~near][["arm", "p"]].to_numpy())
+    assert all(p == 0.97 or "0.1" in arm for arm, p in rates[~fast][["arm", "p"]].to_numpy())
+    assert counts["estimate"].max() <= 0.015
+    assert {lag for lags in counts["lags"].astype(str) for lag in lags.split("/")} == {"1", "3"}
+
+
 def test_what_is_said_of_chains_is_in_the_results():
     rows, flow = (pd.read_csv(ROOT / "docs" / "results" / name) for name in ("chains.csv", "chains_flow.csv"))
     page, readme = " ".join(PAGES["docs/chains.md"].split()), " ".join(README.split())

@@ -27,15 +27,29 @@ def _power(value_KxK: np.ndarray, chance_KxK: np.ndarray, epsilon: float) -> flo
     return float(slopes(np.log(chance_KxK[has_one]), np.log(value_KxK[has_one] + epsilon)[None])[0])
 
 
+def _lag(attention_N: np.ndarray) -> int:
+    """The lag that attention has settled on; 0 for none."""
+    lag = len(attention_N) - 1 - int(np.argmax(attention_N))
+    return lag if np.max(attention_N) > SHARP else 0
+
+
+def _settled(group: Group) -> tuple[int, np.ndarray]:
+    """The lag that the one run of a group attends to, and the law of the target after the token there, float[K, K]."""
+    lag = _lag(group.run.mean_attention(**group.cells[0].labels))
+    return lag, np.linalg.matrix_power(transition_matrix(group), lag).T
+
+
 def powers(run: Run) -> Evidence:
-    """The power of Pi^T that V + eps is after the last step; the points have its distance from the limit over steps."""
+    """The power of Pi^T that V + eps is after the last step; the points have its distance from the limit over steps.
+
+    Where attention is on lag k it is Pi^k in the place of Pi.
+    """
     rows, points = [], []
     for group in run.groups():
-        labels, chance_KxK = _labels(group), transition_matrix(group).T
+        labels, (lag, chance_KxK) = _labels(group), _settled(group)
         values = _values(group)
         found = _power(values[-1], chance_KxK, group.config.training.epsilon)
-        parent = float(group.metric("parent_attention")[0, -1])
-        rows.append(row(labels, found - _of(labels), power=found, attention_on_parent=parent))
+        rows.append(row(labels, found - _of(labels), power=found, lag=lag))
         points.append({**labels, "kind": "power", "step": 0, "value": found})
         points += [
             {**labels, "kind": "distance", "step": step, "value": distance}
@@ -48,12 +62,12 @@ def rates(run: Run) -> Evidence:
     """The exponent of the step in the distance of V's direction from that of the power, over the last decade."""
     rows = []
     for group in run.groups():
-        labels = _labels(group)
+        labels, (lag, chance_KxK) = _labels(group), _settled(group)
         steps, values = np.array(_steps(group)), _values(group)
-        distances = _distances(values, transition_matrix(group).T, labels)
+        distances = _distances(values, chance_KxK, labels)
         late = steps >= steps[-1] / 10
         found = float(slopes(np.log(steps[late]), np.log(distances[late])[None])[0])
-        rows.append(row(labels, found + _of(labels), exponent_of_step=found, distance=distances[-1]))
+        rows.append(row(labels, found + _of(labels), exponent_of_step=found, distance=distances[-1], lag=lag))
     return evidence(rows)
 
 
@@ -83,7 +97,7 @@ def powers_of_counts(run: Run) -> Evidence:
         labels = {"K": group.config.task.num_nodes, "a": group.labels["exponent"], "p": group.config.task.p}
         of_seeds = pd.DataFrame([_of_seed(group, place, labels) for place in range(len(group.cells))])
         points.append(of_seeds.assign(**labels))
-        settled = of_seeds[of_seeds["is_sharp"]]
+        settled = of_seeds[of_seeds["lag"] > 0]
         lags = "/".join(str(lag) for lag in sorted(settled["lag"].unique()))
         nothing = Estimate(np.nan, np.nan, np.nan, 0)
         distance = mean_interval(settled["distance"].to_numpy()) if len(settled) > 1 else nothing
@@ -94,8 +108,7 @@ def powers_of_counts(run: Run) -> Evidence:
 
 def _of_seed(group: Group, place: int, labels: dict[str, Any]) -> dict[str, Any]:
     cell, run = group.cells[place], group.run
-    attention_N = run.mean_attention(**cell.labels)
-    lag = len(attention_N) - 1 - int(np.argmax(attention_N))
+    lag = _lag(run.mean_attention(**cell.labels))
     tokens, targets = run.walks("train", **cell.labels)
     counts_KxK = np.zeros((labels["K"],) * 2)
     np.add.at(counts_KxK, (targets, tokens[:, -lag]), 1)
@@ -105,4 +118,4 @@ def _of_seed(group: Group, place: int, labels: dict[str, Any]) -> dict[str, Any]
         name: direction_distance(grown, counts_KxK[has_some] ** power)
         for name, power in (("distance", _of(labels)), ("from_square_root", 0.5))
     }
-    return {"seed": cell.labels["seed"], "lag": lag, "is_sharp": bool(lag and np.max(attention_N) > SHARP), **distances}
+    return {"seed": cell.labels["seed"], "lag": lag, **distances}

@@ -42,7 +42,7 @@ def powers_and_distances(points: pd.DataFrame) -> Figure:
 @styled()
 def distances_from_counts(points: pd.DataFrame) -> Figure:
     """The distance of each seed from the power of its counts, beside that from their square root."""
-    settled = points[points["is_sharp"]]
+    settled = points[points["lag"] > 0]
     nodes = sorted(settled["K"].unique())
     figure = Figure(figsize=(3.4 * max(len(nodes), 1), 3.0), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, max(len(nodes), 1), sharey=True))

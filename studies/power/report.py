@@ -42,7 +42,7 @@ CLAIMS = (
         statement="Each entry of V + ε is its probability to the power 1 / (1 + a).",
         statistic=(
             "The slope of log(V + ε) in the logarithm of the entry of Πᵀ, over the entries that are not 0, less "
-            "1 / (1 + a). power: the slope itself. Nothing is random."
+            "1 / (1 + a); where attention has settled on lag k, of Πᵏ. power: the slope itself. Nothing is random."
         ),
         rule=Within(
             -0.02, 0.02, "The largest difference between two exponents that were tried is 0.33, the least 0.08."
