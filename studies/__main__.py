@@ -33,6 +33,7 @@ STUDIES = {
     "where_attention_ends": "where_attention_ends",
     "finite": "finite",
     "chains": "chains",
+    "small_steps": "small_steps",
     "symmetry": "symmetry",
     "relatives": "relatives",
     "rounding": "rounding",

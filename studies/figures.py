@@ -53,3 +53,12 @@ def show_lags(panel: Axes, found: pd.DataFrame) -> None:
     for (row, column), lag in np.ndenumerate(found.to_numpy()):
         if np.isfinite(lag):
             panel.text(column, row, f"{lag:.0f}", ha="center", va="center", fontsize=5.5, color="white")
+
+
+def map_of_shares(panel: Axes, shares: np.ndarray, columns: list[str], rows: list[str]) -> Any:
+    """Shares as a map with each number in its cell; gives the image. Args: as of `show_map`."""
+    image = show_map(panel, shares, columns, rows)
+    for (y, x), share in np.ndenumerate(shares):
+        colour = "black" if float(share) > 0.6 else "white"
+        panel.text(x, y, f"{share:.2f}", ha="center", va="center", fontsize=5.5, color=colour)
+    return image

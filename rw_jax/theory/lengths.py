@@ -28,6 +28,18 @@ def lengths_from(shortest: int, walk_length: int) -> np.ndarray:
     return share
 
 
+def geometric(mean: float, walk_length: int) -> np.ndarray:
+    """P(n) for n = 0..N that falls as a power of n from 2 on, float64[N + 1].
+
+    Args:
+      mean: what the mean of n would be if there were no largest length.
+      walk_length: N.
+    """
+    n = np.arange(walk_length + 1)
+    share = np.where(n >= 2, (1 - 1 / (mean - 1)) ** (n - 2.0), 0)
+    return share / share.sum()
+
+
 def second_scores(num_nodes: int, p: float, lengths: np.ndarray, learning_rate: float, epsilon: float) -> np.ndarray:
     """c_k for k = 1..N-1, float64[N - 1]: the token with the largest is attended to most after the second step.
 

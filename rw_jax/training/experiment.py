@@ -96,7 +96,7 @@ def make_experiment(config: Config, pieces: Pieces = BUILT_IN) -> Experiment:
     task: Task = of_task.piece
     fields = _fields(config, pieces) | {"num_nodes": task.num_nodes, "walk_length": task.walk_length}
     varying = (*VALUE_AXES, *task.value_options)
-    fields |= {"has_gaps": _leaves_gaps(config)} | ({} if pieces.init is None else {"init": "given"})
+    fields |= {"has_gaps": task.has_gaps or _leaves_gaps(config)} | ({} if pieces.init is None else {"init": "given"})
     made = {axis: make(source, fields, varying) for axis, source in sources.items() if axis != "task"}
     metrics_named = metric_sources(config.record.metrics, pieces)
     of_metrics = {name: make(source, fields, varying) for name, source in metrics_named.items()}
@@ -242,6 +242,10 @@ def _with_faults(config: Config, task: Task, model: Model, form: str, at_every_p
             )
         trained_on = faults.lengths(trained_on, training.shortest_walk)
     if trained_on.has_gaps and not model.has_gaps:
+        if task.has_gaps:
+            raise ConfigError(
+                f"model.form is {form}, but must be one that takes walks with missing tokens, for this task."
+            )
         field, right = next(
             (field, right)
             for field, right in (("dropped_tokens", 0.0), ("shortest_walk", 0), ("target", "last"))

@@ -289,7 +289,7 @@ def _check_names(experiments: Experiments) -> None:
     for name in metrics:
         if name not in METRICS and name in {*RESERVED, *AXES}:
             raise ConfigError(f"record.metrics has {name}, which is a word that a Run uses itself; rename it.")
-    known = set(experiments.grid.value_axes)
+    known = set(experiments.grid.value_axes).union(*(task.value_options for task in _tasks(config, pieces)))
     for source in metrics.values():
         known |= set(source.parameters)
     for axis in KINDS:

@@ -131,7 +131,8 @@ def looking_at(
     task, model = experiment.task, experiment.model
     of_last_stage = of_stage(values, num_stages(values) - 1)
     tested = draw_test_walks(experiment, values) if walks is None else walks
-    tested = as_model_takes(tested, task.num_nodes + (walks is not None and experiment.trained_on.has_gaps))
+    with_gaps = task if walks is None else experiment.trained_on
+    tested = as_model_takes(tested, task.num_nodes + with_gaps.has_gaps)
     of_task = experiment.given(of_last_stage, "task")
     law_KxB = None if task.next_state_law is None else task.next_state_law(tested.tokens_LxB, of_task)
     law = None if task.law is None else task.law(of_task)

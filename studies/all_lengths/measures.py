@@ -1,6 +1,8 @@
 """How many seeds succeed with walks of which lengths, and which token the second step raises most."""
 
+import functools
 import itertools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -46,6 +48,15 @@ def success_by_arm(run: Run) -> Evidence:
     return evidence(rows)
 
 
+def success_by_share(run: Run) -> Evidence:
+    """The share of seeds that predict optimally, and that attend to the parent, by the share of walks of two states."""
+    rows = []
+    for group in run.groups():
+        labels = {"share": group.labels["share"], "K": group.config.task.num_nodes, "p": group.config.task.p}
+        rows.append(row(labels, rate_interval(predicts_optimally(group)), on_parent=float(on_parent(group).mean())))
+    return evidence(rows, rows)
+
+
 def of_populations(run: Run) -> Evidence:
     """The share of circles whose one run, on infinitely many walks of all lengths, predicts optimally."""
     found = [
@@ -86,14 +97,29 @@ def of_all_lengths(run: Run) -> Evidence:
     return found._replace(rows=found.rows[found.rows["lengths"] == "from 2"].reset_index(drop=True))
 
 
+def _with_pairs(share: float, walk_length: int) -> np.ndarray:
+    law = (1 - share) * lengths.whole_walks(walk_length)
+    law[2] += share
+    return law
+
+
+LAWS: Mapping[str, Callable[[int], np.ndarray]] = {
+    "whole walks": lengths.whole_walks,
+    "from N/2": lambda N: lengths.lengths_from(N // 2 + 1, N),
+    **{f"from {shortest}": functools.partial(lengths.lengths_from, shortest) for shortest in (10, 4, 3, 2)},
+    **{f"geometric, mean {mean}": functools.partial(lengths.geometric, mean) for mean in (10, 100)},
+    **{f"{share:.0%} of two states": functools.partial(_with_pairs, share) for share in (0.01, 0.02, 0.1)},
+}
+"""Laws of the lengths, by name: (N) -> P(n) for n = 0..N."""
+
+
 def second_step() -> Evidence:
-    """The share of circles on which the second step raises the score of the parent most, by the shortest walk."""
+    """The share of circles on which the second step raises the score of the parent most, by the law of the lengths."""
     marked = []
     for K, p, N in itertools.product(NODES, PROBABILITIES, LENGTHS):
-        for shortest in (N, N // 2 + 1, 10, 2):
-            scores = lengths.second_scores(K, p, lengths.lengths_from(shortest, N), learning_rate=1.0, epsilon=0.1)
+        for words, law in LAWS.items():
+            scores = lengths.second_scores(K, p, law(N), learning_rate=1.0, epsilon=0.1)
             leads = bool(scores[0] >= scores.max() - 1e-12 * np.abs(scores).max())
-            words = shortest_in_words(shortest, N)
             marked.append(
                 {"lengths": words, "K": K, "p": p, "N": N, "parent_leads": leads, "lag": int(scores.argmax()) + 1}
             )

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, legend_below, set_letters, show_map, styled
+from rw_jax.analysis.plots.drawing import COLOURS, MARKERS, legend_below, set_letters, styled
 from rw_jax.analysis.plots.success import Scale
+from studies.figures import map_of_shares
 
 
 @styled()
@@ -47,10 +48,7 @@ def success_by_shortest(points: pd.DataFrame) -> Figure:
     order = [words for words in ("from 2", "from 10", "from N/2", "whole walks") if words in set(points["lengths"])]
     for panel, K in zip(panels, nodes, strict=True):
         found = points[points["K"] == K].pivot(index="lengths", columns="p", values="estimate").loc[order]
-        image = show_map(panel, found.to_numpy(), [f"{p:g}" for p in found.columns], order)
-        for (y, x), share in np.ndenumerate(found.to_numpy()):
-            colour = "black" if float(share) > 0.6 else "white"
-            panel.text(x, y, f"{share:.2f}", ha="center", va="center", fontsize=5.5, color=colour)
+        image = map_of_shares(panel, found.to_numpy(), [f"{p:g}" for p in found.columns], order)
         panel.set(xlabel="p")
         panel.set_title(f"K = {K}", fontsize=8)
     panels[0].set_ylabel("states of a training walk")

@@ -11,6 +11,7 @@ from studies.all_lengths.measures import (
     second_step,
     success_by_arm,
     success_by_lengths,
+    success_by_share,
 )
 from studies.all_lengths.pictures import success_by_shortest, success_over_p
 from studies.claim import Claim
@@ -56,6 +57,9 @@ NODES = sweep_of(__file__, "all_lengths_nodes", quick)
 
 ARMS = sweep_of(__file__, "all_lengths_arms", quick)
 """Other ways to fail."""
+
+SHARE = sweep_of(__file__, "all_lengths_share", quick)
+"""By the share of walks of two states among whole ones."""
 
 POPULATION = sweep_of(__file__, "all_lengths_infinite", quick_infinite)
 """Infinitely many walks, over nodes and p."""
@@ -114,6 +118,16 @@ CLAIMS = (
         labels=("arm", "lengths", "p"),
         sweeps=(ARMS,),
         measure=success_by_arm,
+    ),
+    _of_seeds(
+        name="share",
+        reference="How many short walks are enough",
+        setting=f"{_SETTING}; K = 31: N = 121, 3,000 walks; a share of the walks has two states, all others N",
+        statement="Seeds predict optimally.",
+        rule=_OF_20,
+        labels=("share", "K", "p"),
+        sweeps=(SHARE,),
+        measure=success_by_share,
     ),
     Claim(
         name="population",

@@ -79,3 +79,11 @@ def test_with_walks_of_all_lengths_the_parent_leads_where_with_whole_walks_it_do
         wrong_on_whole += int(np.argmax(whole) != 0)
         assert np.argmax(mixed) == 0
     assert wrong_on_whole > 10
+
+
+def test_geometric_lengths_fall_by_the_same_factor_and_have_their_mean():
+    share = lengths.geometric(10.0, 2000)
+    assert share[:2].tolist() == [0, 0]
+    np.testing.assert_allclose(share[3:1000] / share[2:999], 1 - 1 / 9, rtol=1e-12)
+    assert share.sum() == pytest.approx(1)
+    assert np.arange(2001) @ share == pytest.approx(10)

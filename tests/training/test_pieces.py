@@ -471,6 +471,30 @@ def test_tasks_of_paired_axes_and_arms_are_made_of_their_own_sizes(monkeypatch):
     assert make_grid(arms).grid.num_cells == 2
 
 
+def test_an_option_may_be_one_of_the_task_of_an_arm_alone():
+    fields = {"task.options.family": "lazy_cycle", "task.options.laziness": 0.2}
+    grid = make_grid(tiny_study(fields=fields, arm={"circle": {}, "chain": {"task": "chain"}})).grid
+    assert [cell.config.task.name for cell in grid.cells()] == ["circle", "chain"]
+    with pytest.raises(rw_jax.ConfigError, match=r"task\.options\.family is given, but no piece of the study has"):
+        make_grid(tiny_study(fields=fields))
+
+
+def test_a_task_of_ones_own_may_have_missing_tokens():
+    whole = circle(4, 6)
+
+    def sample(key, num_walks, values):
+        walks = whole.sample(key, num_walks, values)
+        return walks._replace(tokens_LxB=walks.tokens_LxB.at[:-1].set(4))
+
+    last_alone = whole._replace(sample=sample, population=None, has_gaps=True)
+    run = rw_jax.train(tiny_study(), task=last_alone)
+    assert (run.walks("test")[0][:, :-1] == 4).all()
+    assert run.mean_attention()[:-2].tolist() == [0] * 4
+    with pytest.raises(rw_jax.ConfigError, match="must be one that takes walks with missing tokens") as refused:
+        rw_jax.train(tiny_study(), task=last_alone, model=MODEL)
+    assert_sentence(str(refused.value))
+
+
 PACKAGE = Path(rw_jax.__file__).parent
 NAMES_OF_PIECES = {name for axis, kind in KINDS.items() if axis != "metrics" for name in kind.table}
 """The names of tasks, forms, losses and optimizers. Metrics are variables of a run, which are asked for by name."""

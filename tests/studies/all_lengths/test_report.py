@@ -12,7 +12,7 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid
 from studies.all_lengths import measures, report
 from studies.all_lengths.pictures import success_by_shortest, success_over_p
-from studies.all_lengths.report import ARMS, CLAIMS, NODES, OVER_P
+from studies.all_lengths.report import ARMS, CHAINS, CLAIMS, NODES, OVER_P, POPULATION, SHARE
 from studies.claim import judge
 from studies.rules import FAILS, HOLDS, PARTLY
 from studies.sweeps import beside
@@ -22,7 +22,15 @@ BY_NAME = {claim.name: claim for claim in CLAIMS}
 
 
 @pytest.mark.parametrize(
-    ("name", "runs"), [("all_lengths", 18_400), ("all_lengths_nodes", 1_200), ("all_lengths_arms", 640)]
+    ("name", "runs"),
+    [
+        ("all_lengths", 18_400),
+        ("all_lengths_nodes", 1_200),
+        ("all_lengths_arms", 640),
+        ("all_lengths_share", 2_400),
+        ("all_lengths_infinite", 264),
+        ("all_lengths_chains", 424),
+    ],
 )
 def test_a_study_has_as_many_runs_as_it_says_and_all_its_lengths_are_possible(name, runs):
     path = beside(report.__file__, name)
@@ -86,9 +94,13 @@ def test_the_closed_form_says_that_only_walks_from_two_states_on_always_favour_t
     monkeypatch.setattr(measures, "PROBABILITIES", (0.5, 0.8, 0.9, 0.97))
     judged = judge(BY_NAME["second-step"], [])
     rows = judged.evidence.rows.set_index("lengths")
-    assert rows["circles"].tolist() == [16] * 4
-    assert rows.loc["from 2", "estimate"] == 1
+    assert rows["circles"].tolist() == [16] * len(measures.LAWS)
+    enough = ["from 2", "from 3", "geometric, mean 10", "geometric, mean 100", "2% of two states", "10% of two states"]
+    assert (rows.loc[enough, "estimate"] == 1).all()
     assert (rows.loc[["whole walks", "from N/2", "from 10"], "estimate"] < 1).all()
+    for law in measures.LAWS.values():
+        assert law(49).sum() == pytest.approx(1)
+        assert not law(49)[:2].any()
     assert judged.verdict.word == PARTLY
     lost = judged.evidence.points[~judged.evidence.points["parent_leads"]]
     assert (lost["lag"] > 1).all()
@@ -109,3 +121,51 @@ def test_other_failures_are_told_by_arm_and_lengths():
         (arm, "from 2") for arm in ("paper", "random positions", "sines of M = 48")
     }
     assert len(shares) == 8
+
+
+def made_up_of(sweep, learns, **axes):
+    """A run on the config of a sweep, with some axes others, that predicts optimally where `learns` says of labels."""
+    config = rw_jax.read_config(sweep.file)
+    config.grid.update(axes)
+
+    def metric(name, cell):
+        right = learns(cell.labels)
+        return {"predicts_optimally": float(right), "parent_is_highest": float(right), "highest_lag": 2.0 - right}.get(
+            name, 0.0
+        )
+
+    return Run(source_of(from_config_dict(config), metric, lambda cell, step: {}))
+
+
+def test_the_share_of_short_walks_is_told_by_nodes_and_p():
+    run = made_up_of(SHARE, lambda labels: labels["share"] >= 0.02)
+    rows = judge(BY_NAME["share"], [run]).evidence.rows
+    assert rows.groupby("share")["estimate"].unique().map(list).to_dict() == {
+        0: [0], 0.005: [0], 0.01: [0], 0.02: [1], 0.05: [1], 0.1: [1], 0.5: [1], 1: [1],
+    }  # fmt: skip
+    assert len(rows) == 8 * 3 * 5
+    assert (rows["seeds"] == 20).all()
+
+
+def test_populations_are_counted_by_training_and_one_circle_is_a_counterexample():
+    every = judge(BY_NAME["population"], [made_up_of(POPULATION, lambda labels: True)])
+    assert every.verdict.word == HOLDS
+    assert every.evidence.rows[["training", "circles"]].to_numpy().tolist() == [
+        ["gradient descent", 132], ["gradient flow", 132],
+    ]  # fmt: skip
+    but_one = made_up_of(
+        POPULATION, lambda labels: (labels["optimizer"], labels["num_nodes"], labels["p"]) != ("gd", 20, 0.8)
+    )
+    judged = judge(BY_NAME["population"], [but_one])
+    assert judged.verdict.word == PARTLY
+    assert judged.evidence.rows["estimate"].tolist() == [131 / 132, 1]
+
+
+def test_chains_are_counted_by_width_and_lengths():
+    run = made_up_of(CHAINS, lambda labels: labels["shortest_walk"] == 2 or labels["family"] == "cycle")
+    judged = judge(BY_NAME["chains"], [run])
+    rows = judged.evidence.rows.set_index(["lengths", "M"])
+    assert (rows["seeds"] == 106).all()
+    assert rows.loc["from 2", "estimate"].tolist() == [1, 1]
+    assert (rows.loc["whole walks", "estimate"] < 0.2).all()
+    assert judged.verdict.word == PARTLY
