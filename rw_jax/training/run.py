@@ -31,7 +31,7 @@ from rw_jax.training.objectives import (
 )
 from rw_jax.training.optimizers import transformation
 from rw_jax.training.values import RunKeys, num_stages, of_stage, run_keys, stage_at
-from rw_jax.training.walks import at_stage, batch_of, draw_test_walks, draw_training_walks
+from rw_jax.training.walks import at_stage, batches_of, draw_test_walks, draw_training_walks
 
 
 class Schedule(NamedTuple):
@@ -206,13 +206,13 @@ def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByCla
             return on(walks, values), None
         return on(walks, values), by_classes(model, loss_of(values), walks, task.num_nodes)
 
+    of_stages = [walks for walks in every if walks is not None]
+    batches = [batches_of(walks, batch) for walks in of_stages] if batch else []
+
     def objective(params: Params, step: jax.Array, key: jax.Array) -> Any:
-        walks, values_now = every[0], _values_at(values, step)
-        if len(stages) > 1 and walks is not None:
-            walks = at_stage([of_one for of_one in every if of_one is not None], stage_at(values, step))
-        if batch and walks is not None:
-            walks = batch_of(walks, key, batch)
-        return on(walks, values_now)(params, step, key)
+        taken = [of_one(key) for of_one in batches] or of_stages
+        walks = at_stage(taken, stage_at(values, step)) if len(taken) > 1 else next(iter(taken), None)
+        return on(walks, _values_at(values, step))(params, step, key)
 
     return objective, None
 

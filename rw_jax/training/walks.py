@@ -1,6 +1,6 @@
 """The walks of a run: drawn for each stage, and what a step takes of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -38,12 +38,20 @@ def draw(task: Task, key: jax.Array, number: int | float | str, values: Values) 
     return task.sample(key, int(number), values)
 
 
-def batch_of(walks: Walks, key: jax.Array, size: int) -> Walks:
-    """So many of the walks, drawn with replacement by their weights. The key is consumed."""
-    probability_B = walks.weights_B / jnp.sum(walks.weights_B)
-    drawn_B = jax.random.choice(key, len(walks.targets_B), (size,), p=probability_B)
-    drawn = jax.tree.map(lambda leaf: jnp.take(leaf, drawn_B, axis=-1), walks)
-    return drawn._replace(weights_B=jnp.ones_like(drawn.weights_B))
+def batches_of(walks: Walks, size: int) -> Callable[[jax.Array], Walks]:
+    """(key) -> so many of the walks, drawn with replacement by their weights; the key is consumed.
+
+    They are those of `jax.random.choice`, which would add up the weights of all walks at every step.
+    """
+    weights_B = jax.lax.optimization_barrier(walks.weights_B)  # XLA would take minutes to sum many that are known
+    up_to_B = jnp.cumsum(weights_B / jnp.sum(weights_B))
+
+    def batch(key: jax.Array) -> Walks:
+        drawn_B = jnp.searchsorted(up_to_B, up_to_B[-1] * (1 - jax.random.uniform(key, (size,), up_to_B.dtype)))
+        drawn = jax.tree.map(lambda leaf: jnp.take(leaf, drawn_B, axis=-1), walks)
+        return drawn._replace(weights_B=jnp.ones_like(drawn.weights_B))
+
+    return batch
 
 
 def at_stage(walks_of_stages: Sequence[Walks], stage: ArrayLike) -> Walks:

@@ -18,7 +18,7 @@ from rw_jax.training.experiment import make_experiment
 from rw_jax.training.losses import log_loss
 from rw_jax.training.objectives import mean_loss
 from rw_jax.training.values import run_keys
-from rw_jax.training.walks import batch_of, draw_test_walks, draw_training_walks
+from rw_jax.training.walks import batches_of, draw_test_walks, draw_training_walks
 from tests.tiny import assert_sentence, experiment_and_values, tiny_study
 
 K, N = 4, 6
@@ -164,7 +164,7 @@ def test_a_step_takes_a_batch_of_the_walks_by_its_key(float64):
 
 def test_batches_of_the_population_are_drawn_by_its_probabilities():
     walks = Walks(jnp.arange(8).reshape(2, 4), jnp.arange(4), jnp.array([0.0, 0.1, 0.9, 0.0]))
-    batch = batch_of(walks, jax.random.key(0), 1000)
+    batch = batches_of(walks, 1000)(jax.random.key(0))
     assert set(np.unique(batch.targets_B)) == {1, 2}
     assert stats.binomtest(int(np.sum(batch.targets_B == 1)), 1000, 0.1).pvalue > 1e-4
     np.testing.assert_array_equal(batch.tokens_LxB, np.stack([batch.targets_B, 4 + batch.targets_B]))
