@@ -71,8 +71,8 @@ class Replays:
         return Replay(config, self._programs[structure], at is not None)
 
     def _changed(self, cell: Cell, at: Mapping[str, Any]) -> Config:
-        known = {*AXES, *self._experiments.grid.config.options}
-        if not isinstance(at, Mapping) or not all(isinstance(axis, str) and axis in known for axis in at):
+        known = (*AXES, *self._experiments.grid.config.options)
+        if not isinstance(at, Mapping) or not all(axis in known for axis in at):
             raise RunError(f"at is {shown(at)}, but must be a dict of fields, by name: {', '.join(known)}.")
         last = labels_of_stages(cell.values)[-1]
         of_last_stage = {axis: value for axis, value in last.items() if value != cell.values[axis]}

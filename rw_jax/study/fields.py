@@ -88,7 +88,7 @@ def piece() -> Right:
     """The name of a piece: one of its table, "file.py:attribute" or "module:attribute"."""
 
     def read(value: Any) -> str:
-        if not isinstance(value, str) or not (re.fullmatch(r"[A-Za-z_]\w*", value) or is_piece(value)):
+        if not isinstance(value, str) or not (re.fullmatch(r"[^:@\s]+", value) or is_piece(value)):
             raise ValueError
         return value
 

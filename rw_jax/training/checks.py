@@ -11,7 +11,7 @@ import numpy as np
 
 from rw_jax.models import Output, Params
 from rw_jax.study.config import ALL, AXES, DECLARATIONS
-from rw_jax.study.errors import ConfigError
+from rw_jax.study.errors import ConfigError, tried
 from rw_jax.study.fields import shown
 from rw_jax.study.grid import Grid, Structure
 from rw_jax.study.labels import OPTION
@@ -19,7 +19,6 @@ from rw_jax.study.stages import NUMBERS, Stage, stages_of
 from rw_jax.tasks import Law, Task, Walks
 from rw_jax.training.experiment import Experiment
 from rw_jax.training.optimizers import transformation
-from rw_jax.training.pieces import tried
 from rw_jax.training.precision import numbers_of
 from rw_jax.training.run import Progress, progress_shape
 from rw_jax.training.values import labels_of_stages, run_values

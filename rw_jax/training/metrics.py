@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from rw_jax.models import Output
+from rw_jax.study.errors import tried
 
 Measured = Mapping[str, Any]
 """What metrics are measured from, by name; None for what a run does not have. Of the test walks, the last axis:
@@ -315,14 +316,21 @@ def measure(metrics: Mapping[str, Metric], measured: Measured) -> dict[str, jax.
 
     All but what the objective has measured are NaN where an output is not finite: a prediction of a run that has
     diverged is no prediction. Where no metric looks at walks, they are not looked at for this alone.
+
+    Raises:
+      ConfigError: if a metric does not work.
     """
     those = {name: metric for name, metric in metrics.items() if _is_there(metric, measured)}
+
+    def value_of(name: str) -> jax.Array:
+        return tried(f"The metric {name}", lambda: those[name].of(measured))
+
     of_walks = [name for name, metric in those.items() if metric.of_walks]
     found: dict[str, jax.Array] = {}
     if of_walks:
-        means = mean(jnp.stack([those[name].of(measured) for name in of_walks]), measured["weights_B"])
+        means = mean(jnp.stack([value_of(name) for name in of_walks]), measured["weights_B"])
         found = dict(zip(of_walks, means, strict=True))
-    found |= {name: metric.of(measured) for name, metric in those.items() if not metric.of_walks}
+    found |= {name: value_of(name) for name, metric in those.items() if not metric.of_walks}
     if not any(set(metric.takes) & set(_OF_WALKS) for metric in those.values()):
         return found
     is_finite_B = functools.reduce(jnp.logical_and, jnp.isfinite(measured["output_KxB"]))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rw_jax.models import Model, Params
 from rw_jax.models.forms import MODELS
 from rw_jax.study.config import AXES, VALUE_AXES
-from rw_jax.study.errors import ConfigError, meant
+from rw_jax.study.errors import ConfigError, meant, tried
 from rw_jax.study.fields import is_piece, shown, without_digest
 from rw_jax.tasks import Task
 from rw_jax.tasks.table import TASKS
@@ -243,14 +243,3 @@ _METRICS = "record.metrics"
 def _variable(label: str) -> str:
     """The name of a metric: the attribute that is named."""
     return without_digest(label).rpartition(":")[2]
-
-
-def tried(name: str, function: Callable[[], Any]) -> Any:
-    """What a function of a piece gives; what it does wrong is a sentence."""
-    try:
-        return function()
-    except ConfigError:
-        raise
-    except Exception as error:  # whatever a piece of the user's own does wrong
-        reason = " ".join(str(error).split())[:200].rstrip(".")
-        raise ConfigError(f"{name} does not work ({type(error).__name__}: {reason}).") from error

@@ -289,7 +289,7 @@ def test_the_description_of_a_field_says_what_is_right_for_it(path, words):
         ("task.p", [0, 1, 0.5], [-0.1, 1.1, "0.5", True, None, float("nan")]),
         ("task.num_nodes", [2, None, 2**31 - 1], [1, 2**31, 2.0, "4", True]),
         ("task.walks", [1, "all"], [0, "some", 1.5, None]),
-        ("task.name", ["majority", "mine.py:task", "a.b:task"], ["a circle", "mine.py", "mine.py:", ":task", 3]),
+        ("task.name", ["majority", "mine.py:task", "a.b:task"], ["a circle", "mine.py:", ":task", 3]),
         ("model.form", ["full", "mine.py:model"], ["", "mine.py:a b"]),
         ("model.init", ["zero"], ["one", "mine.py:init"]),
         ("training.epsilon", [1e-30, 1, 1e30], [0, 1e31, -1]),

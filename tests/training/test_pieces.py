@@ -208,7 +208,7 @@ def test_what_fails_in_making_a_piece_is_told_and_what_it_refuses_itself_is_said
     [
         ("task", "circel", "circle"),
         ("form", "reducd", "reduced"),
-        ("loss", "crossentropy", "cross_entropy"),
+        ("loss", "cross-entropy", "cross_entropy"),
         ("optimizer", "adams", "adam"),
         ("metrics", "acuracy", "accuracy"),
     ],
@@ -493,6 +493,13 @@ def test_a_task_of_ones_own_may_have_missing_tokens():
     with pytest.raises(rw_jax.ConfigError, match="must be one that takes walks with missing tokens") as refused:
         rw_jax.train(tiny_study(), task=last_alone, model=MODEL)
     assert_sentence(str(refused.value))
+
+
+def test_a_metric_that_fails_is_named():
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        make_grid(tiny_study(), Pieces(metrics={"mine": lambda output_KxB: output_KxB @ output_KxB}))
+    assert_sentence(str(refused.value))
+    assert str(refused.value).startswith("The metric mine does not work (TypeError: dot_general requires")
 
 
 PACKAGE = Path(rw_jax.__file__).parent
