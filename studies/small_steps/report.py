@@ -20,7 +20,7 @@ def quick(config: ConfigDict) -> None:
 
 
 SWEEP = sweep_of(__file__, "small_steps", quick)
-"""Twelve conditions by the learning rate."""
+"""Thirteen conditions by the learning rate."""
 
 CLAIMS = (
     Claim(
@@ -44,9 +44,9 @@ CLAIMS = (
 )
 
 INTRODUCTION = (
-    "The paper takes steps of η = 1, so long that attention locks at the second one. Here twelve conditions that fail "
-    "or succeed with η = 1 are trained at rates down to 0.01, for as much time, and by gradient flow: Euler steps in "
-    "which no score moves by more than 0.1. Each claim has the verdict of a stated rule. N is the length of a walk, M "
+    "The paper takes steps of η = 1, so long that attention locks at the second one. Here thirteen conditions that "
+    "fail or succeed with η = 1 are trained at rates down to 0.01, for as much time, and by gradient flow: Euler steps "
+    "in which no score moves by more than 0.1. Each claim has the verdict of a stated rule. N is the length of a walk, M "
     "the width of positions, η the learning rate, p the probability of a clockwise step. Brackets are 95% intervals."
 )
 

@@ -1,4 +1,4 @@
-"""Twelve conditions that fail or succeed with steps of eta = 1, at rates down to 0.01 and by gradient flow: 720 runs.
+"""Thirteen conditions that fail or succeed with eta = 1, at rates down to 0.01 and by gradient flow: 780 runs.
 
     python -m rw_jax.main --config=studies/small_steps/configs/small_steps.py
     python -m studies small_steps
@@ -12,8 +12,8 @@ import ml_collections
 import rw_jax
 
 CHAIN = {
-    **{"task": "chain", "num_nodes": 8, "walk_length": 49, "family": "dirichlet", "concentration": 1.0},
-    **{"graph_seed": 280, "walks": 3000},
+    **{"task": "chain", "num_nodes": 8, "walk_length": 49, "family": "dirichlet"},
+    **{"graph_seed": 280, "concentration": 1.328, "walks": 3000},
 }
 NODES = {"num_nodes": 20, "walk_length": 101, "walks": 3000}
 RANDOM = {"p": 0.9, "positions": "random"}
@@ -40,6 +40,7 @@ def get_config() -> ml_collections.ConfigDict:
         "random positions; all lengths": {**RANDOM, "shortest_walk": 2},
         "uneven chain; M = 343": {**CHAIN, "position_width": 343},
         "uneven chain; M = 3000": {**CHAIN, "position_width": 3000},
+        "uneven chain; M = 343; all lengths": {**CHAIN, "position_width": 343, "shortest_walk": 2},
     }
     config.grid.learning_rate = (1.0, 0.3, 0.1, 0.03, 0.01, 0.1)
     config.grid.steps = (50, 167, 500, 1667, 5000, 1000)
