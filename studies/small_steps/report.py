@@ -46,8 +46,8 @@ CLAIMS = (
 INTRODUCTION = (
     "The paper takes steps of η = 1, so long that attention locks at the second one. Here thirteen conditions that "
     "fail or succeed with η = 1 are trained at rates down to 0.01, for as much time, and by gradient flow: Euler steps "
-    "in which no score moves by more than 0.1. Each claim has the verdict of a stated rule. N is the length of a walk, M "
-    "the width of positions, η the learning rate, p the probability of a clockwise step. Brackets are 95% intervals."
+    "in which no score moves by more than 0.1. Each claim has the verdict of a stated rule. N is the length of a walk, "
+    "M the width of positions, η the learning rate, p the probability of a clockwise step. Brackets are 95% intervals."
 )
 
 
