@@ -14,7 +14,8 @@ def quick(config: ConfigDict) -> None:
     """Two arms, two rates and flow, few steps of short walks, and two seeds."""
     config.task.walk_length, config.model.position_width, config.task.walks, config.task.test_walks = 25, 125, 50, 50
     config.grid.arm = {name: config.grid.arm[name] for name in ("6 nodes at p = 0.7", "p = 1")}
-    config.task.options.clear()
+    for option in list(config.task.options):  # of the chain alone
+        del config.task.options[option]
     config.grid.learning_rate, config.grid.steps = (1.0, 0.3, 0.1), (5, 10, 10)
     config.grid.optimizer, config.grid.seed = config.grid.optimizer[-3:], range(2)
 

@@ -19,7 +19,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = "relatives_depth"
     config.task.walks, config.task.test_walks = 100_000, 10_000
     config.training.steps, config.record.every = 10_000, 500
-    config.record.metrics = ("expected_accuracy", "optimal_accuracy", "predicts_optimally")
     config.grid.arm = {name: config.grid.arm[name] for name in ("1 layer with 1 head", "2 layers with 2 heads")}
     config.grid.p = (0.7, 0.9)
     config.grid.seed = range(5)
