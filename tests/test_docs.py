@@ -346,7 +346,10 @@ def test_what_is_said_of_where_attention_ends_is_in_the_results():
     on_parent = [len(each) - len(other) for each, other in zip((descent, flow), others, strict=True)]
     assert f"in {on_parent[0]} of 132 circles with η = 1, and in {on_parent[1]} of 132 by gradient flow" in science
     assert f"All {len(others[0])} and {len(others[1])} others predict below the optimum" in science
-    assert f"{len(others[0])} end on an earlier token and {len(others[1])} by gradient flow" in readme
+    told = (
+        f"{len(others[0])} of 132 circles with K = 5 to 64 end on an earlier token ({len(others[1])} by gradient flow)"
+    )
+    assert told in readme
     for other in others:
         assert (other["below_optimum"] > 1e-3).all()
         assert other["K"].min() > 6
@@ -430,11 +433,34 @@ def test_what_is_said_of_walks_of_all_lengths_is_in_the_results():
     ]
     leads = second_step().rows.set_index("lengths")
     counted = (leads["estimate"] * leads["circles"]).round().astype(int)
-    assert counted["from 2"] == 2048
-    others = [f"{counted[lengths]:,}" for lengths in ("whole walks", "from N/2", "from 10")]
-    told = "of whole walks in {}, of lengths from N/2 on in {}, from 10 on in {}.".format(*others)
-    assert told in " ".join(page.split())
-    assert f"2,048 of 2,048 circles (whole walks: {counted['whole walks']:,})" in readme
+    for words, lengths in {
+        "all N (whole walks)": "whole walks", "uniform, from N/2 on": "from N/2", "uniform, from 10 on": "from 10",
+        "uniform, from 4 on": "from 4", "uniform, from 3 on": "from 3", "uniform on 2 to N": "from 2",
+        "geometric from 2 on, mean 10 or 100": "geometric, mean 10",
+        "1% of two states, all others N": "1% of two states",
+        "2% or 10% of two states, all others N": "2% of two states",
+    }.items():  # fmt: skip
+        assert f"| {words} | {counted[lengths]:,} |" in page
+    assert counted["geometric, mean 100"] == counted["10% of two states"] == 2048
+    share = pd.read_csv(results / "all_lengths_share.csv")
+    assert (share["estimate"][share["share"] > 0] == 1).all()
+    seeds = share.groupby(share["share"] > 0)["seeds"].sum()
+    whole = int((share["estimate"] * share["seeds"])[share["share"] == 0].sum().round())
+    assert f"{seeds[True]:,} of {seeds[True]:,}; of whole walks {whole} of {seeds[False]}." in " ".join(page.split())
+    assert sorted(share["share"].unique()) == [0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1]
+    population = pd.read_csv(results / "all_lengths_infinite.csv")
+    assert population.groupby("training")["optimal"].agg(["size", "all"]).to_numpy().tolist() == [[132, True]] * 2
+    assert (population["lag"] == 1).all()
+    of_chains = (
+        pd.read_csv(results / "all_lengths_chains.csv").groupby(["M", "lengths"])["optimal"].agg(["sum", "size"])
+    )
+    for M, words in ((343, "343"), (1000, "1,000")):
+        whole, every = of_chains.loc[M, "whole walks"], of_chains.loc[M, "from 2"]
+        assert f"| M = {words} | {whole['sum']} of {whole['size']} [" in page
+        assert f" | {every['sum']} of {every['size']} [" in page
+    assert f"is enough ({seeds[True]:,} of {seeds[True]:,})" in readme
+    every = of_chains.loc[343, "from 2"]
+    assert f"all 132 circles, and {every['sum']} of {every['size']} other chains" in readme
 
 
 def test_what_is_said_of_the_limit_of_v_is_in_the_results():
