@@ -463,6 +463,22 @@ def test_what_is_said_of_walks_of_all_lengths_is_in_the_results():
     assert f"all 132 circles, and {every['sum']} of {every['size']} other chains" in readme
 
 
+def test_what_is_said_of_small_steps_is_in_the_results():
+    page = " ".join(PAGES["docs/science.md"].split())
+    rows = pd.read_csv(ROOT / "docs" / "results" / "small_steps.csv").set_index("arm")
+    rates = ["1", "0.3", "0.1", "0.03", "0.01", "flow"]
+    assert rows.loc["random positions", "η"].tolist() == rates
+    assert rows.loc["random positions", "optimal"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert rows.loc["20 nodes at p = 0.8", "optimal"].tolist() == [0.1, 0.2, 0.4, 0.4, 0.3, 0.3]
+    assert (rows[rows.index.str.endswith("all lengths")]["on_parent"] == 1).all()
+    assert (rows.loc["uneven chain; M = 343; all lengths", "optimal"] == 0.5).all()
+    for arm, most in (("p = 1", 0), ("p = 0.7; start of 0.001", 0.1), ("uneven chain; M = 343", 0)):
+        assert rows.loc[arm, "optimal"].max() == most
+    assert rows.loc["uneven chain; M = 3000", "optimal"].max() <= 0.2
+    assert "thirteen conditions at six rates" in page
+    assert len(rows) == 13 * 6
+
+
 def test_what_is_said_of_the_limit_of_v_is_in_the_results():
     page = " ".join(PAGES["docs/theorems.md"].split())
     powers, rates, counts = (
