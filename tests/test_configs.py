@@ -21,7 +21,8 @@ BY_NAME = {path.stem: path for path in FILES}
 MANY_STRUCTURES = (
     *("relatives", "relatives_positions", "relatives_decoder", "relatives_tasks"),
     *("symmetry", "symmetry_costs", "symmetry_long", "chains_samples", "chains_widths", "infinite", "lengths"),
-    *("all_lengths_infinite", "all_lengths_chains", "small_steps", "power_samples", "power"),
+    *("all_lengths_infinite", "all_lengths_chains", "all_lengths_decoder", "relatives_depth"),
+    *("small_steps", "power_samples", "power"),
     *("all_lengths_nodes", "all_lengths_arms", "fig6_readings", "fig10_readings", "million", "settled"),
 )
 

@@ -57,6 +57,16 @@ def success_by_share(run: Run) -> Evidence:
     return evidence(rows, rows)
 
 
+def success_by_query(run: Run) -> Evidence:
+    """The share of seeds that predict optimally, and that attend to the parent, by arm and p."""
+    rows = []
+    for group in run.groups():
+        query, _, trained_on = str(group.labels["arm"]).partition("; ")
+        labels = {"query": query, "trained on": trained_on, "p": group.config.task.p}
+        rows.append(row(labels, rate_interval(predicts_optimally(group)), on_parent=float(on_parent(group).mean())))
+    return evidence(rows)
+
+
 def of_populations(run: Run) -> Evidence:
     """The share of circles whose one run, on infinitely many walks of all lengths, predicts optimally."""
     found = [

@@ -11,6 +11,7 @@ from studies.all_lengths.measures import (
     second_step,
     success_by_arm,
     success_by_lengths,
+    success_by_query,
     success_by_share,
 )
 from studies.all_lengths.pictures import success_by_shortest, success_over_p
@@ -40,6 +41,13 @@ def quick_infinite(config: ConfigDict) -> None:
     config.grid.p, config.grid.num_nodes = (0.6, 0.8), (5, 6)
 
 
+def quick_decoder(config: ConfigDict) -> None:
+    """Few steps of short walks, and two seeds."""
+    config.task.walk_length, config.model.position_width, config.task.walks, config.task.test_walks = 7, 20, 50, 50
+    config.training.steps = config.record.every = 5
+    config.grid.p, config.grid.seed = (0.9,), range(2)
+
+
 def quick_chains(config: ConfigDict) -> None:
     """The first two chains, with short walks, and few steps."""
     config.task.walk_length, config.grid.position_width = 9, (27, 81)
@@ -60,6 +68,9 @@ ARMS = sweep_of(__file__, "all_lengths_arms", quick)
 
 SHARE = sweep_of(__file__, "all_lengths_share", quick)
 """By the share of walks of two states among whole ones."""
+
+DECODER = sweep_of(__file__, "all_lengths_decoder", quick_decoder)
+"""Decoders whose query is an empty slot, or the last token."""
 
 POPULATION = sweep_of(__file__, "all_lengths_infinite", quick_infinite)
 """Infinitely many walks, over nodes and p."""
@@ -128,6 +139,16 @@ CLAIMS = (
         labels=("share", "K", "p"),
         sweeps=(SHARE,),
         measure=success_by_share,
+    ),
+    _of_seeds(
+        name="decoder",
+        reference="The usual loss of a decoder, over all positions",
+        setting="one layer, one head, K = 12, N = 25, M = 125, 1,000 walks, zero start, log-loss, η = 1, 50 steps",
+        statement="Seeds predict optimally.",
+        rule=Within(0.7, 1, "With 10 seeds, all of them."),
+        labels=("query", "trained on", "p"),
+        sweeps=(DECODER,),
+        measure=success_by_query,
     ),
     Claim(
         name="population",

@@ -12,7 +12,7 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid
 from studies.all_lengths import measures, report
 from studies.all_lengths.pictures import success_by_shortest, success_over_p
-from studies.all_lengths.report import ARMS, CHAINS, CLAIMS, NODES, OVER_P, POPULATION, SHARE
+from studies.all_lengths.report import ARMS, CHAINS, CLAIMS, DECODER, NODES, OVER_P, POPULATION, SHARE
 from studies.claim import judge
 from studies.rules import FAILS, HOLDS, PARTLY
 from studies.sweeps import beside
@@ -28,6 +28,7 @@ BY_NAME = {claim.name: claim for claim in CLAIMS}
         ("all_lengths_nodes", 1_200),
         ("all_lengths_arms", 640),
         ("all_lengths_share", 2_400),
+        ("all_lengths_decoder", 180),
         ("all_lengths_infinite", 264),
         ("all_lengths_chains", 424),
     ],
@@ -145,6 +146,17 @@ def test_the_share_of_short_walks_is_told_by_nodes_and_p():
     }  # fmt: skip
     assert len(rows) == 8 * 3 * 5
     assert (rows["seeds"] == 20).all()
+
+
+def test_decoders_are_told_by_query_and_what_they_are_trained_on():
+    run = made_up_of(DECODER, lambda labels: labels["arm"] in ("last token; all positions", "empty slot; all lengths"))
+    judged = judge(BY_NAME["decoder"], [run])
+    assert judged.verdict.word == PARTLY
+    right = judged.evidence.rows[judged.evidence.rows["agrees"].astype(bool)]
+    assert set(map(tuple, right[["query", "trained on"]].to_numpy())) == {
+        ("last token", "all positions"), ("empty slot", "all lengths"),
+    }  # fmt: skip
+    assert len(judged.evidence.rows) == 6 * 3
 
 
 def test_populations_are_counted_by_training_and_one_circle_is_a_counterexample():
