@@ -24,7 +24,7 @@ from rw_jax.tasks.families import FAMILIES
 from rw_jax.training.losses import LOSSES
 from rw_jax.training.metrics import METRICS
 from studies.__main__ import parse as parse_study
-from studies.all_lengths.measures import second_step
+from studies.all_lengths.measures import PROBABILITIES, needed_share, second_step
 from studies.relatives.relatives import OF_DECODERS, OF_TASKS, RELATIVES
 from studies.symmetry.remedies import REMEDIES
 
@@ -441,6 +441,12 @@ def test_what_is_said_of_walks_of_all_lengths_is_in_the_results():
         "2% or 10% of two states, all others N": "2% of two states",
     }.items():  # fmt: skip
         assert f"| {words} | {counted[lengths]:,} |" in page
+    for N, words in ((25, "1.03%"), (97, "0.47%"), (577, "0.011%")):
+        most = max(needed_share(64, p, N) for p in PROBABILITIES)
+        assert f"{100 * most:.2g}%" in words or f"{100 * most:.3g}%" in words
+        assert f"{words} at N = {N}" in page
+    trained = [needed_share(K, p, N) for K, N in ((6, 97), (20, 101), (31, 121)) for p in (0.7, 0.8, 0.9, 0.97, 0.99)]
+    assert f"{100 * max(trained):.2g}%" == "0.045%"
     assert counted["geometric, mean 100"] == counted["10% of two states"] == 2048
     share = pd.read_csv(results / "all_lengths_share.csv")
     assert (share["estimate"][share["share"] > 0] == 1).all()

@@ -123,16 +123,29 @@ LAWS: Mapping[str, Callable[[int], np.ndarray]] = {
 """Laws of the lengths, by name: (N) -> P(n) for n = 0..N."""
 
 
+def _leads(num_nodes: int, p: float, law: np.ndarray) -> bool:
+    scores = lengths.second_scores(num_nodes, p, law, learning_rate=1.0, epsilon=0.1)
+    return bool(scores[0] >= scores.max() - 1e-12 * np.abs(scores).max())
+
+
+def needed_share(num_nodes: int, p: float, walk_length: int) -> float:
+    """The smallest share of walks of two states, among whole ones, with which the second step favours the parent."""
+    none, enough = 0.0, 1.0
+    if _leads(num_nodes, p, _with_pairs(none, walk_length)):
+        return none
+    while enough - none > 1e-7:
+        middle = (none + enough) / 2
+        leads = _leads(num_nodes, p, _with_pairs(middle, walk_length))
+        none, enough = (none, middle) if leads else (middle, enough)
+    return enough
+
+
 def second_step() -> Evidence:
     """The share of circles on which the second step raises the score of the parent most, by the law of the lengths."""
     marked = []
     for K, p, N in itertools.product(NODES, PROBABILITIES, LENGTHS):
         for words, law in LAWS.items():
-            scores = lengths.second_scores(K, p, law(N), learning_rate=1.0, epsilon=0.1)
-            leads = bool(scores[0] >= scores.max() - 1e-12 * np.abs(scores).max())
-            marked.append(
-                {"lengths": words, "K": K, "p": p, "N": N, "parent_leads": leads, "lag": int(scores.argmax()) + 1}
-            )
+            marked.append({"lengths": words, "K": K, "p": p, "N": N, "parent_leads": _leads(K, p, law(N))})
     table = pd.DataFrame(marked)
     rows = [
         row({"lengths": words}, float(group["parent_leads"].mean()), circles=len(group))

@@ -10,6 +10,7 @@ import rw_jax
 from rw_jax import Run
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid
+from rw_jax.theory import lengths
 from studies.all_lengths import measures, report
 from studies.all_lengths.pictures import success_by_shortest, success_over_p
 from studies.all_lengths.report import ARMS, CHAINS, CLAIMS, DECODER, NODES, OVER_P, POPULATION, SHARE
@@ -104,7 +105,6 @@ def test_the_closed_form_says_that_only_walks_from_two_states_on_always_favour_t
         assert not law(49)[:2].any()
     assert judged.verdict.word == PARTLY
     lost = judged.evidence.points[~judged.evidence.points["parent_leads"]]
-    assert (lost["lag"] > 1).all()
     assert set(lost["K"]) == {31}
 
 
@@ -181,3 +181,13 @@ def test_chains_are_counted_by_width_and_lengths():
     assert rows.loc["from 2", "estimate"].tolist() == [1, 1]
     assert (rows.loc["whole walks", "estimate"] < 0.2).all()
     assert judged.verdict.word == PARTLY
+
+
+def test_the_share_that_is_needed_is_where_the_parent_begins_to_lead():
+    assert measures.needed_share(6, 0.8, 97) == 0
+    needed = measures.needed_share(31, 0.7, 121)
+    for share, leads in ((needed, True), (needed - 1e-6, False)):
+        law = (1 - share) * lengths.whole_walks(121)
+        law[2] += share
+        scores = lengths.second_scores(31, 0.7, law, 1.0, 0.1)
+        assert (scores.argmax() == 0) == leads
