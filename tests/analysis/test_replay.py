@@ -151,30 +151,27 @@ def test_a_value_that_is_not_right_is_refused_as_in_a_config(run):
 
 
 @pytest.mark.parametrize(
-    ("fields", "at", "told"),
+    ("at", "told"),
     [
-        (
-            {"task.p": 1.0, "task.walk_length": 30, "task.test_walks": "all"},
-            {"p": 0.7},
-            "task.test_walks is 'all', but",
-        ),
-        ({"task.walk_length": 30}, {"test_walks": "all"}, "task.test_walks is 'all', but must be a number for task.p"),
-        ({}, {"walks": "infinite", "p": 1.0}, "task.walks is 'infinite', but must be 'all' for task.p = 1.0"),
-        ({}, {"num_nodes": 10**6}, "task.num_nodes is 1000000, but must be at most 10000."),
-        (
-            {},
-            {"stages": {9: {"p": 0.5}}},
-            "training.stages is '9: p=0.5', but each stage must begin before training.st",
-        ),
-        ({}, {"loss": "nothing"}, "training.loss is 'nothing', but must be one of"),
+        ({"walk_length": 30, "test_walks": "all"}, "task.test_walks is 'all', but must be a number for task.p = 0.7"),
+        ({"walks": "infinite", "p": 1.0}, "task.walks is 'infinite', but must be 'all' for task.p = 1.0"),
+        ({"num_nodes": 10**6}, "task.num_nodes is 1000000, but must be at most 10000."),
+        ({"stages": {9: {"p": 0.5}}}, "training.stages is '9: p=0.5', but each stage must begin before training.st"),
+        ({"loss": "nothing"}, "training.loss is 'nothing', but must be one of"),
     ],
 )
-def test_what_is_asked_of_a_run_is_checked_as_a_study_is(fields, at, told):
-    run = rw_jax.train(tiny_study(fields=fields))
+def test_what_is_asked_of_a_run_is_checked_as_a_study_is(at, told, run):
     with pytest.raises(ConfigError) as refused:
-        run.evaluate(at=at)
+        run.evaluate(at=at, **LABELS)
     assert_sentence(str(refused.value))
     assert str(refused.value).startswith(told)
+
+
+def test_the_walks_of_one_p_are_never_taken_for_all_that_there_are():
+    fields = {"task.p": 1.0, "task.walk_length": 30, "task.test_walks": "all", "training.steps": 1}
+    run = rw_jax.train(tiny_study(fields=fields))
+    with pytest.raises(ConfigError, match=r"task\.test_walks is 'all', but must be a number for task\.p = 0\.7"):
+        run.evaluate(at={"p": 0.7})
 
 
 def test_values_may_be_written_as_in_a_config(run):

@@ -28,6 +28,7 @@ from rw_jax.training.losses import LOSSES, Loss
 from rw_jax.training.metrics import Metric
 from rw_jax.training.optimizers import Optimizer
 from rw_jax.training.pieces import KINDS, Made, Pieces, make, source_of
+from rw_jax.training.values import run_values
 from tests.tiny import assert_sentence, checked, tiny_study
 
 TASK = Task(4, 6, sample=lambda key, num_walks, values: None)
@@ -322,11 +323,12 @@ def test_however_a_piece_asks_for_a_value_it_is_handed_it(how):
     def loss(output_K, target_K, values):
         return -jnp.log(jnp.sum(output_K * target_K) + READERS[how](values))
 
-    config = tiny_study(fields={"training.steps": 1, "training.epsilon": 0.3})
-    found = checked(config, Pieces(objects={"loss": loss}))
+    found = checked(tiny_study(fields={"training.epsilon": 0.3}), Pieces(objects={"loss": loss}))
     assert "epsilon" not in found.unread
-    losses = rw_jax.train(config, loss=loss).metrics["train_loss"].values.ravel()
-    np.testing.assert_allclose(losses[0], -np.log(0.3), rtol=1e-6)
+    experiment = found.experiment
+    handed = experiment.given(run_values(experiment.labels, experiment), "loss")  # as training hands it
+    at_start = experiment.loss.of_walk(jnp.zeros(4), jnp.eye(4)[0], handed)
+    np.testing.assert_allclose(at_start, -np.log(0.3), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
