@@ -676,6 +676,13 @@ def test_what_is_said_of_the_relatives_is_in_the_results():
     share = rate_interval(np.array(same))
     assert f"{sum(same)} of 20 [{share.low:.2f}, {share.high:.2f}]" in page
 
+    depth = pd.read_csv(results / "relatives_depth.csv").groupby(["relative", "task", "p"])["gap"].agg(list)
+    for (relative, task, _), of_seeds in depth.items():
+        mean, low, high, _ = mean_interval(np.array(of_seeds))
+        if task == "hidden_direction":
+            assert f"{mean:.3f} [{low:.3f}, {high:.3f}]" in page
+        elif relative == "1 layer with 1 head":
+            assert mean <= 0.0004
     tasks = pd.read_csv(results / "relatives_tasks.csv")
     gaps = tasks.groupby(["task", "p", "relative"])["gap"].mean()
     for name, task in (
