@@ -431,6 +431,15 @@ def test_what_is_said_of_walks_of_all_lengths_is_in_the_results():
     assert [tuple(map(int, row)) for row in told] == [
         (optimal[arm, "whole walks"], optimal[arm, "from 2"]) for arm in arms["arm"].unique()
     ]
+    decoders = pd.read_csv(results / "all_lengths_decoder.csv")
+    right = decoders.assign(optimal=decoders["estimate"] * decoders["seeds"]).groupby(["query", "trained on"])[
+        "optimal"
+    ]
+    counts = right.sum().round().astype(int)
+    assert (decoders.groupby(["query", "trained on"])["seeds"].sum() == 30).all()
+    for words, query in (("the last token", "last token"), ("the paper's empty slot", "empty slot")):
+        of_query = [counts[query, trained_on] for trained_on in ("whole walks", "all positions", "all lengths")]
+        assert f"| {words} | {' | '.join(map(str, of_query))} |" in page
     leads = second_step().rows.set_index("lengths")
     counted = (leads["estimate"] * leads["circles"]).round().astype(int)
     for words, lengths in {
