@@ -182,21 +182,7 @@ def expectations(
         def tilted(rate_QxK: jax.Array) -> jax.Array:
             return jnp.exp(-rate_QxK[:, :, None] * z)
 
-        def go(alpha, rate_QxK):
-            alpha = alpha * tilted(rate_QxK)
-            return chain.forward(alpha), alpha
-
-        def join_and_go(alpha, given):
-            rate_QxK, begin_K = given
-            return go(alpha + begin_K[:, None], rate_QxK)
-
-        if chain.begins_L is None:
-            start = jnp.broadcast_to(chain.law.start_K[:, None], (*last_QxK.shape, _BLOCK))
-            _, alpha_LxQxKxZ = jax.lax.scan(go, start, rate_LxQxK)
-        else:
-            nobody = jnp.zeros((*last_QxK.shape, _BLOCK), dtype)
-            begin_LxK = jnp.asarray(chain.begins_L, dtype)[:, None] * chain.before_LxK
-            _, alpha_LxQxKxZ = jax.lax.scan(join_and_go, nobody, (rate_LxQxK, begin_LxK))
+        alpha_LxQxKxZ = _forward_pass(chain, rate_LxQxK, tilted)
         weight_QxZ = rule.step * z * jnp.exp(-rest_Q[:, None] * z)
 
         def come(beta, given):
@@ -223,6 +209,26 @@ def expectations(
     # The error falls as exp(-pi^2 / h): with the half step it is the square.
     found = jax.tree.map(lambda leaf: jnp.where(is_right, leaf, jnp.nan), found._replace(error=missed**2))
     return jax.tree.map(lambda ours, other: jnp.where(is_one_hot, ours, other), of_one_hot, found)
+
+
+def _forward_pass(chain: Chain, rate_LxQxK: jax.Array, tilted: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """E[exp(-z (the sum so far)); s_j = s] at each position j, float[L, Q, K, nodes], of the walks that have begun."""
+    _, Q, K = rate_LxQxK.shape
+
+    def go(alpha, rate_QxK):
+        alpha = alpha * tilted(rate_QxK)
+        return chain.forward(alpha), alpha
+
+    def join_and_go(alpha, given):
+        rate_QxK, begin_K = given
+        return go(alpha + begin_K[:, None], rate_QxK)
+
+    if chain.begins_L is None:
+        start = jnp.broadcast_to(chain.law.start_K[:, None], (Q, K, _BLOCK))
+        return jax.lax.scan(go, start, rate_LxQxK)[1]
+    begin_LxK = jnp.asarray(chain.begins_L, rate_LxQxK.dtype)[:, None] * chain.before_LxK
+    nobody = jnp.zeros((Q, K, _BLOCK), rate_LxQxK.dtype)
+    return jax.lax.scan(join_and_go, nobody, (rate_LxQxK, begin_LxK))[1]
 
 
 def _mean(function: Callable[[jax.Array], jax.Array], constants: Constants | None) -> jax.Array | int:

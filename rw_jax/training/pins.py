@@ -83,16 +83,9 @@ def pin(
     def pinned(name: Any) -> Any:
         return pinned_text(name, text_of_piece) if isinstance(name, str) and is_piece(name) else name
 
-    def text_of_matrix(short: str) -> str:
-        found = next((folder / short for folder in folders if (folder / short).is_file()), None)
-        if found is None:
-            where = ", ".join(str(folder.absolute()) for folder in folders)
-            raise ConfigError(f"task.options.file is {short!r}, which is in none of the folders {where}.")
-        return _matrix_text(found)
-
     def pinned_matrix(name: Any) -> Any:
         # Of what is no name the task says what is wrong with it.
-        return pinned_text(name, text_of_matrix) if isinstance(name, str) else name
+        return pinned_text(name, lambda short: _text_of_matrix(short, folders)) if isinstance(name, str) else name
 
     of_earlier = {} if earlier is None else {without_digest(name): name for name in earlier.labels("init")}
 
@@ -209,6 +202,14 @@ def _text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read ({error}).") from error
+
+
+def _text_of_matrix(short: str, folders: Sequence[Path]) -> str:
+    found = next((folder / short for folder in folders if (folder / short).is_file()), None)
+    if found is None:
+        where = ", ".join(str(folder.absolute()) for folder in folders)
+        raise ConfigError(f"task.options.file is {short!r}, which is in none of the folders {where}.")
+    return _matrix_text(found)
 
 
 def _matrix_text(path: Path) -> str:
