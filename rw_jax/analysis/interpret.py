@@ -70,6 +70,6 @@ def relative_error(actual: np.ndarray, exact: np.ndarray) -> float:
     return float(np.linalg.norm(np.asarray(actual, np.float64) - exact) / norm) if norm else np.nan
 
 
-def attended_lag(attention_N: np.ndarray) -> int:
-    """How many states before the target the token with the highest weight is; 0 for the empty slot."""
-    return len(attention_N) - 1 - int(np.argmax(attention_N))
+def attended_lag(attention_N: np.ndarray) -> int | float:
+    """How many states before the target the token with the highest weight is; 0 for the empty slot, NaN of NaN."""
+    return np.nan if np.isnan(attention_N).any() else len(attention_N) - 1 - int(np.argmax(attention_N))

@@ -17,7 +17,7 @@ from rw_jax.analysis.labelled import Measured
 from rw_jax.models import Output
 from rw_jax.study.config import AXES, Config
 from rw_jax.study.errors import RunError
-from rw_jax.study.fields import Scalar, shown
+from rw_jax.study.fields import Scalar, plain, shown
 from rw_jax.study.grid import Cell
 from rw_jax.study.reading import checked
 from rw_jax.tasks import Law, Walks
@@ -249,16 +249,9 @@ class Replay:
             return self.walks("test")[0]
         task = self._experiment.task
         length = task.walk_length - 1
-        try:
-            tokens = np.asarray(given)
-        except ValueError:
-            raise RunError(
-                f"tokens are {shown(given)}, but must be integers of shape [B, {length}] with B at least 1."
-            ) from None
-        is_masked = np.ma.isMaskedArray(given)
-        is_right = tokens.shape[1:] == (length,) and tokens.size and np.issubdtype(tokens.dtype, np.integer)
-        if is_masked or not is_right:
-            kind = f"{'masked ' if is_masked else ''}{tokens.dtype}{list(tokens.shape)}"
+        tokens = plain(given)
+        if tokens is None or tokens.dtype.kind == "f" or tokens.shape[1:] != (length,) or not tokens.size:
+            kind = shown(given) if tokens is None else f"{tokens.dtype}{list(tokens.shape)}"
             raise RunError(f"tokens are {kind}, but must be integers of shape [B, {length}] with B at least 1.")
         most = task.num_nodes - 1 + self._experiment.trained_on.has_gaps
         if not 0 <= tokens.min() <= tokens.max() <= most:
@@ -333,12 +326,12 @@ class Replay:
                 f"on is {shown(on)}, but must be (tokens, targets), as run.walks gives them, or have weights."
             )
         tokens = self.tokens(on[0])
-        targets: Any = np.asarray(on[1])
-        weights: Any = np.asarray(on[2] if len(on) == 3 else np.ones(len(tokens)))
-        right = np.issubdtype(targets.dtype, np.integer) and targets.shape == (len(tokens),)
-        if not right or not 0 <= targets.min() <= targets.max() < K:
+        targets = plain(on[1])
+        weights: Any = plain(on[2]) if len(on) == 3 else np.ones(len(tokens))
+        is_right = targets is not None and targets.dtype.kind != "f" and targets.shape == (len(tokens),)
+        if targets is None or not is_right or not 0 <= targets.min() <= targets.max() < K:
             raise RunError(f"on has targets {shown(on[1])}, but must have {len(tokens)} integers in 0..{K - 1}.")
-        if weights.shape != targets.shape or weights.dtype.kind not in "fiu" or not _are_weights(weights):
+        if weights is None or weights.shape != targets.shape or not _are_weights(weights):
             raise RunError(
                 f"on has weights {shown(on[2])}, but must have {len(tokens)} numbers of at least 0, not all 0."
             )
@@ -391,12 +384,10 @@ class Replay:
                 )
             weights_N = np.full(N, 1 / N) if attention == "uniform" else np.eye(N)[N - 1 - int(task.parent or 0)]
             return np.repeat(weights_N[:, None], num_walks, axis=1)
-        given = np.asarray(attention)
-        if given.shape not in ((N,), (num_walks, N)) or given.dtype.kind not in "fiu":
-            raise RunError(
-                f"attention is an array of {given.dtype}{list(given.shape)}, but must be numbers of shape [{N}] or "
-                f"[{num_walks}, {N}]."
-            )
+        given = plain(attention)
+        if given is None or given.shape not in ((N,), (num_walks, N)):
+            kind = shown(attention) if given is None else f"an array of {given.dtype}{list(given.shape)}"
+            raise RunError(f"attention is {kind}, but must be numbers of shape [{N}] or [{num_walks}, {N}].")
         sums = given.sum(axis=-1)
         if not np.all(given >= 0) or not np.allclose(sums, 1, rtol=0, atol=1e-3):
             raise RunError(
@@ -429,17 +420,9 @@ def with_changes(own: Params, changes: Changes) -> Params:
     if not isinstance(changes, Mapping):
         raise RunError(f"params is {shown(changes)}, but must be a dict of arrays, or a function that gives one.")
     for name, leaf in changes.items():
-        shape = _shape_of_numbers(leaf)
-        if name not in own or shape != own[name].shape:
+        array = plain(leaf)
+        if array is None or name not in own or array.shape != own[name].shape:
             right = {name: leaf.shape for name, leaf in own.items()}
-            given = "that is no array of numbers" if shape is None else f"of shape {shape}"
+            given = "that is no array of real numbers" if array is None else f"of shape {array.shape}"
             raise RunError(f"params has {name} {given}, but must have some of {right}.")
     return {name: np.asarray(changes.get(name, leaf), leaf.dtype) for name, leaf in own.items()}
-
-
-def _shape_of_numbers(given: Any) -> tuple[int, ...] | None:
-    """The shape of an array of numbers; None of anything else, such as rows of different lengths."""
-    try:
-        return np.asarray(given, np.float64).shape
-    except (TypeError, ValueError):
-        return None

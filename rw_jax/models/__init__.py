@@ -149,6 +149,8 @@ class Model(NamedTuple):
         it; None if only the end is predicted.
       weighs: (params) -> bool[L], of each position whether it still weighs; `apply` takes Classes of walks that agree
         there in the place of their tokens (`models.classes`). None if it does not.
+      pack: (tokens_LxB) -> the same in a smaller type that `apply` takes as well, made once for a training; None if it
+        takes int32 alone.
       treats_states_alike: whether training from zero keeps what is equal by a symmetry of the states: no state has an
         embedding that tells it from others.
     """
@@ -160,4 +162,5 @@ class Model(NamedTuple):
     has_gaps: bool = False
     every_position: Callable[[Params, jax.Array], jax.Array] | None = None
     weighs: Callable[[Params], jax.Array] | None = None
+    pack: Callable[[jax.Array], jax.Array] | None = None
     treats_states_alike: bool = False

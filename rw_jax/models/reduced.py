@@ -33,7 +33,7 @@ from rw_jax.models.full import full_transformer
 from rw_jax.models.mix import Mixture, TokenScores, attention_spread, mix, softmax, tells_apart, token_attention
 from rw_jax.models.output_layer import OutputLayer, each_head
 from rw_jax.models.positions import key_scales, scaled_scores
-from rw_jax.models.sums import apply_matrix, sums_by_state
+from rw_jax.models.sums import apply_matrix, pack, sums_by_state
 
 
 def reduced_transformer(
@@ -98,6 +98,7 @@ def reduced_transformer(
         has_gaps,
         # Where a token may be missing, or its position is in its value, every position counts; ReLUs have kinks.
         weighs=None if has_gaps or embeddings.are_added or feed_forward_width else weighing,
+        pack=functools.partial(pack, num_nodes=embeddings.num_nodes),
         treats_states_alike=q is not None,
     )
 

@@ -10,6 +10,14 @@ import jax
 import jax.numpy as jnp
 
 
+def pack(tokens_LxB: jax.Array, num_nodes: int) -> jax.Array:
+    """Tokens 0..K, K for one that is missing, in the smallest type that holds them, as everything here takes them.
+
+    To read them is most of what a step costs. JAX keeps the type in `tokens + 99`, and wraps: they are for here alone.
+    """
+    return tokens_LxB.astype(jnp.int8 if num_nodes <= jnp.iinfo(jnp.int8).max else jnp.int32)
+
+
 def look_up(table: jax.Array, tokens_LxB: jax.Array) -> jax.Array:
     """table[tokens], float[L, B], for a table of shape [K] or [K, B], as K - 1 selections instead of a gather."""
     rows, bit = list(table), 1

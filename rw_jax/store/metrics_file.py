@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -247,6 +248,52 @@ def load(content: bytes) -> xr.Dataset:
     return xr.load_dataset(io.BytesIO(content), engine="h5netcdf")
 
 
+class _Held(io.FileIO):
+    """A file that stays the one that was opened, whatever stands at its path later: xarray closes and opens files.
+
+    Other threads and processes have a place of their own in it. Unpickled, it is opened anew.
+
+    Raises:
+      RunError: if it is another one by then.
+    """
+
+    def __init__(self, path: Path, seen: tuple[int, ...] | None = None) -> None:
+        super().__init__(path, "r")
+        about = os.fstat(self.fileno())
+        self._path, self._at, self._seen = path, 0, (about.st_ino, about.st_size, about.st_mtime_ns)
+        if seen not in (None, self._seen):
+            raise RunError(f"{path} is another file than the one whose numbers were asked for; open the run anew.")
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._seen[1]}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        if not hasattr(os, "pread"):
+            super().seek(self._at)
+            read = super().readinto(buffer) or 0
+        else:
+            content = os.pread(self.fileno(), memoryview(buffer).nbytes, self._at)
+            read = len(content)
+            memoryview(buffer).cast("B")[:read] = content
+        self._at += read
+        return read
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(self._seen[1] - self._at, 0)
+        content = bytearray(left if size is None or size < 0 else min(size, left))
+        return bytes(content[: self.readinto(content)])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Held, (self._path, self._seen)
+
+    def __del__(self) -> None:
+        self.close()  # else Python warns of a file that nobody closed
+
+
 def read(path: Path, grid: Grid) -> xr.Dataset:
     """The metrics in a file; those of a large one are read when they are asked for.
 
@@ -259,7 +306,7 @@ def read(path: Path, grid: Grid) -> xr.Dataset:
         raise RunError(f"{path} cannot be read ({error.strerror}).") from error
     try:
         if content is None:  # what is read of it later is not kept, so that memory is bounded
-            metrics = _fixed(xr.open_dataset(path, engine="h5netcdf", cache=False), "step")
+            metrics = _fixed(xr.open_dataset(_Held(path), engine="h5netcdf", cache=False), "step")
         else:
             metrics = _fixed(load(content))
     except Exception as error:  # whatever HDF5 makes of a file that is not as it was

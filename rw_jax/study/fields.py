@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 Scalar = int | float | str
 """A label of an axis."""
 
@@ -265,6 +267,16 @@ def declarations(group: Any, prefix: str = "") -> dict[str, Declaration]:
         elif dataclasses.is_dataclass(each.type):
             found |= declarations(each.type, f"{path}.")
     return found
+
+
+def plain(given: Any) -> np.ndarray | None:
+    """An array of integers or real numbers; None of all else, of which NumPy would drop a mask or an imaginary part."""
+    parts = given if isinstance(given, list | tuple) else (given,)
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError):  # rows of different lengths
+        return None
+    return None if any(map(np.ma.isMaskedArray, parts)) or array.dtype.kind not in "iuf" else array
 
 
 def shown(value: Any) -> str:

@@ -21,7 +21,7 @@ from rw_jax.training.experiment import Experiment
 from rw_jax.training.optimizers import transformation
 from rw_jax.training.precision import numbers_of
 from rw_jax.training.run import Progress, progress_shape
-from rw_jax.training.values import labels_of_stages, run_values
+from rw_jax.training.values import labels_of_stages, of_stage, run_keys, run_values
 from rw_jax.training.walks import draw
 
 
@@ -182,6 +182,61 @@ def checked_shape(experiment: Experiment, reads: Reads) -> Progress:
         return tried("The training of a run", lambda: _check_metrics(checked, values))
 
 
+def check_drawn(grid: Grid, structure: Structure, experiment: Experiment) -> None:
+    """Refuses a task whose walks are none: draws a few of some runs, and their laws.
+
+    Args:
+      grid: the grid.
+      structure: cells of it.
+      experiment: their pieces.
+
+    Raises:
+      ConfigError: if a state is none of 0..K-1, weights are no weights, or laws are no laws.
+    """
+    task, apart = experiment.task, -(-len(structure.cells) // _DRAWN_RUNS)
+    number = ALL if ALL in (experiment.walks, experiment.test_walks) else _DRAWN_WALKS
+
+    def drawn(values: Any) -> Any:
+        walks = draw(task, run_keys(experiment.study_seed, values["seed"]).test, number, values)
+        law_KxB = None if task.next_state_law is None else task.next_state_law(walks.tokens_LxB, values)
+        return walks, law_KxB, None if task.law is None else task.law(values)
+
+    with numbers_of(experiment.precision):
+        compiled = jax.jit(drawn)
+        for i in range(0, len(structure.cells), apart):
+            labels = grid.cell(structure.cells[i]).values
+            values = of_stage(run_values(labels, experiment), len(stages_of(labels["stages"])))
+            walks, law_KxB, law = tried("task.sample", lambda values=values: jax.device_get(compiled(values)))
+            _expect_states("tokens_LxB", walks.tokens_LxB, task.num_nodes - 1 + task.has_gaps)
+            _expect_states("targets_B", walks.targets_B, task.num_nodes - 1)
+            weights_B = walks.weights_B
+            if not (np.isfinite(weights_B).all() and weights_B.min() >= 0 and weights_B.sum() > 0):
+                raise ConfigError(
+                    f"task.sample gives weights_B from {weights_B.min():g} to {weights_B.max():g}, but must give weights "
+                    "that are finite, not below 0, and not all 0."
+                )
+            for name, laws in {"next_state_law": law_KxB, **({} if law is None else _rows_of(law))}.items():
+                if laws is not None and not (laws.min() >= -1e-6 and np.abs(laws.sum(axis=0) - 1).max() < 1e-3):
+                    given = shown(laws.T[0].tolist())
+                    raise ConfigError(f"task.{name} gives {given}, but must give probabilities that sum to 1.")
+
+
+_DRAWN_RUNS, _DRAWN_WALKS = 16, 64
+"""What is drawn of a task before anything is written: of so many runs so many walks."""
+
+
+def _rows_of(law: Law) -> dict[str, Any]:
+    """The laws of a chain, as columns."""
+    return {"law's start_K": law.start_K[:, None], "law's transition_KxK": law.transition_KxK.T}
+
+
+def _expect_states(name: str, states: np.ndarray, largest: int) -> None:
+    if states.min() < 0 or states.max() > largest:
+        raise ConfigError(
+            f"task.sample gives {name} from {states.min()} to {states.max()}, but must give states from 0 to {largest}."
+        )
+
+
 def _check_task(experiment: Experiment, key: Any, values: Any, reads: Reads) -> Walks:
     """The shapes of two walks of the task."""
     task = experiment.task
@@ -197,6 +252,10 @@ def _check_task(experiment: Experiment, key: Any, values: Any, reads: Reads) -> 
 
     walks = _shape("task.sample", drawn, key, values)
     _expect_walks("task.sample", walks, L, 2)
+    for name in ("tokens_LxB", "targets_B"):
+        states = getattr(walks, name)
+        if not jnp.issubdtype(states.dtype, jnp.integer):
+            raise ConfigError(f"task.sample gives {name} of {states.dtype}, but must give integers.")
     if ALL in (experiment.walks, experiment.test_walks):
         if task.population is None:
             raise ConfigError(

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from rw_jax.models import Model, Params
 from rw_jax.study.config import ALL, AXES, DECLARATIONS, VALUE_AXES, Config, neutral
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, is_start, shown
+from rw_jax.study.fields import NO_NEUTRAL, STRUCTURE, is_start, plain, shown
 from rw_jax.study.grid import kept_steps, recorded_steps
 from rw_jax.tasks import Task, Values, faults
 from rw_jax.training import pins, starts
@@ -317,10 +317,12 @@ def stored_start(config: Config, pieces: Pieces) -> starts.Stored | None:
 
 def _starting_from(model: Model, params: Params) -> Model:
     """The model with these parameters for a start; full ones are projected for a reduced form."""
-    try:
-        given = {name: np.asarray(leaf) for name, leaf in params.items()}
-    except ValueError as error:
-        raise ConfigError(f"init is {shown(params)}, but must have an array under each name ({error}).") from error
+    given = dict[str, np.ndarray]()
+    for name, leaf in params.items():
+        array = plain(leaf)
+        if array is None:
+            raise ConfigError(f"init has {name} {shown(leaf)}, but must have an array of real numbers under each name.")
+        given[name] = array
     return _with_start(model, lambda values: given, set(given))
 
 

@@ -170,11 +170,17 @@ def _empty_attention(mean_attention_N):
 
 
 def _parent_is_highest(mean_attention_N, parent):
-    return (jnp.argmax(mean_attention_N) == len(mean_attention_N) - 1 - parent).astype(mean_attention_N.dtype)
+    return (_highest_lag(mean_attention_N) == parent).astype(mean_attention_N.dtype)
 
 
 def _highest_lag(mean_attention_N):
-    return (len(mean_attention_N) - 1 - jnp.argmax(mean_attention_N)).astype(mean_attention_N.dtype)
+    return _number(len(mean_attention_N) - 1 - jnp.argmax(mean_attention_N), mean_attention_N)
+
+
+def _number(found: jax.Array, attention_N: jax.Array) -> jax.Array:
+    """What was found of the largest of some weights; NaN where they are none, which have no largest."""
+    is_lost = jnp.any(jnp.isnan(attention_N), axis=-1)
+    return jnp.where(is_lost, jnp.nan, found).astype(attention_N.dtype)
 
 
 def _log_other_attention(mean_attention_N, parent):
@@ -224,8 +230,7 @@ def _head_parent_attention(mean_head_attention, parent):
 
 
 def _head_highest_lag(mean_head_attention):
-    lags = mean_head_attention.shape[-1] - 1 - jnp.argmax(mean_head_attention, axis=-1)
-    return lags.astype(mean_head_attention.dtype)
+    return _number(mean_head_attention.shape[-1] - 1 - jnp.argmax(mean_head_attention, axis=-1), mean_head_attention)
 
 
 def _head_value_error(head_values, target_KxK):
@@ -392,7 +397,10 @@ def direction_error(array: jax.Array, reference: jax.Array, total: Callable[[jax
     """
 
     def unit(array):
-        return array / jnp.sqrt(total(array**2))
+        # By a power of two, which changes no bit: squares of what is large or small leave the numbers of 32 bits.
+        _, exponent = jnp.frexp(total(jnp.abs(array)))
+        scaled = jnp.ldexp(array, -exponent)
+        return scaled / jnp.sqrt(total(scaled**2))
 
     return jnp.sqrt(total((unit(array) - unit(reference)) ** 2))
 

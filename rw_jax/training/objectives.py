@@ -20,13 +20,13 @@ Objective = Callable[[Params, jax.Array, jax.Array], tuple[Mapping[str, jax.Arra
 gradients. The key is that of the step, for what is random in it; it is consumed."""
 
 
-def as_model_takes(walks: Walks, num_nodes: int) -> Walks:
-    """Walks whose tokens are of the smallest type that holds them.
+def as_model_takes(walks: Walks, model: Model) -> Walks:
+    """Walks whose tokens the model has packed, where it does.
 
     The barrier keeps the compiler from carrying masks of every state through the training instead.
     """
-    small = jnp.int8 if num_nodes <= 128 else jnp.int32
-    return walks._replace(tokens_LxB=jax.lax.optimization_barrier(walks.tokens_LxB.astype(small)))
+    tokens_LxB = walks.tokens_LxB if model.pack is None else model.pack(walks.tokens_LxB)
+    return walks._replace(tokens_LxB=jax.lax.optimization_barrier(tokens_LxB))
 
 
 def mean_loss(

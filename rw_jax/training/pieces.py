@@ -104,6 +104,11 @@ class Source(NamedTuple):
         return not names or not names <= set(self.kind.called_with)
 
     @property
+    def is_built_in(self) -> bool:
+        """Whether it stands in the table."""
+        return any(self.found is each for each in self.kind.table.values())
+
+    @property
     def itself(self) -> Any:
         """The piece, of what is no factory."""
         if isinstance(self.found, self.kind.type):

@@ -131,8 +131,7 @@ def looking_at(
     task, model = experiment.task, experiment.model
     of_last_stage = of_stage(values, num_stages(values) - 1)
     tested = draw_test_walks(experiment, values) if walks is None else walks
-    with_gaps = task if walks is None else experiment.trained_on
-    tested = as_model_takes(tested, task.num_nodes + with_gaps.has_gaps)
+    tokens_LxB = as_model_takes(tested, model).tokens_LxB
     of_task = experiment.given(of_last_stage, "task")
     law_KxB = None if task.next_state_law is None else task.next_state_law(tested.tokens_LxB, of_task)
     law = None if task.law is None else task.law(of_task)
@@ -149,7 +148,7 @@ def looking_at(
 
     def look(params: Params) -> dict[str, Any]:
         # The barrier has the output and the attention computed once, not once in every metric that uses them.
-        output = jax.lax.optimization_barrier(model.apply(params, tested.tokens_LxB))
+        output = jax.lax.optimization_barrier(model.apply(params, tokens_LxB))
         looks, spread_B = model.looks, output.spread_B
         if spread_B is None and output.token_attention_LxB is not None:
             spread_B = jnp.max(output.token_attention_LxB, axis=0) - jnp.min(output.token_attention_LxB, axis=0)
@@ -198,8 +197,7 @@ def _objective(experiment: Experiment, values: Values) -> tuple[Objective, ByCla
         return on_walks(model, loss_of(values), walks, task.num_nodes, at_every_position)
 
     drawn = [draw_training_walks(experiment, values, stage) for stage in stages]
-    num_tokens = task.num_nodes + experiment.trained_on.has_gaps
-    every = [None if walks is None else as_model_takes(walks, num_tokens) for walks in drawn]
+    every = [None if walks is None else as_model_takes(walks, model) for walks in drawn]
     if len(stages) == 1 and not batch:
         walks = every[0]
         if walks is None or at_every_position or not _can_be_classes(experiment, len(walks.targets_B)):

@@ -9,6 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from rw_jax.study.config import VALUE_AXES
+from rw_jax.study.errors import ConfigError
+from rw_jax.study.fields import LARGEST
 from rw_jax.study.stages import stages_of
 from rw_jax.tasks import Labels, Task, Values
 from rw_jax.training.experiment import Experiment
@@ -51,14 +53,17 @@ def run_values(labels: Labels, experiment: Experiment) -> dict[str, Any]:
     Args:
       labels: of the run, on every axis that there is.
       experiment: its pieces.
+
+    Raises:
+      ConfigError: if an integer takes more than 32 bits.
     """
-    return jax.tree.map(_as_array, _numbers_of(labels, experiment))
+    return jax.tree.map_with_path(_as_array, _numbers_of(labels, experiment))
 
 
 def stacked_values(labels: Sequence[Labels], experiment: Experiment) -> dict[str, Any]:
     """The values of several runs with a leading axis of runs. Args: as run_values, for each run."""
     each = [_numbers_of(of_one, experiment) for of_one in labels]
-    return jax.tree.map(lambda *numbers: _as_array(numbers), *each)
+    return jax.tree.map_with_path(lambda path, *numbers: _as_array(path, numbers), *each)
 
 
 def labels_of_stages(labels: Labels) -> list[dict[str, Any]]:
@@ -111,8 +116,13 @@ def stage_at(values: Values, step: ArrayLike) -> jax.Array:
     return jnp.sum(jnp.asarray(values["stages"]["first"]) <= step)
 
 
-def _as_array(number: Any) -> np.ndarray:
+def _as_array(path: Sequence[Any], number: Any) -> np.ndarray:
     """Integers in 32 bits, all other numbers in the type of a real number."""
     array = np.asarray(number)
+    if array.dtype.kind in "iu" and array.size and not -LARGEST - 1 <= array.min() <= array.max() <= LARGEST:
+        name, beyond = path[-1].key, array.flat[np.abs(array.astype(np.float64)).argmax()]
+        raise ConfigError(
+            f"{name} is {beyond}, but must be at most {LARGEST} in size, as programs have integers of 32 bits."
+        )
     types = {"i": np.int32, "u": np.int32, "b": np.bool_}
     return array.astype(types.get(array.dtype.kind, jnp.result_type(float)))

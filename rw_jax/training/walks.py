@@ -32,10 +32,10 @@ def draw_training_walks(experiment: Experiment, values: Values, stage: int = 0) 
 
 
 def draw(task: Task, key: jax.Array, number: int | float | str, values: Values) -> Walks:
-    """So many walks of a task, or its population where the number is "all". The key is consumed."""
-    if number == ALL and task.population is not None:
-        return task.population(values)
-    return task.sample(key, int(number), values)
+    """So many walks of a task, or its population where the number is "all", in int32. The key is consumed."""
+    is_population = number == ALL and task.population is not None
+    walks = task.population(values) if is_population else task.sample(key, int(number), values)
+    return walks._replace(tokens_LxB=walks.tokens_LxB.astype(jnp.int32), targets_B=walks.targets_B.astype(jnp.int32))
 
 
 def batches_of(walks: Walks, size: int) -> Callable[[jax.Array], Walks]:

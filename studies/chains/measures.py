@@ -56,7 +56,7 @@ def chain_table(run: Run) -> pd.DataFrame:
                 "at_end": at_end,
                 "weight": weights.max(),
                 "spread_of_u": np.ptp(run.params(step=None, **labels)["state_scores"]),
-                "end_is_stable": at_end > 0 and lags.is_stable(transition, at_end, most),
+                "end_is_stable": at_end > 0 and lags.is_stable(transition, int(at_end), most),
                 "parent_is_stable": lags.is_stable(transition, 1, most),
                 "is_informative": chains.is_informative(transition, stationary, task.walk_length),
                 "drift": chains.drift(transition, stationary),

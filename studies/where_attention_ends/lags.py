@@ -37,7 +37,7 @@ def table(run: Run) -> pd.DataFrame:
         weights = {step: run.mean_attention(step=step, **cell.labels) for step in kept_steps(group.config)}
         sharp = [attended_lag(weight) for weight in weights.values() if weight.max() > SHARP]
         scores = np.sort(run.params(step=None, **cell.labels)["position_scores"].astype(np.float64))
-        at_end = attended_lag(weights[group.config.training.steps])
+        at_end, matrix = attended_lag(weights[group.config.training.steps]), lags.circle_matrix(task.num_nodes, task.p)
         rows.append(
             {
                 "by": way(group),
@@ -50,7 +50,7 @@ def table(run: Run) -> pd.DataFrame:
                 "sharp": sharp[0] if sharp else np.nan,
                 "at_end": at_end,
                 "log_others": scores[-2] - scores[-1] + np.log(np.exp(scores[:-1] - scores[-2]).sum()),
-                "is_stable": lags.is_stable(lags.circle_matrix(task.num_nodes, task.p), at_end, at_end),
+                "is_stable": at_end > 0 and lags.is_stable(matrix, int(at_end), int(at_end)),
                 "below_optimum": accuracy_gap(group)[0],
                 "optimal": bool(predicts_optimally(group)[0]),
                 "quadrature_error": np.nanmax(group.metric("quadrature_error")[0]),

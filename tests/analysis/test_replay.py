@@ -136,6 +136,18 @@ TOKENS, TARGETS = np.zeros((3, 5), int), np.array([1, 3, 1])
         ({"on": (TOKENS, TARGETS, TARGETS[:2])}, "must have 3 numbers of at least 0"),
         ({"on": (TOKENS, TARGETS, 0 * TARGETS)}, "not all 0"),
         ({"on": (TOKENS, TARGETS, -TARGETS)}, "of at least 0"),
+        ({"on": (np.ma.masked_equal(TOKENS, 1), TARGETS)}, "must be integers of shape [B, 5]"),
+        ({"on": ([np.ma.masked_equal(row, 0) for row in TOKENS], TARGETS)}, "must be integers of shape [B, 5]"),
+        ({"on": (TOKENS, np.ma.masked_equal(TARGETS, 1))}, "must have 3 integers in 0..3"),
+        ({"on": (TOKENS, TARGETS, np.ma.masked_equal(TARGETS, 1))}, "must have 3 numbers of at least 0"),
+        ({"on": (TOKENS, TARGETS, TARGETS + 1j)}, "must have 3 numbers of at least 0"),
+        ({"on": (TOKENS, TARGETS, ["1", "2", "3"])}, "must have 3 numbers of at least 0"),
+        ({"attention": np.ma.masked_equal(np.full(6, 1 / 6), 1)}, "must be numbers of shape [6]"),
+        ({"attention": np.full(6, 1 / 6 + 0j)}, "must be numbers of shape [6]"),
+        ({"attention": ["1", "0", "0", "0", "0", "0"]}, "must be numbers of shape [6]"),
+        ({"params": {"value": np.full((4, 4), 1j)}}, "that is no array of real numbers"),
+        ({"params": {"value": np.ma.masked_equal(np.eye(4), 0)}}, "that is no array of real numbers"),
+        ({"params": {"value": np.eye(4).astype(str)}}, "that is no array of real numbers"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_in_a_sentence(asked, told, run):

@@ -1,6 +1,7 @@
 """The file of all metrics, written part by part and read when asked for, against the dataset in memory."""
 
 import functools
+import pickle
 import resource
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import xarray as xr
 
 from rw_jax.store import metrics_file
+from rw_jax.study.errors import RunError
 from rw_jax.study.grid import Grid
 from tests.made_up import ABOUTS
 from tests.tiny import parts_of, tiny_study
@@ -57,6 +59,26 @@ def test_a_file_that_is_written_in_parts_and_read_as_it_is_asked_for_has_every_n
         xr.testing.assert_identical(lazy, metrics_file.dataset(grid, parts, ABOUTS))
         assert list(lazy.variables) == list(whole.variables)
         assert lazy["finished"].dtype == bool
+
+
+def test_a_file_that_is_read_later_is_the_one_that_was_opened(grid, tmp_path, monkeypatch):
+    """Whatever was written at its path since, and though xarray closes files and opens them again."""
+    monkeypatch.setattr(metrics_file, "_SMALL", 0)
+    path, first, second = tmp_path / "metrics.nc", list(made_up(grid)), []
+    for cells, metrics in first:
+        second.append((cells, {name: stack + 1 for name, stack in metrics.items()}))
+    metrics_file.write(path, grid, functools.partial(parts_of, first), ABOUTS)
+    with metrics_file.read(path, grid) as lazy:
+        kept = pickle.dumps(lazy["accuracy"])
+        xr.testing.assert_identical(pickle.loads(kept), lazy["accuracy"])
+        metrics_file.write(path, grid, functools.partial(parts_of, second), ABOUTS)
+        with xr.set_options(file_cache_maxsize=1), metrics_file.read(path, grid) as other:
+            accuracy = metrics_file.dataset(grid, first, ABOUTS)["accuracy"]
+            for _ in range(2):
+                xr.testing.assert_identical(other["accuracy"], accuracy + 1)
+                xr.testing.assert_identical(lazy["accuracy"], accuracy)
+        with pytest.raises(RunError, match="is another file than the one whose numbers were asked for"):
+            pickle.loads(kept)
 
 
 @pytest.mark.parametrize("cells_at_once", [1, 3, 5, 8, 100])

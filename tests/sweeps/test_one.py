@@ -136,7 +136,8 @@ def test_precision_is_a_label_and_of_the_run_not_of_the_process(tmp_path):
         ),
         ({"init": 5}, "init is 5, but must be parameters by name"),
         ({"init": {"value": 5}}, "init has the parameters"),
-        ({"init": {"value": [[1, 2], [3]]}}, "must have an array under each name"),
+        ({"init": {"value": [[1, 2], [3]]}}, "must have an array of real numbers under each name"),
+        ({"init": {"value": np.full((4, 4), 1j)}}, "must have an array of real numbers under each name"),
         ({"model": "nix"}, "model.form is 'nix'"),
     ],
 )

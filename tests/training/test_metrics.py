@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rw_jax.analysis.interpret import attended_lag
 from rw_jax.training import metrics
 from tests import oracle
 
@@ -284,3 +285,25 @@ def test_a_metric_may_be_an_array_with_axes_of_its_own():
     value_HxK = jnp.diag(jnp.arange(1.0, K + 1))
     measured = measured_of_three(metrics={"diagonal": diagonal}, value_HxK=value_HxK)
     np.testing.assert_array_equal(measured["diagonal"], [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("size", [1e-34, 1e-25, 1e-19, 1.0, 1e19, 1e25, 1e37])
+@pytest.mark.parametrize("total", [jnp.sum, metrics.sum_over_states])
+def test_a_distance_of_directions_does_not_depend_on_their_sizes(size, total):
+    """Squares of such numbers are infinite, or 0, in 32 bits."""
+    one, other = np.random.default_rng(0).uniform(size=(2, 4, 3)).astype(np.float32)
+    one = (one * np.float32(size)).astype(np.float64)
+    axes = None if total is jnp.sum else 0
+    unit, reference = (array / np.linalg.norm(array, axis=axes) for array in (one, other.astype(np.float64)))
+    found = metrics.direction_error(jnp.asarray(one, jnp.float32), jnp.asarray(other), total)
+    np.testing.assert_allclose(found, np.linalg.norm(unit - reference, axis=axes), rtol=1e-5)
+
+
+def test_weights_that_are_no_numbers_have_no_largest():
+    weights_N = jnp.full(5, jnp.nan)
+    assert np.isnan(metrics.METRICS["highest_lag"].measure(mean_attention_N=weights_N))
+    assert metrics.METRICS["parent_is_highest"].measure(mean_attention_N=weights_N, parent=4) == 0
+    heads = jnp.stack([weights_N, jnp.arange(5.0)])[None]
+    found = metrics.METRICS["head_highest_lag"].measure(mean_head_attention=heads)
+    np.testing.assert_array_equal(found, [[np.nan, 0.0]])
+    assert np.isnan(attended_lag(np.full(5, np.nan)))

@@ -19,7 +19,7 @@ from rw_jax.models import Model, Output
 from rw_jax.study import reading
 from rw_jax.study.config import AXES
 from rw_jax.study.grid import Grid
-from rw_jax.tasks import Task
+from rw_jax.tasks import Task, Walks
 from rw_jax.tasks.circle import circle
 from rw_jax.tasks.table import TASKS
 from rw_jax.training.experiment import make_experiment
@@ -530,3 +530,60 @@ def test_no_code_tells_a_piece_by_its_name():
         if (words := compared(ast.parse(path.read_text())) & NAMES_OF_PIECES)
     }
     assert found == {}
+
+
+def drawing(shift=0, target_shift=0, weight=1.0, total=1.0):
+    """A task whose walks go clockwise, with something wrong in what it draws."""
+
+    def task(num_nodes, walk_length):
+        def sample(key, num_walks, values):
+            first_B = jax.random.randint(key, (num_walks,), 0, num_nodes)
+            states_NxB = (first_B + jnp.arange(walk_length)[:, None]) % num_nodes
+            weights_B = jnp.full(num_walks, weight)
+            return Walks((states_NxB[:-1] + shift).astype(jnp.int8), states_NxB[-1] + target_shift, weights_B)
+
+        def next_state_law(tokens_LxB, values):
+            return total * jax.nn.one_hot((tokens_LxB[-1] + 1) % num_nodes, num_nodes, axis=0)
+
+        return Task(num_nodes, walk_length, sample, next_state_law)
+
+    return task
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"shift": 1}, "task.sample gives tokens_LxB from 1 to 4, but must give states from 0 to 3."),
+        ({"shift": -1}, "task.sample gives tokens_LxB from -1 to 2, but must give states from 0 to 3."),
+        ({"target_shift": 1}, "task.sample gives targets_B from 1 to 4, but must give states from 0 to 3."),
+        ({"target_shift": 0.5}, "task.sample gives targets_B of float32, but must give integers."),
+        ({"weight": -1.0}, "task.sample gives weights_B from -1 to -1, but must give weights that are finite"),
+        ({"weight": 0.0}, "task.sample gives weights_B from 0 to 0, but must give weights that are finite"),
+        ({"weight": np.nan}, "task.sample gives weights_B from nan to nan, but must give weights that are finite"),
+        ({"total": 2.0}, "task.next_state_law gives [0.0, "),
+    ],
+)
+def test_what_a_task_of_ones_own_draws_is_looked_at(wrong, told):
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        rw_jax.train(tiny_study(), task=drawing(**wrong))
+    assert str(refused.value).startswith(told)
+    assert_sentence(str(refused.value))
+
+
+def test_states_may_be_of_any_type_of_integers():
+    run = rw_jax.train(tiny_study(), task=drawing())
+    assert run.walks("test")[0].dtype == np.int32
+    assert run.metrics["optimal_accuracy"][-1] == 1
+
+
+@pytest.mark.parametrize("number", [2**31, 2**32 + 1, -(2**31) - 1])
+def test_an_integer_that_programs_do_not_hold_is_refused(number):
+    def task(num_nodes, walk_length):
+        drawn = drawing()(num_nodes, walk_length)
+        return drawn._replace(value_options=("size",), host_values=lambda labels: {"size": np.array(labels["size"])})
+
+    with pytest.raises(
+        rw_jax.ConfigError, match=f"size is {number}, but must be at most 2147483647 in size"
+    ) as refused:
+        rw_jax.train(tiny_study(fields={"task.options.size": number}), task=task)
+    assert_sentence(str(refused.value))

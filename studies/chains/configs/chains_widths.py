@@ -1,9 +1,10 @@
-"""A fifth of the chains of chains.py by the width M of positions, on infinitely many walks, without a seed: 424 runs.
+"""A fifth of the chains of chains.py by the length N of walks and the width M of positions: 1,060 runs without a seed.
 
     python -m rw_jax.main --config=studies/chains/configs/chains_widths.py
     python -m studies chains
 
-Time: about ten minutes on 2 cores. Expect more chains to be learned the wider positions are, uneven laws among them.
+Infinitely many walks. Time: about fifty minutes on 2 cores. Expect more chains to be
+learned the wider positions are, uneven laws among them.
 """
 
 from pathlib import Path
@@ -18,5 +19,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.name = "chains_widths"
     for axis in config.zipped[0]:
         config.grid[axis] = config.grid[axis][::5]
-    config.grid.position_width = (343, 1000, 3000, 10_000)
+    config.grid.walk_length = (49, 97)
+    config.grid.position_width = (100, 343, 1000, 3000, 10_000)
     return config
