@@ -77,13 +77,13 @@ class InRunDir:
         return Pieces(read_pieces(self._run_dir))
 
     def unread(self, grid: Grid) -> frozenset[str]:
-        with _damage_explained():
+        with _explained(self._run_dir):
             found = [chunk.unread for chunk in self._stored(grid).chunks]
         return frozenset.intersection(*found) if found else frozenset()
 
     def abouts(self, grid: Grid) -> dict[str, About]:
         """What the metrics of its runs are, by name."""
-        with _damage_explained():
+        with _explained(self._run_dir):
             found = [chunk.metrics for chunk in self._stored(grid).chunks]
         # Runs of earlier versions do not say.
         built_in = about_metrics(METRICS, METRICS) if any(metrics is None for metrics in found) else {}
@@ -94,7 +94,7 @@ class InRunDir:
         return abouts
 
     def metrics(self, grid: Grid) -> xr.Dataset:
-        with _damage_explained():
+        with _explained(self._run_dir):
             file = self._run_dir.metrics_file
             if file.is_file() and file in products.noted(self._run_dir, grid):
                 if not products.is_intact(self._run_dir, grid, file):
@@ -108,7 +108,7 @@ class InRunDir:
 
     def parts(self, grid: Grid, cells: np.ndarray) -> metrics_file.Parts:
         """The metrics of those of these cells that are finished, chunk by chunk."""
-        with _damage_explained():
+        with _explained(self._run_dir):
             stored = self._stored(grid)
             held = stored.chunk[cells]
             for i in np.unique(held[held >= 0]):
@@ -117,7 +117,7 @@ class InRunDir:
                 yield here, {name: stack[stored.row[here]] for name, stack in tree.items()}
 
     def finished(self, grid: Grid) -> np.ndarray:
-        with _damage_explained():
+        with _explained(self._run_dir):
             stored = self._stored(grid)
         if self._is_finished is None:
             self._is_finished = stored.chunk >= 0
@@ -125,7 +125,7 @@ class InRunDir:
         return self._is_finished
 
     def kept(self, grid: Grid, number: int, *names: str) -> Any:
-        with _damage_explained():
+        with _explained(self._run_dir):
             stored = self._stored(grid)
             tree = self._load(stored.chunks[stored.chunk[number]].folder, "record", "kept", *names)
         return jax.tree.map(lambda stack: stack[stored.row[number]], tree)
@@ -187,8 +187,10 @@ def about_metrics(metrics: Mapping[str, Metric], names: Collection[str]) -> dict
 
 
 @contextlib.contextmanager
-def _damage_explained() -> Generator[None]:
+def _explained(run_dir: RunDir) -> Generator[None]:
     try:
+        if not run_dir.config_file.is_file():
+            raise RunError(f"{run_dir.path} is no run directory any more; open the run where it is now.")
         yield
     except checkpoint.DamagedError as error:
         raise RunError(f"{str(error).rstrip('.')}; the command of the run trains its cells again.") from error

@@ -122,7 +122,7 @@ def load(path: Path, *names: str) -> Tree:
         description = ocp.metadata(str(path.absolute()))
     part: Any = description.metadata
     if not isinstance(part, dict):
-        raise _damage(path, _CHANGED)
+        raise _damage(path, "it has no arrays by name")
     for name in names:
         part = part[name]
     wanted = {id(leaf) for leaf in jax.tree.leaves(part)}
@@ -207,13 +207,12 @@ def _reading(path: Path) -> Generator[None]:
     except MemoryError:
         raise
     except Exception as error:  # whatever Orbax and TensorStore make of files that are not as they were
-        damage, number = _damage(path, _CHANGED), _os_error_of(error)
+        number = _os_error_of(error)
         if number is not None and number not in (errno.ENOENT, errno.EINVAL):
             raise OSError(number, os.strerror(number), str(path)) from error
-        raise damage from error
-
-
-_CHANGED = "a file is missing, cut short or changed"
+        check(path)
+        first = (str(error).splitlines() or [type(error).__name__])[0]  # no thread could be started, or the like
+        raise OSError(errno.EAGAIN, f"{first}; its files are as they were written", str(path)) from error
 
 
 def _damage(path: Path, what: str) -> DamagedError:

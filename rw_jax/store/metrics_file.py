@@ -251,7 +251,7 @@ def load(content: bytes) -> xr.Dataset:
 class _Held(io.FileIO):
     """A file that stays the one that was opened, whatever stands at its path later: xarray closes and opens files.
 
-    Other threads and processes have a place of their own in it. Unpickled, it is opened anew.
+    Other threads and processes have a place of their own in it. Sent to another process, it is opened anew there.
 
     Raises:
       RunError: if it is another one by then.

@@ -212,8 +212,8 @@ def check_drawn(grid: Grid, structure: Structure, experiment: Experiment) -> Non
             weights_B = walks.weights_B
             if not (np.isfinite(weights_B).all() and weights_B.min() >= 0 and weights_B.sum() > 0):
                 raise ConfigError(
-                    f"task.sample gives weights_B from {weights_B.min():g} to {weights_B.max():g}, but must give weights "
-                    "that are finite, not below 0, and not all 0."
+                    f"task.sample gives weights_B from {weights_B.min():g} to {weights_B.max():g}, but must give "
+                    "weights that are finite, not below 0, and not all 0."
                 )
             for name, laws in {"next_state_law": law_KxB, **({} if law is None else _rows_of(law))}.items():
                 if laws is not None and not (laws.min() >= -1e-6 and np.abs(laws.sum(axis=0) - 1).max() < 1e-3):

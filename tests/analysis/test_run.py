@@ -578,6 +578,20 @@ def test_a_run_opened_by_a_relative_path_stays_where_it_is(values_run, tmp_path,
     assert run.params(p=0.5, seed=0)
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_run_whose_directory_was_moved_or_deleted_says_so(values_run, tmp_path, is_gone):
+    shutil.copytree(values_run, tmp_path / "run")
+    run = rw_jax.load_run(tmp_path / "run")
+    assert run.params(p=0.5, seed=0)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    if is_gone:
+        shutil.rmtree(tmp_path / "moved")
+    for ask in (lambda: run.metrics, lambda: run.params(p=0.7, seed=1), run.summary):
+        with pytest.raises(RunError, match="is no run directory any more; open the run where it is now") as refused:
+            ask()
+        assert_sentence(str(refused.value))
+
+
 def test_a_run_is_pickled_as_its_path_alone(values_run):
     run = rw_jax.load_run(values_run)
     run.attention(p=0.5, seed=0)

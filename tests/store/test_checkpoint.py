@@ -6,6 +6,7 @@ import logging
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from rw_jax.store import checkpoint
 
@@ -84,3 +85,19 @@ def test_a_save_says_nothing_unless_something_is_wrong(tmp_path):
         logger.removeHandler(listener)
         logger.setLevel(level)
     assert [record.getMessage() for record in records] == ["what the sweep says"]
+
+
+@pytest.mark.parametrize("function", ["metadata", "load"])
+def test_what_is_intact_is_never_called_damaged(function, tmp_path, monkeypatch):
+    """Orbax has errors of many kinds without a number of the system, as where no thread can be started."""
+    checkpoint.save(tmp_path / "tree", tree(1), {})
+
+    def refuse(*given, **named):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(checkpoint.ocp, function, refuse)
+    with pytest.raises(OSError, match="can't start new thread; its files are as they were written") as refused:
+        checkpoint.load(tmp_path / "tree")
+    assert refused.value.filename == str(tmp_path / "tree")
+    monkeypatch.undo()
+    assert_same_bits(tree(1), checkpoint.load(tmp_path / "tree"))
