@@ -25,14 +25,27 @@ from rw_jax.training.pieces import KINDS
 Parsed = TypeVar("Parsed")
 
 
-def parsed(argv: list[str], read: Callable[..., Parsed], about: str, flag_values: flags.FlagValues) -> Parsed:
+def run(main: Callable[[Parsed], None], parse: Callable[[list[str]], Parsed]) -> None:
+    """What a console script does: a notebook may do it several times in one process.
+
+    Args:
+      main: (command) -> None.
+      parse: (argv) -> the command.
+    """
+    flags.FLAGS.mark_as_parsed()  # by itself absl tells what is logged only where it has read the flags
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    log_plainly()
+    main(parse(sys.argv))
+
+
+def parsed(argv: list[str], read: Callable[[list[str]], Parsed], about: str) -> Parsed:
     """What a command line asks for; bad input is one sentence and exit code 2.
 
     Args:
       argv: the command line, the program first.
-      read: (argv, flag_values=...) -> the command; raises ConfigError.
+      read: (argv) -> the command; raises ConfigError.
       about: what --help prints.
-      flag_values: where the flags are defined and parsed; it can be used once.
     """
     open_streams()
     allow_many_files()
@@ -40,7 +53,7 @@ def parsed(argv: list[str], read: Callable[..., Parsed], about: str, flag_values
         write(about)
         sys.exit(0)
     with explaining():
-        return read(argv, flag_values=flag_values)
+        return read(argv)
 
 
 def about(text: str | None) -> str:

@@ -5,9 +5,8 @@
 DIR is a run directory, finished or not; the page is DIR/explore.html. It opens in a browser and needs no network.
 """
 
-from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from rw_jax import command_line
 from rw_jax.analysis.run import Run, load_run
@@ -15,12 +14,12 @@ from rw_jax.explorer import page
 from rw_jax.study.errors import ConfigError, RunError
 
 
-def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Run:
+def parse(argv: list[str]) -> Run:
     """The run that a command line names; bad input is one sentence and exit code 2. Args: as command_line.parsed."""
 
-    def read(argv: Sequence[str], flag_values: flags.FlagValues) -> Run:
+    def read(argv: list[str]) -> Run:
         try:
-            paths = flag_values(argv)[1:]
+            paths = flags.FlagValues()(argv)[1:]
         except flags.Error as error:
             raise ConfigError(f"{' '.join(str(error).split()).rstrip('.')}; give a run directory alone.") from error
         if len(paths) != 1:
@@ -30,12 +29,11 @@ def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Run:
         except RunError as error:
             raise ConfigError(str(error)) from error
 
-    return command_line.parsed(argv, read, __doc__ or "", flag_values)
+    return command_line.parsed(argv, read, __doc__ or "")
 
 
 def main(run: Run) -> None:
     """Writes the page of a run and says where it is. Exit code 1 if a file cannot be read or written."""
-    command_line.log_plainly()
     with command_line.explaining():
         path = run.run_dir.path / "explore.html"
         numbers = page.write(run, path)
@@ -46,7 +44,7 @@ def main(run: Run) -> None:
 
 def command() -> None:
     """The console script rw-jax-explore."""
-    app.run(main, flags_parser=parse)
+    command_line.run(main, parse)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ import contextlib
 import functools
 import sys
 
-from absl import app, flags
-
 from rw_jax import command_line, ending
 from rw_jax.analysis.numbers import axes
 from rw_jax.store.processes import is_first
@@ -48,7 +46,6 @@ def main(command: Command) -> None:
     143 if a signal ends it (repeat the command to resume); 1 if a figure cannot be drawn; 3 if a run diverged and
     `strict` is given.
     """
-    command_line.log_plainly()
     is_distributed, folders = "distributed" in command.switches, [command.config_file.parent]
     exit_code = 0
     with (
@@ -94,17 +91,16 @@ def _goal(command: Command) -> Goal | None:
     return goal
 
 
-def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> Command:
+def parse(argv: list[str]) -> Command:
     """What a command line asks for; bad input is one sentence and exit code 2. Args: as command_line.parsed."""
-    return command_line.parsed(
-        argv, functools.partial(read_command, switches=SWITCHES, words=WORDS), command_line.about(__doc__), flag_values
-    )
+    read = functools.partial(read_command, switches=SWITCHES, words=WORDS)
+    return command_line.parsed(argv, read, command_line.about(__doc__))
 
 
 def command() -> None:
     """The console script rw-jax."""
-    interruption.leave_on_signal(interruption.CONTINUE)
-    app.run(main, flags_parser=parse)
+    with interruption.leaving_on_signal(interruption.CONTINUE):
+        command_line.run(main, parse)
 
 
 if __name__ == "__main__":

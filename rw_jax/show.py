@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from absl import app, flags
+from absl import flags
 
 from rw_jax import command_line
 from rw_jax.analysis.run import load_run
@@ -25,25 +25,24 @@ class ShowCommand(NamedTuple):
     watch: bool = False
 
 
-def parse(argv: list[str], flag_values: flags.FlagValues = flags.FLAGS) -> ShowCommand:
+def parse(argv: list[str]) -> ShowCommand:
     """What a command line asks for. Args: as command_line.parsed."""
 
-    def read(argv: list[str], flag_values: flags.FlagValues) -> ShowCommand:
+    def read(argv: list[str]) -> ShowCommand:
         is_watched = "--watch" in argv
         try:
-            paths = flag_values([word for word in argv if word != "--watch"])[1:]
+            paths = flags.FlagValues()([word for word in argv if word != "--watch"])[1:]
         except flags.Error as error:
             raise ConfigError(f"{' '.join(str(error).split()).rstrip('.')}; give run directories alone.") from error
         if not paths:
             raise ConfigError("No run directory is given; give one, such as runs/sweep.")
         return ShowCommand(paths, is_watched)
 
-    return command_line.parsed(argv, read, __doc__ or "", flag_values)
+    return command_line.parsed(argv, read, __doc__ or "")
 
 
 def main(given: ShowCommand) -> None:
     """Prints what each run directory holds. Exit code 1 if one cannot be read."""
-    command_line.log_plainly()
     with command_line.explaining():
         if given.watch:
             watch(given.paths, time.sleep)
@@ -81,7 +80,7 @@ _SECONDS = 2.0
 
 def command() -> None:
     """The console script rw-jax-show."""
-    app.run(main, flags_parser=parse)
+    command_line.run(main, parse)
 
 
 if __name__ == "__main__":

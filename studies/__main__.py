@@ -12,10 +12,7 @@ without training. A field of the setting around which theorems are tested is cha
 
 import argparse
 import importlib
-import sys
 from typing import NoReturn
-
-from absl import flags, logging
 
 from rw_jax import ConfigError, command_line
 from rw_jax.study.flags import read_command
@@ -101,15 +98,6 @@ def main(argv: list[str]) -> None:
         print(f"The report is {folder}; {name}.md, {name}.json, figures and tables are beside it.")
 
 
-def _tell_progress() -> None:
-    """Shows what is logged: by itself absl does so only where it has read the flags."""
-    flags.FLAGS.mark_as_parsed()
-    logging.use_absl_handler()
-    logging.set_verbosity(logging.INFO)
-    command_line.log_plainly()
-
-
 if __name__ == "__main__":
-    _tell_progress()
-    interruption.leave_on_signal(interruption.CONTINUE)
-    main(sys.argv[1:])
+    with interruption.leaving_on_signal(interruption.CONTINUE):
+        command_line.run(main, lambda argv: argv[1:])

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from absl import flags
 
 from rw_jax import main
 from rw_jax.study.config import Config
@@ -28,7 +27,7 @@ MANY_STRUCTURES = (
 
 
 def load(path: Path) -> tuple[Config, Path]:
-    command = main.parse(["rw_jax", f"--config={path}"], flags.FlagValues())
+    command = main.parse(["rw_jax", f"--config={path}"])
     return command.config, command.workdir
 
 

@@ -14,7 +14,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from absl import flags
 
 import rw_jax
 from rw_jax import ending, main, show
@@ -252,7 +251,7 @@ def test_a_config_of_a_chain_works_as_pasted_and_its_options_are_axes_on_the_com
         ("--config.grid.family=cycle,lazy_cycle", 48),
     ):
         words = [*given, axis] if axis else given
-        main.main(main.parse(["rw_jax", *words], flags.FlagValues()))
+        main.main(main.parse(["rw_jax", *words]))
         assert f"{runs} of {runs} runs to train" in capsys.readouterr().out
 
 
@@ -273,7 +272,7 @@ def test_every_command_is_one_that_there_is_and_plans_what_it_says(command, monk
     of_module = words[1:2] if words[0] == "-m" and words[2:] else []  # a name alone is no command
     if of_module == ["rw_jax.main"]:
         given = [word for word in words[2:] if not word.startswith("--workdir")]
-        main.main(main.parse(["rw_jax", *given, f"--workdir={tmp_path / 'new'}", "--dry_run"], flags.FlagValues()))
+        main.main(main.parse(["rw_jax", *given, f"--workdir={tmp_path / 'new'}", "--dry_run"]))
         assert " runs to train" in capsys.readouterr().out
     elif of_module == ["studies"]:
         asked_for = parse_study(words[2:])
@@ -281,7 +280,7 @@ def test_every_command_is_one_that_there_is_and_plans_what_it_says(command, monk
             study, asked = asked_for
             assert study.only(asked.parts).sections == (asked.parts or study.sections)
     elif of_module == ["rw_jax.show"]:
-        assert show.parse(["show", *words[2:]], flags.FlagValues()).paths == [
+        assert show.parse(["show", *words[2:]]).paths == [
             word for word in words[2:] if word[0] != "-"
         ]
     elif program == "bash":

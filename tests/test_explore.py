@@ -5,14 +5,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from absl import flags
 
 from rw_jax import explore
 from tests.tiny import assert_sentence
 
 
 def parse(*words: str):
-    return explore.parse(["explore", *words], flags.FlagValues())
+    return explore.parse(["explore", *words])
 
 
 def test_the_command_writes_the_page_beside_the_figures_and_says_where(copied, monkeypatch, capsys):

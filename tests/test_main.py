@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
-from absl import flags
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -157,7 +159,7 @@ def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The sentence with which a command line is refused, exit code 2, before anything starts."""
 
     def plan():
-        command = main.parse(["rw_jax", *argv], flags.FlagValues())
+        command = main.parse(["rw_jax", *argv])
         main.main(command._replace(switches=frozenset({"dry_run"})))  # what only the pieces know is checked here
 
     with pytest.raises(SystemExit) as refused:
@@ -172,7 +174,7 @@ def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def parsed(*argv: str) -> tuple[Config, Path]:
-    command = main.parse(["rw_jax", *argv], flags.FlagValues())
+    command = main.parse(["rw_jax", *argv])
     return command.config, command.workdir
 
 
@@ -222,7 +224,7 @@ WORDS = st.one_of(
 def test_any_words_for_any_field_make_a_valid_study_or_one_sentence(capsys, changes):
     argv = ["rw_jax", f"--config={PROJECT}/configs/smoke.py", *(f"--config.{path}={words}" for path, words in changes)]
     try:
-        config = main.parse(argv, flags.FlagValues()).config
+        config = main.parse(argv).config
     except SystemExit as left:
         sentence = capsys.readouterr().err.removesuffix("\n")
         code = left.code
@@ -290,7 +292,7 @@ def test_the_run_directory_is_named_after_the_config_unless_it_is_given(monkeypa
 def test_a_home_directory_may_be_named_by_a_tilde_anywhere(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "small.py").write_text((PROJECT / "configs" / "smoke.py").read_text())
-    command = main.parse(["rw_jax", "--config=~/small.py", "--workdir=~/runs/x"], flags.FlagValues())
+    command = main.parse(["rw_jax", "--config=~/small.py", "--workdir=~/runs/x"])
     assert (command.config_file, command.workdir) == (tmp_path / "small.py", tmp_path / "runs" / "x")
 
 
@@ -301,12 +303,12 @@ def test_a_config_file_that_leaves_for_another_folder_takes_nobody_along(monkeyp
         "    return rw_jax.base_config()\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert main.parse(["rw_jax", "--config=away.py", "--workdir=x"], flags.FlagValues()).workdir == tmp_path / "x"
+    assert main.parse(["rw_jax", "--config=away.py", "--workdir=x"]).workdir == tmp_path / "x"
 
 
 def test_help_is_the_text_of_the_module_and_no_error(capsys):
     with pytest.raises(SystemExit) as left:
-        main.parse(["rw_jax", "--help"], flags.FlagValues())
+        main.parse(["rw_jax", "--help"])
     assert left.value.code == 0
     assert "--workdir" in capsys.readouterr().out
 
@@ -412,7 +414,7 @@ def test_a_smaller_grid_whose_runs_are_all_there_is_answered_and_not_refused(val
 
 def test_help_lists_every_field_with_its_axis_and_how_labels_are_written(capsys):
     with pytest.raises(SystemExit):
-        main.parse(["rw_jax", "--help"], flags.FlagValues())
+        main.parse(["rw_jax", "--help"])
     out = capsys.readouterr().out
     for path, declared in DECLARATIONS.items():
         kind = KINDS.get(declared.axis or path.rpartition(".")[2])
@@ -443,3 +445,21 @@ def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_study, tm
     assert lines[:2] == ["p: 3 labels, 0.5 to 1", "seed: 2 labels, 0 to 1"]
     assert lines[2].startswith("6 of 6 runs to train: 1 program, chunks of at most 4 runs")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_notebook_may_run_a_command_twice_and_is_interrupted_afterwards_as_before(monkeypatch, capsys):
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(sys, "argv", ["rw_jax", SMOKE, "--dry_run"])
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    threads = threading.active_count()
+    for _ in range(2):
+        main.command()
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert capsys.readouterr().out.count("runs to train") == 2
+    until = time.monotonic() + 10
+    while threading.active_count() > threads and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threading.active_count() <= threads
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)

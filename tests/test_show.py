@@ -1,6 +1,5 @@
 """The table of a run directory that is still trained."""
 
-from absl import flags
 
 import rw_jax
 from rw_jax import show
@@ -13,7 +12,7 @@ def test_watching_prints_the_table_anew_whenever_runs_are_finished_and_ends_with
     run_dir = rw_jax.load_run(tmp_path / "run").run_dir
     kept = run_dir.config_file.read_text()
     rw_jax.sweep(whole, tmp_path / "whole")
-    assert show.parse(["show", "--watch", str(tmp_path / "run")], flags.FlagValues()) == ([str(tmp_path / "run")], True)
+    assert show.parse(["show", "--watch", str(tmp_path / "run")]) == ([str(tmp_path / "run")], True)
     show.watch([str(tmp_path / "run")], wait=None)  # all is finished: there is nothing to wait for
     assert capsys.readouterr().out.startswith("\n1 of 1 runs\n")
 

@@ -106,7 +106,6 @@ class Command(NamedTuple):
 def read_command(
     argv: list[str],
     switches: Mapping[str, str],
-    flag_values: flags.FlagValues | None = None,
     words: Mapping[str, str] | None = None,
 ) -> Command:
     """The config, the folder and the switches of a command line.
@@ -114,14 +113,13 @@ def read_command(
     Args:
       argv: the command line, the program first.
       switches: the flags without a value that there are, and what each does.
-      flag_values: where the flags are defined and parsed; it can be used once.
       words: the flags with a value that there are beside --config and --workdir, and what each does.
 
     Raises:
       ConfigError: if something is wrong.
     """
     words = words or {}
-    flag_values = flags.FlagValues() if flag_values is None else flag_values
+    flag_values = flags.FlagValues()  # of its own: in a notebook a command may be run again
     try:
         argv = [argv[0], *flag_values.read_flags_from_files(argv[1:], force_gnu=False)]
         path, argv = _take_config_file(argv)

@@ -48,20 +48,20 @@ def train(workdir: Path) -> None:
 def train_long(workdir: Path) -> None:
     """The sweep of LONG_STUDY, as the command runs it; what it prints goes to a file."""
     os.dup2(os.open(workdir / "stderr", os.O_WRONLY | os.O_CREAT), 2)
-    interruption.leave_on_signal("go on.")
-    compile_quickly()
-    (workdir / "listening").touch()
-    sweep.sweep(LONG_STUDY, workdir / "run")
+    with interruption.leaving_on_signal("go on."):
+        compile_quickly()
+        (workdir / "listening").touch()
+        sweep.sweep(LONG_STUDY, workdir / "run")
 
 
 def save_slowly(workdir: Path, seconds: float) -> None:
     """A save that takes so long; it leaves a file when it is finished."""
     os.dup2(os.open(workdir / "stderr", os.O_WRONLY | os.O_CREAT), 2)
-    interruption.leave_on_signal("go on.")
-    with interruption.finished_first():
-        (workdir / "listening").touch()
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            time.sleep(0.01)
-        (workdir / "saved").touch()
-    time.sleep(60)
+    with interruption.leaving_on_signal("go on."):
+        with interruption.finished_first():
+            (workdir / "listening").touch()
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                time.sleep(0.01)
+            (workdir / "saved").touch()
+        time.sleep(60)

@@ -113,14 +113,13 @@ def test_a_command_line_chooses_among_the_arms_of_a_file(tmp_path, capsys, run):
         "    config.grid.arm = {'paper': {}, '2 heads': {'heads': 2}, 'slow': {'learning_rate': 0.1}}\n"
         "    return config\n"
     )
-    from absl import flags
 
     words = ["rw_jax", f"--config={tmp_path / 'mine.py'}", "--config.grid.arm=paper,slow"]
-    config = main.parse(words, flags.FlagValues()).config
+    config = main.parse(words).config
     assert dict(config.grid)["arm"] == ("paper", "slow")
     assert [name for name, _ in config.arms] == ["paper", "slow"]
     with pytest.raises(SystemExit):
-        main.parse([*words[:2], "--config.grid.arm=paper,slw"], flags.FlagValues())
+        main.parse([*words[:2], "--config.grid.arm=paper,slw"])
     told = capsys.readouterr().err
     assert "grid.arm has 'slw', but must have some of paper, 2 heads, slow. Did you mean slow?" in told
 

@@ -12,11 +12,10 @@ ROOT = Path(__file__).parents[2]
 
 COMMAND_WITHOUT_FIGURES = """
 import sys
-from absl import flags
 from rw_jax import main
 from rw_jax.analysis import plots
 plots.write_figures = lambda run, folder: ([], {})
-main.main(main.parse(sys.argv, flags.FLAGS))
+main.main(main.parse(sys.argv))
 """
 
 

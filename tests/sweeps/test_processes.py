@@ -33,13 +33,12 @@ PROCESS = """
 import sys
 import jax
 jax.config.update("jax_disable_most_optimizations", True)
-from absl import flags
 from rw_jax.sweeps import interruption
 from rw_jax import main
 from rw_jax.analysis import plots
-interruption.leave_on_signal(interruption.CONTINUE)
 plots.write_figures = lambda run, folder: ([], {})
-main.main(main.parse(sys.argv, flags.FLAGS))
+with interruption.leaving_on_signal(interruption.CONTINUE):
+    main.main(main.parse(sys.argv))
 """
 
 
