@@ -5,7 +5,6 @@
 DIR is a run directory, finished or not; the page is DIR/explore.html. It opens in a browser and needs no network.
 """
 
-
 from absl import flags
 
 from rw_jax import command_line

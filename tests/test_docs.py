@@ -280,9 +280,7 @@ def test_every_command_is_one_that_there_is_and_plans_what_it_says(command, monk
             study, asked = asked_for
             assert study.only(asked.parts).sections == (asked.parts or study.sections)
     elif of_module == ["rw_jax.show"]:
-        assert show.parse(["show", *words[2:]]).paths == [
-            word for word in words[2:] if word[0] != "-"
-        ]
+        assert show.parse(["show", *words[2:]]).paths == [word for word in words[2:] if word[0] != "-"]
     elif program == "bash":
         assert subprocess.run(["bash", "-n", words[0]], check=False).returncode == 0
     elif words[0] != "-m":

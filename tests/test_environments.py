@@ -122,3 +122,61 @@ def test_a_directory_of_another_user_is_read_and_what_may_not_be_read_is_named(t
     )  # fmt: skip
     sentence = done.stderr.splitlines()[-1]
     assert f"RunError: {part} cannot be read (Permission denied)." in sentence
+
+
+PROGRAM_OF_ANOTHER = """
+import multiprocessing, sys, warnings
+import jax, numpy as np
+import rw_jax
+from tests.tiny import tiny_study
+
+def child(queue):
+    try:
+        queue.put(len(rw_jax.train(tiny_study()).metrics["accuracy"]))
+    except rw_jax.ConfigError as error:
+        queue.put(str(error))
+
+alone = rw_jax.train(tiny_study()).metrics["train_loss"].values
+assert len(jax.devices()) == int(sys.argv[1]), jax.devices()
+print(jax.config.jax_compilation_cache_dir)
+with jax.set_mesh(jax.make_mesh((len(jax.devices()),), ("theirs",))):
+    np.testing.assert_array_equal(rw_jax.train(tiny_study()).metrics["train_loss"].values, alone)
+    assert rw_jax.sweep(tiny_study(seed=(0, 1)), "run").metrics["accuracy"].notnull().all()
+    assert jax.sharding.get_abstract_mesh().axis_names == ("theirs",)
+try:
+    jax.jit(lambda x: x * rw_jax.train(tiny_study()).metrics["accuracy"].values)(1.0)
+except rw_jax.ConfigError as error:
+    print(error)
+warnings.simplefilter("ignore")  # JAX warns of a fork
+context = multiprocessing.get_context("fork")
+queue = context.Queue()
+context.Process(target=child, args=(queue,), daemon=True).start()
+print(queue.get(timeout=60))
+"""
+
+
+@pytest.mark.parametrize("says", ["variable", "flag", "config"])
+def test_a_program_of_ones_own_keeps_its_devices_cache_and_mesh(says, tmp_path):
+    settings = {
+        "variable": {"JAX_NUM_CPU_DEVICES": "3", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
+        "flag": {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
+        "config": {},
+    }[says]
+    of_config = f"jax.config.update('jax_num_cpu_devices', 3)\n{_CACHE_OF_CONFIG.format(tmp_path / 'cache')}"
+    program = PROGRAM_OF_ANOTHER.replace(
+        "import rw_jax\n", f"{of_config if says == 'config' else ''}import rw_jax\n", 1
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in _SET_BY_TESTS}
+    environment = {**kept, "PYTHONPATH": str(PROJECT), "JAX_PLATFORMS": "cpu", "HOME": str(tmp_path), **settings}
+    done = subprocess.run(
+        [sys.executable, "-c", program, "3"], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    cache, in_jit, in_fork = done.stdout.splitlines()
+    assert cache == str(tmp_path / (".cache/rw_jax" if says == "flag" else "cache"))
+    assert in_jit == "Runs are trained inside a function that JAX traces, but must be trained outside of it."
+    assert in_fork.startswith("This process was forked from one that has computed")
+
+
+_CACHE_OF_CONFIG = "jax.config.update('jax_compilation_cache_dir', '{}')\n"
+_SET_BY_TESTS = ("JAX_COMPILATION_CACHE_DIR", "JAX_NUM_CPU_DEVICES", "XLA_FLAGS")

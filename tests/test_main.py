@@ -461,5 +461,4 @@ def test_a_notebook_may_run_a_command_twice_and_is_interrupted_afterwards_as_bef
         time.sleep(0.01)
     assert threading.active_count() <= threads
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(10)
+        signal.raise_signal(signal.SIGINT)

@@ -1,6 +1,5 @@
 """The table of a run directory that is still trained."""
 
-
 import rw_jax
 from rw_jax import show
 from tests.tiny import tiny_study

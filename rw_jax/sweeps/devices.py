@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import psutil
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -113,13 +114,13 @@ def set_up(execution: ExecutionConfig) -> Placement:
     user has said so, or has used JAX before.
 
     Raises:
-      ConfigError: if JAX finds no devices.
+      ConfigError: if JAX finds no devices, or in a function that it traces.
     """
-    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+    if jax.config.values["jax_num_cpu_devices"] == -1 and _FORCED not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):  # in a process that has used JAX the devices stay as they are
             jax.config.update("jax_num_cpu_devices", _usable_cores())
     jax.config.update("jax_raise_persistent_cache_errors", False)  # programs are compiled, then
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    if not jax.config.values["jax_compilation_cache_dir"] and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         with contextlib.suppress(RuntimeError):  # a user without a home directory has no cache
             jax.config.update("jax_compilation_cache_dir", str(Path("~/.cache/rw_jax").expanduser()))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
@@ -132,9 +133,15 @@ def set_up(execution: ExecutionConfig) -> Placement:
             "empty or name devices that are here, and JAX_NUM_CPU_DEVICES is "
             f"{os.environ.get('JAX_NUM_CPU_DEVICES', '')!r}, but must be empty or at least 1."
         ) from error
+    if isinstance(jnp.zeros(()), jax.core.Tracer):
+        raise ConfigError("Runs are trained inside a function that JAX traces, but must be trained outside of it.")
     batch = execution.cells_per_batch or default_cells_per_batch()
     most = _MOST_ROOM if jax.process_count() == 1 else _MOST_ROOM_OF_SEVERAL
     return Placement(make_mesh(jax.devices()), batch, execution.cells_per_chunk or most, execution.checkpoint_steps)
+
+
+_FORCED = "xla_force_host_platform_device_count"
+"""The flag of XLA that says how many CPU devices there are."""
 
 
 def _usable_cores() -> int:
