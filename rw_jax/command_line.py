@@ -53,6 +53,10 @@ def parsed(argv: list[str], read: Callable[[list[str]], Parsed], about: str) -> 
         write(about)
         sys.exit(0)
     with explaining():
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise ConfigError("The working directory is not there any more; change to one that is.") from None
         return read(argv)
 
 

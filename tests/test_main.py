@@ -462,3 +462,14 @@ def test_a_notebook_may_run_a_command_twice_and_is_interrupted_afterwards_as_bef
     assert threading.active_count() <= threads
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path):
+    program = f"{sys.executable} -m rw_jax.main --config={PROJECT / 'configs' / 'smoke.py'} --dry_run"
+    shell = f"mkdir gone; cd gone; rmdir ../gone; {program}"
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        ["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "rw_jax: The working directory is not there any more; change to one that is.\n"

@@ -51,6 +51,7 @@ def integer(least: int) -> Right:
     """An integer of 32 bits that is not below `least`; NumPy's integers become Python's."""
 
     def read(value: Any) -> int:
+        value = scalar(value)
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= LARGEST:
             raise ValueError
         return int(value)
@@ -62,6 +63,7 @@ def number(least: float, largest: float) -> Right:
     """A number in a closed interval, kept as a float."""
 
     def read(value: Any) -> float:
+        value = scalar(value)
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise ValueError
         try:
@@ -180,9 +182,12 @@ def name_of_arm() -> Right:
 
 def optional(right: Right) -> Right:
     """None, or what is right otherwise."""
-    return right._replace(
-        words=f"{right.words}, or None", read=lambda value: None if value is None else right.read(value)
-    )
+
+    def read(value: Any) -> Any:
+        is_none = value is None or (isinstance(value, str) and value == "None")  # as a command line has it
+        return None if is_none else right.read(value)
+
+    return right._replace(words=f"{right.words}, or None", read=read)
 
 
 def several(right: Right, *names: str) -> Right:
@@ -267,6 +272,20 @@ def declarations(group: Any, prefix: str = "") -> dict[str, Declaration]:
         elif dataclasses.is_dataclass(each.type):
             found |= declarations(each.type, f"{path}.")
     return found
+
+
+def scalar(value: Any) -> Any:
+    """Python's own number of one of NumPy's or JAX's; anything else as it is."""
+    is_one = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0 and not np.ma.isMaskedArray(value)
+    return widened(value).item() if is_one else value
+
+
+def widened(given: Any) -> np.ndarray:
+    """An array whose short floats are the numbers that are written: of np.float32(0.1) it is 0.1."""
+    array = np.asarray(given)
+    if array.dtype.kind in "biuOSUc" or array.dtype.itemsize >= 8:
+        return array
+    return np.array([float(str(number)) for number in array.ravel()], np.float64).reshape(array.shape)
 
 
 def plain(given: Any) -> np.ndarray | None:

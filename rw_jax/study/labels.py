@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import Right, Scalar, shown, without_digest
+from rw_jax.study.fields import Right, Scalar, scalar, shown, widened, without_digest
 
 _LARGEST_AXIS = 10_000_000
 
@@ -84,12 +86,15 @@ def _elements(path: str, right: Right, given: Any) -> Iterable[Any]:
     if isinstance(given, range):
         _check_count(path, given, len(given))
         return given
+    given = scalar(given)
     if isinstance(given, numbers.Real):
         return (given,)
-    elements = given.tolist() if hasattr(given, "tolist") else None  # a NumPy array
+    is_array = hasattr(given, "dtype") and not np.ma.isMaskedArray(given)
+    elements = widened(given).tolist() if is_array else getattr(given, "tolist", lambda: None)()
     if not isinstance(elements, list):
         raise TypeError
-    return map(_rounded, elements)
+    is_short = is_array and given.dtype.itemsize < 8
+    return (_rounded(element, 7 if is_short else 15) for element in elements)
 
 
 def _split(text: str) -> list[str]:
@@ -186,8 +191,9 @@ def _check_count(path: str, given: Any, count: int) -> None:
 
 def _option(value: Any) -> Any:
     """A parameter of a piece as the config keeps it: Python's own numbers and words, or a tuple of them."""
-    if hasattr(value, "tolist") and getattr(value, "ndim", 0):  # an array
-        value = value.tolist()
+    value = scalar(value)
+    if hasattr(value, "tolist"):  # an array
+        value = (value if np.ma.isMaskedArray(value) else widened(value)).tolist()
     if isinstance(value, tuple | list):
         return tuple(_option(element) for element in value)
     if isinstance(value, bool | str):
@@ -199,7 +205,7 @@ def _option(value: Any) -> Any:
     raise ValueError
 
 
-OPTION = Right("a number or a word, or a tuple of them", _option)
+OPTION = Right("a number other than NaN, or a word, or a tuple of them", _option)
 """What is right for a parameter of a piece; its piece says more."""
 
 
@@ -210,6 +216,7 @@ def read_option(path: str, given: Any) -> Any:
 
 def same_label(label: Scalar, asked: Any) -> bool:
     """Whether a label is the one asked for: numbers with a fraction up to rounding, pieces without their digest."""
+    asked = scalar(asked)
     if isinstance(label, bool | tuple):
         return type(asked) is type(label) and label == asked
     if isinstance(asked, bool) or not isinstance(asked, numbers.Real | str):  # True is no 1, and an array no number

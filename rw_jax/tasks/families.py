@@ -232,12 +232,12 @@ def checked_matrix(made: np.ndarray, num_nodes: int, name: str) -> np.ndarray:
         row, column = np.argwhere(made < 0)[0]
         raise ConfigError(f"{name} is {made[row, column]:g} in row {row}, column {column}, but must not be negative.")
     sums = made.sum(axis=1)
-    if np.abs(sums - 1).max() > 1e-9:
+    if np.abs(sums - 1).max() > 1e-6:  # rows of 32 bits
         row = int(np.abs(sums - 1).argmax())
         raise ConfigError(
             f"{name} sums to {sums[row]:.10g} in row {row}, but every row must sum to 1; divide it by its sum."
         )
-    return made
+    return made if np.abs(sums - 1).max() <= 1e-9 else made / sums[:, None]
 
 
 def _shift(num_nodes: int, offset: int) -> np.ndarray:

@@ -291,6 +291,10 @@ def _check_model(experiment: Experiment, key: Any, values: Any, walks: Walks, re
     model, task = experiment.model, experiment.task
     K, L = task.num_nodes, task.walk_length - 1
     params = _shape("model.init", lambda key, values: model.init(key, reads.noting("model", values)), key, values)
+    for path, _ in jax.tree.leaves_with_path(params):
+        if not all(isinstance(getattr(part, "key", None), str) and "." not in part.key for part in path):
+            given = jax.tree_util.keystr(path)
+            raise ConfigError(f"model.init gives params{given}, but must give arrays by names, which are words, alone.")
     output = _shape("model.apply", model.apply, params, walks.tokens_LxB)
     if not isinstance(output, Output):
         raise ConfigError(f"model.apply gives {type(output).__name__}, but must give Output.")
@@ -339,11 +343,6 @@ def _check_optimizer(experiment: Experiment, params: Params, values: Mapping[str
     for given, right, what in ((updates, params, "updates"), (next_state, state, "a next state")):
         if jax.tree.map(_shapes_of, given) != jax.tree.map(_shapes_of, right):
             raise ConfigError(f"optimizer gives {what} {_shapes_of(given)}, but must give {_shapes_of(right)}.")
-    for leaf in jax.tree.leaves(state):
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            raise ConfigError(
-                "optimizer keeps a key of jax.random.key, which cannot be stored; give it one of jax.random.PRNGKey."
-            )
 
 
 def _shapes_of(array: Any) -> str:

@@ -42,12 +42,12 @@ def gradient_descent() -> Optimizer:
     return Optimizer(lambda values: optax.sgd(_rate(values)), is_linear=True)
 
 
-def momentum(momentum: float) -> Optimizer:
+def momentum(momentum: float = 0.9) -> Optimizer:
     """Gradient descent along a sum of past gradients, each weighing `momentum` times what the next one does."""
     return Optimizer(lambda values: optax.sgd(_rate(values), momentum), is_linear=True)
 
 
-def nesterov(momentum: float) -> Optimizer:
+def nesterov(momentum: float = 0.9) -> Optimizer:
     """Nesterov's accelerated gradient."""
     return Optimizer(lambda values: optax.sgd(_rate(values), momentum, nesterov=True), is_linear=True)
 
@@ -93,8 +93,8 @@ def _finite(inner: optax.GradientTransformation) -> optax.GradientTransformation
     return optax.GradientTransformation(inner.init, update)
 
 
-def adamw(weight_decay: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
-    """Adam with decoupled weight decay."""
+def adamw(weight_decay: float = 1e-4, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
+    """Adam with decoupled weight decay, with Optax's defaults."""
     return Optimizer(lambda values: optax.adamw(_rate(values), b1, b2, eps, weight_decay=weight_decay))
 
 
@@ -132,7 +132,7 @@ def transformation(optimizer: Optimizer, model: Model, values: Values) -> optax.
 
     Of a reduced form it is applied to preconditioned gradients if it is linear, and as one of the model's lifts if not.
     """
-    of_full, reduction = optimizer.transformation(values), model.reduction
+    of_full, reduction = _keeping_keys(optimizer.transformation(values)), model.reduction
     if reduction is None:
         return of_full
     lift = lift_of(optimizer, model)
@@ -140,6 +140,29 @@ def transformation(optimizer: Optimizer, model: Model, values: Values) -> optax.
         return _lifted(of_full, lift)
     precondition: Any = reduction.precondition
     return optax.chain(optax.stateless(lambda gradients, _: precondition(gradients)), of_full)
+
+
+def _keeping_keys(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The transformation with the numbers of keys, which can be stored, in the place of the keys in its state."""
+
+    def plain(state: Any) -> Any:
+        return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        begun = inner.init(updates if params is None else params)  # for the generators of its keys alone
+        kept = jax.tree.map(
+            lambda key, leaf: jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(key)) if _is_key(key) else leaf,
+            begun,
+            state,
+        )
+        moved, state = inner.update(updates, kept, params)
+        return moved, plain(state)
+
+    return optax.GradientTransformation(lambda params: plain(inner.init(params)), update)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def lift_of(optimizer: Optimizer, model: Model) -> Lift | None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from rw_jax.study.config import (
 from rw_jax.study.errors import ConfigError, RunError
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, kept_steps, recorded_steps
+from rw_jax.study.labels import same_label
 from rw_jax.study.reading import checked, describe_field, differences, parse
 from tests.tiny import assert_sentence, tiny_study
 
@@ -276,7 +278,7 @@ def test_every_declared_field_is_refused_in_the_words_that_describe_it():
         ("name", "a word of letters, digits, '.', '_' and '-'"),
         ("grid.seed", "a tuple of labels, each an integer from 0 to 2147483647"),
         ("zipped", "a tuple of groups of axes"),
-        ("task.options", "a number or a word"),
+        ("task.options", "a number other than NaN, or a word"),
     ],
 )
 def test_the_description_of_a_field_says_what_is_right_for_it(path, words):
@@ -345,7 +347,9 @@ def test_parameters_of_a_piece_are_axes_and_have_names_of_their_own():
             parse(fields | {"task": fields["task"] | {"options": {name: 1}}})
         assert_sentence(str(refused.value))
     for value in (None, {"a": 1}, [object()]):
-        with pytest.raises(ConfigError, match=r"^task\.options\.size is .* but must be a number or a word") as refused:
+        with pytest.raises(
+            ConfigError, match=r"^task\.options\.size is .* but must be a number other than NaN, or a word"
+        ) as refused:
             parse(fields | {"task": fields["task"] | {"options": {"size": value}}})
         assert_sentence(str(refused.value))
     with pytest.raises(ConfigError, match="size is in the options of 2 groups") as refused:
@@ -385,6 +389,11 @@ def test_an_axis_of_walks_holds_numbers_or_all():
         ("p", "linspace(0, 1, 11)", np.linspace(0, 1, 11)),
         ("p", np.linspace(0, 1, 11), np.linspace(0, 1, 11)),
         ("p", "linspace(0.2, 0.4, 1)", np.linspace(0.2, 0.4, 1)),
+        ("p", np.linspace(0, 1, 11, dtype=np.float32), [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
+        ("p", jnp.linspace(0, 1, 11), [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]),
+        ("p", (np.float32(0.1), jnp.float32(0.7), np.float16(0.3)), [0.1, 0.7, 0.3]),
+        ("p", jnp.float32(0.1), [0.1]),
+        ("seed", jnp.arange(3), [0, 1, 2]),
         ("p", [0.3, "linspace(0.5, 0.6, 2)"], [0.3, 0.5, 0.6]),
         ("p", 0.5, [0.5]),
         ("learning_rate", "logspace(-3, 1, 7)", np.logspace(-3, 1, 7)),
@@ -440,3 +449,15 @@ def test_what_makes_no_labels_is_refused_with_how_they_are_written(given):
 def test_all_recorded_steps_may_keep_their_parameters():
     config = tiny_study(fields={"record.parameters": "all", "record.every": 2})
     assert kept_steps(config) == recorded_steps(config) == (0, 2, 4, 5)
+
+
+def test_none_may_be_written_on_a_command_line():
+    right = DECLARATIONS["task.num_nodes"].right
+    assert right.read("None") is None
+    assert right.read(None) is None
+
+
+@pytest.mark.parametrize("asked", [0.7, np.float32(0.7), jnp.float32(0.7), np.float64(0.7)])
+def test_a_label_is_found_by_numbers_of_any_precision(asked):
+    assert same_label(0.7, asked)
+    assert not same_label(0.70001, asked)

@@ -153,8 +153,8 @@ def test_the_reduced_form_is_the_full_one_where_an_optimizer_sees_no_scale_or_no
     ("fields", "words"),
     [
         (
-            {"training.optimizer": "momentum"},
-            r"training\.options\.momentum must be given for training\.optimizer = 'momentum'",
+            {"training.optimizer": "weight_decay"},
+            r"training\.options\.weight_decay must be given for training\.optimizer = 'weight_decay'",
         ),
         ({"training.options.momentum": 0.9}, "no piece of the study has a parameter momentum"),
         ({"training.optimizer": "adam", "training.options.eps": -1.0}, r"training\.options\.eps is -1\.0, but must be"),
@@ -198,3 +198,23 @@ def test_parameters_of_optimizers_are_given_and_swept_on_the_command_line():
     assert dict(config.training.options) == {"momentum": 0.9}
     assert dict(config.grid)["momentum"] == (0.5, 0.9)
     assert len(make_grid(config).grid.structures) == 2
+
+
+@pytest.mark.parametrize("generator", ["threefry2x32", "rbg"])
+def test_an_optimizer_may_keep_keys_and_goes_on_with_them(generator, tmp_path):
+    """Noise that is drawn from a key in the state, against the same by hand."""
+    key = jax.random.key(3, impl=generator)
+
+    def noise(values):
+        return optax.chain(optax.scale(0.0), optax.add_noise(1.0, 0.0, key))
+
+    found = rw_jax.train(tiny_study(fields={"model.form": "full"}), optimizer=noise)
+    by_hand = noise({})
+    zeros = {name: np.zeros_like(leaf) for name, leaf in found.params(step=0).items()}
+    params, state = zeros, by_hand.init(zeros)
+    for _ in range(5):
+        updates, state = by_hand.update(zeros, state, params)
+        params = jax.tree.map(jnp.add, params, updates)
+    for name, leaf in found.params(step=5).items():
+        np.testing.assert_allclose(leaf, params[name], rtol=1e-6)
+        assert np.abs(leaf).min() > 0

@@ -587,3 +587,21 @@ def test_an_integer_that_programs_do_not_hold_is_refused(number):
     ) as refused:
         rw_jax.train(tiny_study(fields={"task.options.size": number}), task=task)
     assert_sentence(str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({0: np.zeros(1)}, "model.init gives params[0], but must give arrays by names, which are words, alone."),
+        ({"a": [np.zeros(1)]}, "model.init gives params['a'][0], but must"),
+        ({"a.b": np.zeros(1)}, "model.init gives params['a.b'], but must"),
+    ],
+)
+def test_parameters_that_could_not_be_read_again_are_refused(params, told):
+    def model(num_nodes):
+        return Model(lambda key, values: params, lambda params, tokens_LxB: Output(jnp.zeros((num_nodes, 1))))
+
+    with pytest.raises(rw_jax.ConfigError) as refused:
+        rw_jax.train(tiny_study(), model=model)
+    assert str(refused.value).startswith(told)
+    assert_sentence(str(refused.value))
