@@ -16,6 +16,7 @@ from rw_jax.store.layout import RunDir
 from rw_jax.study.config import Config
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Cell, Grid, kept_steps, recorded_steps
+from rw_jax.training.grids import make_grid
 from rw_jax.training.metrics import METRICS
 from rw_jax.training.pieces import BUILT_IN, Pieces
 
@@ -94,6 +95,20 @@ def random_run(config: Config, workdir: Path | None = None) -> Run:
             int(number): jax.tree.map(lambda stack, i=i: stack[i], stacks) for i, number in enumerate(structure.cells)
         }
     return Run(MadeUp(config, metrics_file.dataset(grid, parts, ABOUTS), kept.__getitem__, workdir))
+
+
+def shaped_run(config: Config, workdir: Path | None = None) -> Run:
+    """What training would leave of a study, in its shapes, drawn at random."""
+    experiments, rng = make_grid(config), np.random.default_rng(0)
+    parts, kept = [], {}
+    for structure in experiments.grid.structures:
+        record = experiments.checked(structure).shape.record
+        drawn = [jax.tree.map(lambda leaf: rng.uniform(size=leaf.shape), record) for _ in structure.cells]
+        metrics = {name: np.stack([each.metrics[name] for each in drawn]) for name in record.metrics}
+        metrics |= {name: np.round(metrics[name]) for name in ("parent_is_highest", "predicts_optimally")}
+        parts.append((structure.cells, metrics))
+        kept |= {int(number): each.kept for number, each in zip(structure.cells, drawn, strict=True)}
+    return Run(MadeUp(config, metrics_file.dataset(experiments.grid, parts, ABOUTS), kept.__getitem__, workdir))
 
 
 def source_of(

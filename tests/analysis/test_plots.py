@@ -12,8 +12,8 @@ from rw_jax.analysis.run import Run
 from rw_jax.analysis.statistics import rate_interval
 from rw_jax.study.config import Config
 from rw_jax.study.errors import RunError
-from tests.made_up import random_run, small
-from tests.tiny import assert_sentence
+from tests.made_up import random_run, shaped_run, small
+from tests.tiny import assert_sentence, tiny_study
 
 FIGURES = (plots.success_against, plots.curves, plots.value_matrices, plots.attention)
 
@@ -328,3 +328,53 @@ def test_a_figure_of_more_settings_than_it_can_show_draws_four_of_them_evenly_sp
     run = make_run(small(learning_rate=tuple(0.1 * i for i in range(1, 11)), seed=(0, 1)))
     drawn = plots.curves(run)[1]["learning_rate"].unique()
     np.testing.assert_allclose(drawn, [0.1, 0.4, 0.7, 1.0])
+
+
+DECODER = {"model.form": "decoder", "model.init": "gaussian"}
+STRUCTURAL = {
+    "task": ({}, ("circle", "hidden_direction")),
+    "num_nodes": ({}, (3, 5)),
+    "walk_length": ({}, (4, 6)),
+    "walks": ({}, (20, 30)),
+    "test_walks": ({}, (20, 30)),
+    "form": ({"model.init": "gaussian"}, ("reduced", "full", "decoder")),
+    "heads": ({}, (1, 2)),
+    "heads of decoders": (DECODER, (1, 2)),
+    "positions": (DECODER, ("sine", "learned")),
+    "position_width": ({}, (6, 9)),
+    "position_place": ({}, ("beside", "added")),
+    "embedding": (DECODER, ("one_hot", "learned")),
+    "embedding_width": ({"model.embedding": "random"}, (8, 9)),
+    "query": (DECODER, ("empty", "last")),
+    "key_width": (DECODER, (0, 2)),
+    "layers": ({**DECODER, "model.residual": "on"}, (1, 2)),
+    "residual": (DECODER, ("off", "on")),
+    "layer_norm": ({**DECODER, "model.residual": "on"}, ("off", "on")),
+    "unit_length": ({}, ("none", "keys", "both")),
+    "feed_forward_width": ({"model.init": "gaussian"}, (0, 7)),
+    "init": ({}, ("zero", "gaussian")),
+    "loss": ({}, ("log", "squared_error")),
+    "optimizer": ({"model.form": "full"}, ("gd", "adam")),
+    "steps": ({}, (2, 4)),
+    "batch": ({}, (0, 10)),
+    "target": (DECODER, ("last", "all")),
+    "shortest_walk": ({}, (0, 2)),
+    "precision": ({}, ("float32", "float64")),
+}
+"""By axis: fields beside it, and labels."""
+_QUICK = ("heads", "form", "layers", "num_nodes")
+
+
+@pytest.mark.parametrize(
+    "axis", [axis if axis in _QUICK else pytest.param(axis, marks=pytest.mark.slow) for axis in STRUCTURAL]
+)
+def test_every_figure_can_be_drawn_over_every_axis_that_changes_the_program(axis, tmp_path):
+    fields, labels = STRUCTURAL[axis]
+    config = tiny_study(fields={"record.parameters": (), **fields}, seed=(0, 1), **{axis.split()[0]: labels})
+    run = shaped_run(config, tmp_path / "run")
+    assert plots.write_figures(run, tmp_path / "figures").failed == {}
+    for draw in (*FIGURES, plots.attention_maps):
+        try:
+            draw(run)
+        except RunError as error:
+            assert_sentence(str(error))

@@ -70,9 +70,7 @@ def write_figures(run: Run, folder: Path) -> WrittenFigures:
         figures[f"success_over_{axes[0]}_and_{axes[1]}"] = functools.partial(success_over, run, axes[0], axes[1])
     if has_accuracy or "parent_attention" in run.metrics:
         figures["curves"] = functools.partial(curves, run)
-    # The units of a feed-forward layer come in any order.
-    has_units = any(group.config.model.feed_forward_width for group in groups)
-    if any(str(name).startswith("value_") for name in run.metrics) and not has_units:
+    if any(str(name).startswith("value_") for name in run.metrics) and any(map(_has_one_value, groups)):
         figures["value_matrices"] = functools.partial(value_matrices, run)
     if {"parent_attention", "parent_is_highest"} & set(run.metrics):
         figures["attention"] = functools.partial(attention, run)
@@ -216,9 +214,14 @@ _ROWS = {
 
 
 def _has_one_value(group: Group) -> bool:
-    cell = group.cells[0]
-    shape = np.shape(group.run.value_matrix(step=cell.config.training.steps, **cell.labels))
-    return len(shape) == 2 and shape[0] == shape[1]
+    """Whether V maps states to states: the units of a feed-forward layer, say, come in any order."""
+    cell, K = group.cells[0], group.config.task.num_nodes
+    if group.config.model.feed_forward_width:
+        return False
+    try:
+        return np.shape(group.run.value_matrix(step=cell.config.training.steps, **cell.labels)) == (K, K)
+    except RunError:  # several heads or layers have none
+        return False
 
 
 def _value_matrices_of(group: Group) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
