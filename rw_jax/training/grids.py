@@ -8,7 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rw_jax.study.config import ALL, ALWAYS, ARM, AXES, DECLARATIONS, VALUE_AXES, Config, Options
+from rw_jax.study.config import (
+    ALL,
+    ALWAYS,
+    ARM,
+    AXES,
+    DECLARATIONS,
+    SAME_PROGRAM,
+    VALUE_AXES,
+    Config,
+    Options,
+)
 from rw_jax.study.errors import ConfigError
 from rw_jax.study.fields import NO_NEUTRAL, VALUE, shown
 from rw_jax.study.grid import Cell, Grid, Structure
@@ -78,6 +88,9 @@ class Experiments:
         """
         grid = Grid(config, value_axes(config, self.pieces))
         (structure,) = grid.structures
+        # Runs that differ in values alone have one program: in it these are the study's.
+        values = {axis: self.grid.config.value(axis) for axis in grid.value_axes if axis not in SAME_PROGRAM}
+        structure = Structure(structure.config.replace(**values), structure.cells)
         if structure.config in self._checked:
             check_labels(grid, structure, self._checked[structure.config].experiment.trained_on, Reads())
         else:

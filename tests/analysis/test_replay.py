@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import rw_jax
+from rw_jax.analysis import replay
 from rw_jax.study.errors import ConfigError, RunError
 from tests import oracle
 from tests.tiny import assert_sentence, tiny_study
@@ -98,6 +99,21 @@ def test_walks_may_be_of_another_task(run):
     own = run.evaluate(on=run.walks("test", at=at, **LABELS), **LABELS)  # whose law is that of the run itself
     np.testing.assert_allclose(own["accuracy"], found["accuracy"], rtol=1e-6)
     np.testing.assert_allclose(own["optimal_accuracy"], 0.7, rtol=1e-6)
+
+
+def test_runs_that_differ_in_values_alone_share_a_program_where_they_are_evaluated(values_run, monkeypatch):
+    made, programs = [], replay._programs
+    monkeypatch.setattr(replay, "_programs", lambda experiment: made.append(experiment) or programs(experiment))
+    run = rw_jax.load_run(values_run)
+    found = run.evaluate(at={"p": 0.9})
+    assert len(made) == 1
+    assert found.sizes == {"p": 3, "seed": 2}
+    for p, seed in ((0.5, 0), (0.7, 1)):
+        own = rw_jax.load_run(values_run).evaluate(at={"p": 0.9}, p=p, seed=seed)
+        for name, array in own.items():
+            np.testing.assert_array_equal(found[name].sel(p=p, seed=seed), array, err_msg=name)
+    with pytest.raises(ConfigError, match=r"task\.p is 2"):
+        run.evaluate(at={"p": 2})
 
 
 def test_a_run_of_several_stages_is_one_of_its_last(sweep_once):
