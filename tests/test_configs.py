@@ -19,7 +19,16 @@ FILES = sorted([*(PROJECT / "configs").glob("*.py"), *(PROJECT / "studies").glob
 BY_NAME = {path.stem: path for path in FILES}
 MANY_STRUCTURES = (
     *("relatives", "relatives_positions", "relatives_decoder", "relatives_tasks"),
-    *("symmetry", "symmetry_costs", "symmetry_long", "chains_samples", "chains_widths", "infinite", "lengths"),
+    *(
+        "symmetry",
+        "symmetry_costs",
+        "symmetry_long",
+        "chains_samples",
+        "chains_widths",
+        "chains_widths_samples",
+        "infinite",
+        "lengths",
+    ),
     *("all_lengths_infinite", "all_lengths_chains", "all_lengths_decoder", "relatives_depth"),
     *("small_steps", "power_samples", "power"),
     *("all_lengths_nodes", "all_lengths_arms", "fig6_readings", "fig10_readings", "million", "settled"),

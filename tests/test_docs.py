@@ -470,9 +470,10 @@ def test_what_is_said_of_walks_of_all_lengths_is_in_the_results():
         whole, every = of_chains.loc[M, "whole walks"], of_chains.loc[M, "from 2"]
         assert f"| M = {words} | {whole['sum']} of {whole['size']} [" in page
         assert f" | {every['sum']} of {every['size']} [" in page
-    assert f"is enough ({seeds[True]:,} of {seeds[True]:,})" in readme
+    of_half_a_percent = share["seeds"][share["share"] == 0.005].sum()
+    assert f"half a percent of two-state walks is enough ({of_half_a_percent} of {of_half_a_percent})" in readme
     every = of_chains.loc[343, "from 2"]
-    assert f"all 132 circles, and {every['sum']} of {every['size']} other chains" in readme
+    assert f"all 132 circles; {every['sum']} of {every['size']} other chains are optimal (M = 343)" in readme
 
 
 def test_what_is_said_of_small_steps_is_in_the_results():
@@ -533,17 +534,14 @@ def test_what_is_said_of_chains_is_in_the_results():
     kinds |= {f"{name} chains": widths["family"] == name.lower() for name in ("Dirichlet", "reversible")}
     assert [kind for _, kind, *_ in told] == list(kinds)
     for count, kind, *cells in told:
-        for cell, (_, of_width) in zip(cells, widths[kinds[kind]].groupby("M"), strict=True):
+        shown = widths[kinds[kind] & (widths["N"] == 49) & (widths["M"] > 100)]
+        for cell, (_, of_width) in zip(cells, shown.groupby("M"), strict=True):
             assert len(of_width) == int(count)
             computed = of_width.dropna(subset="below_optimum")
             share = rate_interval((computed["optimal"] == computed["seeds"]).to_numpy())
             lost = len(of_width) - len(computed)
             right = f"{share.mean:.2f} [{share.low:.2f}, {share.high:.2f}]" + (f", {lost} diverged" if lost else "")
             assert cell == right
-    at_3000 = (
-        widths[widths["M"] == 3000].assign(fails=lambda table: table["optimal"] == 0).groupby("family")["fails"].sum()
-    )
-    assert (at_3000["lazy_cycle"], at_3000["path"]) == (5, 7)
     assert (~rows["parent_is_stable"]).groupby(rows["family"]).sum()[lambda count: count > 0].to_dict() == {
         "de_bruijn": 1, "dirichlet": 1, "path": 19, "star": 1,
     }  # fmt: skip
@@ -560,6 +558,42 @@ def test_what_is_said_of_chains_is_in_the_results():
     assert sharp["end_is_stable"].all()
     right = int((clear["predicted"] == clear["at_end"]).sum())
     assert f"in {len(sharp)} of {len(sharp)} the lag is stable, and in {right} of {len(clear)}" in page
+
+
+def test_what_is_said_of_the_race_of_positions_and_states_is_in_the_results():
+    page, results = " ".join(PAGES["docs/chains.md"].split()), ROOT / "docs" / "results"
+    every = pd.read_csv(results / "chains_race.csv")
+    rows = every[~every["diverged"]]
+    right = int(((rows["race"] > 1) == rows["optimal"]).sum())
+    assert f"right in {right} of {len(rows):,} trainings on infinitely many walks" in page
+    assert f"{len(every) - len(rows)} diverged" in page
+    uneven = rows[rows["law"] == "uneven"]
+    slow, quick = uneven[uneven["race"].between(0, 0.56)], uneven[uneven["race"] > 1.51]
+    assert f"{(~slow['optimal']).sum()} of {len(slow)} trainings with 0 < q/q* < 0.56 fail" in page
+    assert f"{quick['optimal'].sum()} of {len(quick)} with q/q* > 1.51 succeed" in page
+    samples = pd.read_csv(results / "chains_race_samples.csv")
+    over_chains = (samples["estimate"] * samples["runs"]).sum()  # means over chains, which have other numbers of runs
+    assert over_chains / samples["runs"].sum() == pytest.approx(2238 / 2650, abs=0.03)
+    assert samples["runs"].sum() == 2650
+    assert "2,238 of 2,650" in page
+    widest = rows[rows["M"] == 10_000]
+    assert f"in {(widest['first'] == widest['at_end']).sum()} of {len(widest)} trainings" in page
+    assert f"{every['diverged'].sum()} of {(every['M'] == 10_000).sum()} trainings are lost" in page
+    assert every["M"][every["diverged"]].unique().tolist() == [10_000]
+    crossing = every[every["M"] == 343].assign(least=lambda table: 172 / table["race"])
+    found = crossing[crossing["least"] > 0].groupby(["N", "family"])["least"].agg(["min", "median", "max"])
+    assert found.loc[(49, "path")].round(-1).tolist()[::2] == [1240, 2440]
+    assert found.loc[(97, "path")].round(-1).tolist()[::2] == [5550, 5970]
+    assert found["median"].loc[[(49, "dirichlet"), (97, "dirichlet")]].round().tolist() == [331, 1142]
+    lazy = every[every["family"] == "lazy_cycle"]
+    assert ((lazy["first"] != 1) & (lazy["N"] == 49) & (lazy["M"] == 343)).sum() == 5
+    assert (lazy["optimal"] == (lazy["first"] == 1))[lazy["M"] > 343].all()
+    assert lazy["chain"][(lazy["first"] != 1) & (lazy["M"] == 100) & lazy["optimal"]].nunique() == 3
+    long = pd.read_csv(results / "chains_long.csv").set_index("N")["lead"]
+    told = "on 63 at N = 49, 62 at N = 97, 59 at N = 200, 52 at N = 1,000, 49 at N = 5,000 and 48 in the limit"
+    assert told in page
+    assert long.tolist() == [63, 62, 59, 52, 49, 48]
+    assert "on the other 18" in page
 
 
 def test_what_is_said_of_the_symmetry_is_in_the_results():

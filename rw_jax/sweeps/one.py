@@ -13,7 +13,7 @@ from rw_jax.analysis.sources import InMemory
 from rw_jax.models import Model
 from rw_jax.store.provenance import describe_environment
 from rw_jax.study.config import ARM, AXES, Config, changes_of
-from rw_jax.study.errors import ConfigError
+from rw_jax.study.errors import ConfigError, meant
 from rw_jax.study.fields import Scalar, shown
 from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import without_grid
@@ -70,7 +70,9 @@ def train(
     objects = {axis: piece for axis, piece in given.items() if axis != "init" and not isinstance(piece, str | None)}
     unknown = [axis for axis in labels if axis not in AXES and axis not in config.options and axis != ARM]
     if unknown:
-        raise ConfigError(f"{unknown[0]} is not a field that can be an axis; those are {', '.join(AXES)}.")
+        raise ConfigError(
+            f"{unknown[0]} is not a field that can be an axis; those are {', '.join(AXES)}.{meant(unknown[0], AXES)}"
+        )
     if isinstance(task, Task):
         labels = {"num_nodes": task.num_nodes, "walk_length": task.walk_length} | labels
     several = [axis for axis, of_axis in config.grid if axis not in labels and axis != "seed" and len(of_axis) > 1]

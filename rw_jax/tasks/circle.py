@@ -42,7 +42,7 @@ def circle(num_nodes: int, walk_length: int) -> Task:
         if labels["p"] in (0, 1) and labels["walks"] == math.inf:
             raise ConfigError(
                 f"task.walks is 'infinite', but must be 'all' for task.p = {labels['p']}: there are {num_nodes} walks, "
-                "and 'all' keeps their symmetry to the last bit."
+                "and 'all' keeps their symmetry to the last bit. In a grid give p = 0 and 1 a study of their own."
             )
         if 0 < labels["p"] < 1 and not can_enumerate(num_nodes, walk_length):
             for field in ("walks", "test_walks"):

@@ -64,6 +64,34 @@ def token_scores(
     return np.einsum("ys,lys->l", weighted_KxK, joint_LxKxK)[::-1]
 
 
+def scores_of_long_walks(
+    stationary_K: np.ndarray, transition_KxK: np.ndarray, most: int, learning_rate: float, epsilon: float
+) -> np.ndarray:
+    """What N c_k / eta tends to on ever longer stationary walks, up to what is the same for all k; k = 1..most.
+
+    S[y, s] / N tends to pi_y pi_s there and f_y to (eta / eps) pi_y |pi|^2, so that c_k is, but for terms of order 1/N
+    beside it, the correlation of two functions of the states' probabilities, one at the target and one k states before:
+
+        sum_{y, s} P(s_N = y, s_{N-k} = s) pi_s pi_y / (f_y + eps).
+
+    Where the law is uniform it is the same for all k, and the next order decides.
+
+    Args:
+      stationary_K: the stationary law, from which walks start.
+      transition_KxK: Pi.
+      most: the largest k.
+      learning_rate: eta.
+      epsilon: that of the log-loss.
+    """
+    mean_K = learning_rate / epsilon * stationary_K * (stationary_K @ stationary_K)
+    of_target_K = stationary_K / (mean_K + epsilon)
+    scores = []
+    for _ in range(most):
+        of_target_K = transition_KxK @ of_target_K
+        scores.append((stationary_K**2) @ of_target_K)
+    return np.array(scores)
+
+
 def lead(scores: np.ndarray) -> float:
     """By how much the largest score leads, relative to the spread of all; 0 for a tie, to rounding."""
     second, first = np.sort(scores)[-2:]

@@ -24,10 +24,10 @@ def chain_table(run: Run) -> pd.DataFrame:
     """Of each chain, and each number of nodes and walks, what predicts where attention goes, and what seeds do.
 
     Returns:
-      A row for each setting with `chain`, its number, and `family`; `K`, `M` and `walks`; `predicted`, the lag with the
-      largest c_k, by how much it leads, `lead`, and by how much the last token leads all others, `parent_lead` (less
-      than 0 where it does not); `at_step_2` and `at_end`, the lags with the highest mean weight in the first seed,
-      `weight`, that weight at the end, and `spread_of_u`, the largest less the smallest score of a state there;
+      A row for each setting with `chain`, its number, and `family`; `K`, `N`, `M` and `walks`; `predicted`, the lag
+      with the largest c_k, by how much it leads, `lead`, and by how much the last token leads all others, `parent_lead`
+      (less than 0 where it does not); `at_step_2` and `at_end`, the lags with the highest mean weight in the first
+      seed, `weight`, that weight at the end, and `spread_of_u`, the largest less the smallest score of a state there;
       `end_is_stable` and `parent_is_stable`, by the exchange of lags; `is_informative`, whether the averaged token is;
       `drift`, `mixing_rate` and `unevenness`;
       `below_optimum`, and `on_parent`, `optimal` and `seeds`, the numbers of seeds with attention on the last token,
@@ -47,6 +47,7 @@ def chain_table(run: Run) -> pd.DataFrame:
                 "chain": group.config.value("graph_seed"),
                 "family": group.config.value("family"),
                 "K": task.num_nodes,
+                "N": task.walk_length,
                 "M": group.config.model.position_width,
                 "walks": task.walks,
                 "predicted": int(np.argmax(scores)) + 1,
@@ -132,7 +133,7 @@ def optimum_by_width(table: pd.DataFrame) -> Evidence:
     kinds = {"all with a uniform law": table[is_even], "all others": table[~is_even]}
     kinds |= {str(family): of_family for family, of_family in table.groupby("family", sort=False)}
     for chains_of, group in kinds.items():
-        for M, of_width in group.groupby("M"):
+        for (N, M), of_width in group.groupby(["N", "M"]):
             diverged = int(of_width["below_optimum"].isna().sum())
             of_width = of_width.dropna(subset="below_optimum")
             if not len(of_width):
@@ -141,7 +142,13 @@ def optimum_by_width(table: pd.DataFrame) -> Evidence:
             below = float(of_width["below_optimum"].mean())
             on_states = float((of_width["weight"] <= SHARP).mean())
             rows.append(
-                row({"chains": chains_of, "M": M}, share, below_optimum=below, no_one_lag=on_states, diverged=diverged)
+                row(
+                    {"chains": chains_of, "N": N, "M": M},
+                    share,
+                    below_optimum=below,
+                    no_one_lag=on_states,
+                    diverged=diverged,
+                )
             )
     return evidence(rows, table)
 

@@ -127,27 +127,61 @@ def learned_by_width(table: pd.DataFrame) -> Figure:
     several = table.groupby("family")["chain"].transform("nunique") > 1
     computed = table[several].dropna(subset="below_optimum")
     marked = computed.assign(is_optimal=computed["optimal"] == computed["seeds"], law=_law(computed["unevenness"]))
-    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
-    panels, all_widths = figure.subplots(1, 2, sharey=True), sorted(table["M"].unique())
-    for panel, (law, of_law) in zip(panels, marked.groupby("law", sort=True), strict=False):
-        styles = zip(COLOURS, itertools.cycle(MARKERS), strict=False)
-        for (family, group), (colour, marker) in zip(of_law.groupby("family"), styles, strict=False):
-            widths = sorted(group["M"].unique())
-            shares = [rate_interval(group["is_optimal"][group["M"] == M].to_numpy()) for M in widths]
-            errors = np.array([(share.mean - share.low, share.high - share.mean) for share in shares]).T
-            count = group["chain"].nunique()
-            panel.errorbar(
-                widths, [share.mean for share in shares], yerr=np.maximum(errors, 0), color=colour, marker=marker,
-                markersize=4, label=f"{family} ({count})",
-            )  # fmt: skip
-        panel.set(xscale="log", xlabel="width M of positions", ylim=(-0.03, 1.03))
-        panel.set_xticks(all_widths, [f"{M:,}" for M in all_widths])
-        panel.xaxis.set_minor_formatter("")
-        panel.set_title(law, fontsize=8)
+    lengths = sorted(marked["N"].unique())
+    figure = Figure(figsize=(8.0, 0.6 + 2.7 * len(lengths)), layout="constrained")
+    rows, all_widths = (
+        figure.subplots(len(lengths), 2, sharex=True, sharey=True, squeeze=False),
+        sorted(table["M"].unique()),
+    )
+    for N, panels in zip(lengths, rows, strict=True):
+        laws = marked[marked["N"] == N].groupby("law", sort=True)
+        for panel, (law, of_law) in zip(panels, laws, strict=False):
+            styles = zip(COLOURS, itertools.cycle(MARKERS), strict=False)
+            for (family, group), (colour, marker) in zip(of_law.groupby("family"), styles, strict=False):
+                shares = group.groupby("M")["is_optimal"].agg(lambda optimal: rate_interval(optimal.to_numpy()))
+                errors = np.array([(share.mean - share.low, share.high - share.mean) for share in shares]).T
+                panel.errorbar(
+                    shares.index, [share.mean for share in shares], yerr=np.maximum(errors, 0), color=colour,
+                    marker=marker, markersize=4, label=f"{family} ({group['chain'].nunique()})",
+                )  # fmt: skip
+            panel.set(xscale="log", ylim=(-0.03, 1.03))
+            panel.set_xticks(all_widths, [f"{M:,}" for M in all_widths])
+            panel.xaxis.set_minor_formatter("")
+            panel.set_title(f"{law}, N = {N}", fontsize=8)
+        panels[0].set_ylabel("share of chains predicted optimally")
+    for panel in rows[-1]:
+        panel.set_xlabel("width M of positions")
+    for panel in rows[0]:
         panel.legend(fontsize=5.5, loc="lower right")
-    panels[0].set_ylabel("share of chains predicted optimally")
-    set_letters(panels)
+    set_letters(rows.ravel())
     figure.suptitle("How many chains are learned on infinitely many walks (in brackets: of how many)", fontsize=9)
+    return figure
+
+
+@styled()
+def race_won(table: pd.DataFrame) -> Figure:
+    """The share of trainings that are optimal in the end by the race after step 2, of chains with an uneven law."""
+    figure = Figure(figsize=(5.6, 3.3), layout="constrained")
+    panel = figure.subplots()
+    uneven = table[(table["law"] == "uneven") & ~table["diverged"]]
+    edges = np.geomspace(0.01, 1000, 11)
+    for (N, group), colour, marker in zip(uneven.groupby("N"), COLOURS, MARKERS, strict=False):
+        places, shares = [], []
+        for low, high in itertools.pairwise(edges):
+            inside = group[(group["race"] > low) & (group["race"] <= high)]
+            if len(inside):
+                places.append(math.sqrt(low * high))
+                shares.append(rate_interval(inside["optimal"].to_numpy()))
+        errors = np.array([(share.mean - share.low, share.high - share.mean) for share in shares]).T
+        means = [share.mean for share in shares]
+        panel.errorbar(places, means, yerr=np.maximum(errors, 0), color=colour, marker=marker, label=f"N = {N}")
+    panel.axvline(1, color="#777777", linewidth=0.8, linestyle="--")
+    panel.set(
+        xscale="log", ylim=(-0.03, 1.03), ylabel="share of trainings predicted optimally",
+        xlabel="lead of the last token's position after step 2,\nin units of the spread of states' scores: q / q*",
+    )  # fmt: skip
+    legend_below(figure, panel)
+    figure.suptitle("A chain is learned if its positions outrun its states (uneven laws, all widths M)", fontsize=9)
     return figure
 
 

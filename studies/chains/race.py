@@ -43,7 +43,7 @@ def race_table(run: Run) -> pd.DataFrame:
                     "walks": task.walks,
                     "seed": cell.values["seed"],
                     "first": attended_lag(positions_N),
-                    "race": float(lead / spread) if spread > 0 else math.copysign(math.inf, lead),
+                    "race": float(lead / spread) if spread > 1e-9 * abs(lead) else math.copysign(math.inf, lead),
                     "at_end": attended_lag(weights),
                     "weight": float(weights.max()),
                     "on_parent": bool(is_on_parent),
@@ -94,10 +94,28 @@ def widest(table: pd.DataFrame) -> Evidence:
     return evidence(rows, chosen)
 
 
-def why_not(table: pd.DataFrame) -> pd.DataFrame:
-    """Of the widest positions, the chains that are not learned: which lag leads after step 2, and where they end."""
-    lost = table[(table["M"] == table["M"].max()) & ~table["optimal"]]
-    return lost.sort_values(["N", "family", "chain"])[["N", "family", "chain", "first", "race", "at_end", "weight"]]
+def on_long_walks(run: Run) -> Evidence:
+    """Of the chains with an uneven law the share on which the last token has the largest c_k, by N."""
+    config, rows, first = run.config, [], {}
+    for group in run.groups():
+        first.setdefault(group.config.value("graph_seed"), group)
+    matrices = [transition_matrix(group) for group in first.values()]
+    laws = [(stationary_law(transition), transition) for transition in matrices]
+    uneven = [(law, transition) for law, transition in laws if chains.unevenness(law) >= 1e-12]
+    rates = (config.training.learning_rate, config.training.epsilon)
+    for N in (*config.labels("walk_length"), *_LONG):
+        scores = [chains.token_scores(law, transition, transition, N, *rates) for law, transition in uneven]
+        rows.append(_leading(N, scores))
+    limits = [chains.scores_of_long_walks(law, transition, _LONG[0], *rates) for law, transition in uneven]
+    return evidence([*rows, _leading(math.inf, limits)])
+
+
+_LONG = (200, 1000, 5000)
+
+
+def _leading(N: float, scores: list[np.ndarray]) -> dict[str, object]:
+    leads = np.array([np.argmax(of_chain) == 0 for of_chain in scores])
+    return row({"N": N}, float(leads.mean()), chains=len(leads), lead=int(leads.sum()))
 
 
 def _over_chains(group: pd.DataFrame, name: str) -> Estimate:

@@ -20,7 +20,8 @@ from studies.chains.measures import (
     uniform_and_reversible,
     what_hurts,
 )
-from studies.chains.pictures import gallery, lag_counts, learned_by_width, noise_map, success_by_property
+from studies.chains.pictures import gallery, lag_counts, learned_by_width, noise_map, race_won, success_by_property
+from studies.chains.race import on_long_walks, race_table, success_by_width, who_wins, widest
 from studies.claim import Claim
 from studies.rules import Within
 from studies.study import Exhibit, Study
@@ -50,6 +51,9 @@ FLOW = sweep_of(__file__, "chains_flow", quick)
 
 WIDTHS = sweep_of(__file__, "chains_widths", quick)
 """A part of the chains, by the width of positions."""
+
+WIDTHS_SAMPLES = sweep_of(__file__, "chains_widths_samples", quick)
+"""Fewer of them on samples, by the width of positions."""
 
 SAMPLES = sweep_of(__file__, "chains_samples", quick)
 """A part of the chains, on samples."""
@@ -109,6 +113,24 @@ def _optimum(name: str, setting: str, sweep: Sweep) -> Claim:
     )
 
 
+_race = functools.partial(
+    Claim,
+    reference="The race between states and positions",
+    statement=(
+        "The transformer predicts optimally in the end if and only if the position of the last token leads all others "
+        "after the second step by more than the scores of the states are spread."
+    ),
+    statistic=(
+        "The share of trainings for which that is right, by that lead in units of that spread, with its Wilson "
+        "interval over chains. Trainings that diverged are left out and counted."
+    ),
+    rule=Within(0.8, 1, "Four in five, by the whole interval."),
+    labels=("walks", "N", "race_from"),
+    derive=race_table,
+    measure=who_wins,
+)
+"""A claim on what decides after the second step."""
+
 _DESCENT, _FLOW = (
     "infinitely many walks, gradient descent with η = 1, M = 343",
     "infinitely many walks, gradient flow, M = 343",
@@ -149,7 +171,7 @@ CLAIMS = (
     Claim(
         name="widths",
         reference="What a one-layer transformer reaches, by the width M of its positions",
-        setting=f"{_DESCENT}, K = 8, N = 49",
+        setting="infinitely many walks, gradient descent with η = 1, K = 8",
         statement="The transformer predicts optimally in the end.",
         statistic=(
             "The share of chains, with its Wilson interval over the random chains. below_optimum: the mean; "
@@ -157,11 +179,53 @@ CLAIMS = (
             "are left out."
         ),
         rule=Within(0.8, 1, "Four chains in five, by the whole interval."),
-        labels=("chains", "M"),
+        labels=("chains", "N", "M"),
         sweeps=(WIDTHS,),
         derive=chain_table,
         measure=optimum_by_width,
         draw=learned_by_width,
+    ),
+    _race(
+        name="race",
+        setting="infinitely many walks, gradient descent with η = 1, K = 8",
+        sweeps=(WIDTHS,),
+        draw=race_won,
+    ),
+    _race(name="race-samples", setting="3,000 walks, η = 1, K = 8", sweeps=(WIDTHS_SAMPLES,)),
+    Claim(
+        name="widest",
+        reference="As q tends to infinity",
+        setting="infinitely many walks, M = 10,000, K = 8",
+        statement="Attention ends on the lag whose position leads after the second step.",
+        statistic="The share of chains, with its Wilson interval. Trainings that diverged are left out.",
+        rule=Within(0.8, 1, "Four chains in five, by the whole interval."),
+        labels=("law", "N"),
+        sweeps=(WIDTHS,),
+        derive=race_table,
+        measure=widest,
+    ),
+    Claim(
+        name="widths-samples",
+        reference="What a one-layer transformer reaches, by the width M of its positions",
+        setting="3,000 walks, 50 steps with η = 1, K = 8",
+        statement="The transformer predicts optimally in the end.",
+        statistic="The share of seeds, with its Wilson interval over chains; on_parent: the share on the last token.",
+        rule=Within(0.8, 1, "Four seeds in five, by the whole interval."),
+        labels=("law", "N", "M"),
+        sweeps=(WIDTHS_SAMPLES,),
+        derive=race_table,
+        measure=success_by_width,
+    ),
+    Claim(
+        name="long-walks",
+        reference="On long walks",
+        setting="closed form, chains whose law is not uniform, K = 8",
+        statement="The last token has the largest c_k.",
+        statistic="The share of these chains; N = inf is the limit.",
+        rule=Within(0.8, 1, "Four chains in five."),
+        labels=("N",),
+        sweeps=(WIDTHS,),
+        measure=on_long_walks,
     ),
     _of_samples(
         name="samples",

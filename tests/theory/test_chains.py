@@ -142,3 +142,24 @@ def test_what_is_told_of_a_chain():
     assert chains.lead(np.ones(3)) == 0
     assert chains.lead_of_parent(np.array([1.0, 3.0, 2.0])) == pytest.approx(-1)
     assert chains.lead_of_parent(np.array([3.0, 3.0, 2.0])) == 0
+
+
+@pytest.mark.parametrize("family", ["dirichlet", "reversible", "near_cycle"])
+def test_on_long_walks_the_scores_are_a_correlation_of_probabilities(family):
+    """Against the sums over all positions, whose differences of the order of 1/N remain."""
+    labels = labels_of(family, graph_seed=3, concentration=0.7, noise=0.05, spread=0.3)
+    transition = transition_of(labels, 5)
+    stationary, eta, epsilon = stationary_law(transition), 0.7, 0.2
+    limit = chains.scores_of_long_walks(stationary, transition, 12, eta, epsilon)
+    gaps = []
+    for N in (2000, 4000):
+        scores = chains.token_scores(stationary, transition, transition, N, eta, epsilon)[:12] / N
+        gaps.append(np.abs((scores - scores[-1]) - (limit - limit[-1])).max())
+    assert gaps[1] < 0.1 * np.ptp(limit)
+    assert gaps[1] == pytest.approx(gaps[0] / 2, rel=0.1)
+    by_hand = 0.0
+    power = np.linalg.matrix_power(transition, 3)
+    for y, s in itertools.product(range(5), repeat=2):
+        mean = eta / epsilon * stationary[y] * np.sum(stationary**2)
+        by_hand += stationary[s] * power[s, y] * stationary[s] * stationary[y] / (mean + epsilon)
+    assert limit[2] == pytest.approx(by_hand, rel=1e-12)

@@ -16,6 +16,6 @@ import rw_jax
 def get_config() -> ml_collections.ConfigDict:
     config = rw_jax.read_config(Path(__file__).parents[2] / "chains" / "configs" / "chains_widths.py")
     config.name = "all_lengths_chains"
-    config.grid.position_width = (343, 1000)
+    config.grid.walk_length, config.grid.position_width = None, (343, 1000)
     config.grid.shortest_walk = (0, 2)
     return config

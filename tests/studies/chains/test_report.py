@@ -13,7 +13,15 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.tasks.families import transition_of
 from rw_jax.theory import chains, lags
 from studies.chains.measures import chain_table
-from studies.chains.pictures import gallery, lag_counts, learned_by_width, noise_map, success_by_property
+from studies.chains.pictures import (
+    gallery,
+    lag_counts,
+    learned_by_width,
+    noise_map,
+    race_won,
+    success_by_property,
+)
+from studies.chains.race import race_table
 from studies.chains.report import CHAINS, CLAIMS
 from studies.claim import judge
 from studies.rules import FAILS, HOLDS, PARTLY, UNTESTABLE
@@ -35,7 +43,7 @@ def run():
 
     def keep(cell, step):
         lag = 2 if step == 2 else 1
-        params = {"value": np.eye(8), "state_scores": np.arange(8.0)}
+        params = {"value": np.eye(8), "state_scores": np.arange(8.0), "position_scores": 14 * np.eye(13)[11]}
         return {"mean_attention": np.eye(13)[12 - lag], "params": params}
 
     def metric(name, cell):
@@ -68,6 +76,7 @@ def made_up(**columns) -> pd.DataFrame:
             "chain": range(8),
             "family": ["cycle"] * 4 + ["star"] * 4,
             "K": 8,
+            "N": 49,
             "M": 343,
             "walks": math.inf,
             "predicted": 1,
@@ -185,7 +194,77 @@ def test_the_share_that_is_predicted_optimally_is_told_by_law_family_and_width()
     assert rows.loc[("star", 343), ["low", "high"]].tolist() == pytest.approx([interval.low, interval.high])
     figure = learned_by_width(table)
     drawn = {axes.get_title(): axes.containers[0].lines[0].get_ydata().tolist() for axes in figure.axes}
-    assert drawn == {"other laws": [0, 1], "uniform stationary law": [1, 1]}
+    assert drawn == {"other laws, N = 49": [0, 1], "uniform stationary law, N = 49": [1, 1]}
+
+
+def test_each_training_has_a_row_with_how_its_race_stands_and_where_it_ends(run):
+    table = race_table(run).set_index("family")
+    assert table["race"].tolist() == [2, 2, 2]  # 14 over a spread of 7
+    assert table[["first", "at_end", "weight"]].to_numpy().tolist() == [[1, 1, 1]] * 3
+    assert table["law"].to_dict() == {"star": "uneven", "cycle": "uniform", "dirichlet": "uneven"}
+    assert table[["on_parent", "optimal", "diverged"]].to_numpy().tolist() == [[True, False, False]] * 3
+    assert table[["N", "M", "walks"]].to_numpy().tolist() == [[13, 47, math.inf]] * 3
+
+
+def raced(**columns) -> pd.DataFrame:
+    """Trainings of 40 chains whose race stands at 0.2 or at 5, and which end as it says."""
+    table = pd.DataFrame(
+        {
+            "chain": range(40), "law": "uneven", "N": 49, "M": 343, "walks": math.inf, "seed": 0,
+            "race": [0.2] * 20 + [5.0] * 20, "first": 1, "at_end": 1, "on_parent": True,
+            "optimal": [False] * 20 + [True] * 20, "diverged": False,
+        }
+    )  # fmt: skip
+    return table.assign(**columns)
+
+
+@pytest.mark.parametrize("name", ["race", "race-samples"])
+def test_the_race_says_what_is_learned(name):
+    judged = judge(BY_NAME[name], [raced()])
+    assert judged.verdict.word == HOLDS
+    assert judged.evidence.rows["race_from"].tolist() == [0.1, 3]
+    assert judge(BY_NAME[name], [raced(optimal=[True] * 20 + [False] * 20)]).verdict.word == FAILS
+    assert judge(BY_NAME[name], [raced(optimal=True)]).verdict.word == PARTLY
+    lost = judge(BY_NAME[name], [raced(diverged=[False] * 39 + [True])]).evidence.rows
+    assert lost["runs"].tolist() == [20, 19]
+    assert lost["diverged"].tolist() == [0, 1]
+    figure = race_won(raced())
+    assert figure.axes[0].containers[0].lines[0].get_ydata().tolist() == [0, 1]
+
+
+def test_the_widest_positions_end_where_they_lead():
+    table = pd.concat([raced(at_end=5), raced(M=10_000)])
+    assert judge(BY_NAME["widest"], [table]).verdict.word == HOLDS
+    found = judge(BY_NAME["widest"], [pd.concat([raced(), raced(M=10_000, at_end=5)])])
+    assert found.verdict.word == FAILS
+    assert found.evidence.rows["wrong"].tolist() == [", ".join(map(str, range(40)))]
+
+
+def test_success_is_a_share_of_seeds_with_an_interval_over_chains():
+    table = pd.concat([raced(seed=seed, optimal=seed == 0) for seed in range(4)])
+    rows = judge(BY_NAME["widths-samples"], [table]).evidence.rows
+    assert rows[["law", "N", "M", "estimate", "seeds"]].to_numpy().tolist() == [["uneven", 49, 343, 0.25, 40]]
+    interval = stats.binomtest(10, 40).proportion_ci(method="wilson")
+    assert rows.loc[0, ["low", "high"]].tolist() == pytest.approx([interval.low, interval.high])
+
+
+def test_how_often_the_last_token_leads_on_long_walks_is_counted_on_uneven_laws(run):
+    rows = judge(BY_NAME["long-walks"], [run]).evidence.rows
+    assert rows["N"].tolist() == [13, 200, 1000, 5000, math.inf]
+    assert (rows["chains"] == 2).all()
+    for N, lead in zip(rows["N"], rows["lead"], strict=True):
+        leads = 0
+        for family in ("star", "dirichlet"):
+            transition = run.transition_matrix(**run.groups(family=family)[0].cells[0].labels)
+            law = np.linalg.matrix_power(transition.T @ (np.eye(8) + transition.T) / 2, 4000)[:, 0]
+            given = (law, transition)
+            scores = (
+                chains.scores_of_long_walks(*given, 200, 1.0, 0.1)
+                if math.isinf(N)
+                else chains.token_scores(*given, transition, int(N), 1.0, 0.1)
+            )
+            leads += scores.argmax() == 0
+        assert lead == leads
 
 
 def test_the_prediction_is_compared_with_what_seeds_do():
