@@ -111,6 +111,12 @@ def test_too_many_positions_or_classes_do_not_fit():
     assert not group(jnp.arange(L) < 4, *drawn, K).fits, f"they are {4**5} classes of {B} walks"
     assert most == 6 < L
     assert group(jnp.arange(L) < 2, *drawn, K).fits
+    tokens_LxB, targets_B, _ = map(np.asarray, drawn)
+    for weighing, fits in ((2, True), (3, False)):  # few positions, and no more classes than four times the room
+        number = len(np.unique(np.vstack([tokens_LxB[:weighing], targets_B]), axis=1).T)
+        assert (number <= classes.MOST_CLASSES) == fits
+        assert number < 4 * classes.MOST_CLASSES
+        assert group(jnp.arange(L) < weighing, *drawn, K).fits == fits
 
 
 @pytest.mark.parametrize("num_walks", [128, 1000, 100_000])

@@ -43,6 +43,45 @@ def test_symmetric_trainings_are_trainings():
         np.testing.assert_allclose(output, outputs[step], rtol=1e-9, atol=1e-15)
 
 
+def step_by_hand(state, q, rate, epsilon, num_nodes, walk_length):
+    """A step of gradient descent on the K walks that go clockwise: (V, u, a) in one vector, in NumPy."""
+    states = num_nodes * num_nodes, num_nodes * num_nodes + num_nodes
+    value, u, a = state[: states[0]].reshape(num_nodes, num_nodes), state[states[0] : states[1]], state[states[1] :]
+    by_value, by_u, by_a = np.zeros_like(value), np.zeros_like(u), np.zeros_like(a)
+    for first in range(num_nodes):
+        tokens, target = (first + np.arange(walk_length - 1)) % num_nodes, (first + walk_length - 1) % num_nodes
+        scores = np.append(u[tokens] + a[:-1], a[-1])
+        weights = np.exp(scores - scores.max())
+        weights /= weights.sum()
+        values = np.append(value[target, tokens], 0)
+        output = weights @ values
+        slope = 1 / (output + epsilon) / num_nodes
+        np.add.at(by_value[target], tokens, slope * weights[:-1])
+        moved = slope * weights * (values - output)
+        np.add.at(by_u, tokens, moved[:-1])
+        by_a += moved
+    return np.concatenate([(value + rate * by_value).ravel(), u + rate * q * by_u, a + rate * q**2 * by_a])
+
+
+@pytest.mark.parametrize(("num_nodes", "repeats"), [(3, 2), (4, 2), (4, 3)])
+def test_growth_factors_are_how_fast_a_small_difference_grows_by_hand(num_nodes, repeats):
+    """By finite differences of a NumPy training; the largest of those that break the symmetry of the states."""
+    walk_length, q, rate, epsilon = repeats * num_nodes + 1, squared_norm(M), 0.8, 0.1
+    factors = growth_factors(num_nodes, walk_length, q, rate, epsilon, 5)
+    state = np.zeros(num_nodes**2 + num_nodes + walk_length)
+    for step in range(5):
+        moved = step_by_hand(state, q, rate, epsilon, num_nodes, walk_length)
+        if step >= 2:
+            size = 1e-6
+            columns = [
+                (step_by_hand(state + size * unit, q, rate, epsilon, num_nodes, walk_length) - moved) / size
+                for unit in np.eye(len(state))
+            ]
+            largest = np.abs(np.linalg.eigvals(np.array(columns).T)).max()
+            assert factors[step] == pytest.approx(largest, rel=1e-3)
+        state = moved
+
+
 def test_walks_that_do_not_go_round_as_often_from_each_state_are_refused():
     with pytest.raises(ValueError, match="one more than a multiple of 4"):
         growth_factors(4, 10, 5.0, 1.0, 0.1, 3)
