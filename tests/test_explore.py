@@ -1,6 +1,8 @@
 """The command line rw-jax-explore."""
 
+import os
 import shutil
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -24,19 +26,38 @@ def test_the_command_writes_the_page_beside_the_figures_and_says_where(copied, m
     assert not list(copied.glob("*.tmp"))
 
 
+def test_the_page_may_go_elsewhere_and_needs_no_home(copied, tmp_path, monkeypatch, capsys):
+    """A run that cannot be written to, and a user of a container, of whom the system knows nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(explore.Path, "home", no_home)
+    explore.main(parse(str(copied), "--output=page.html"))
+    assert capsys.readouterr().out.startswith("page.html shows 6 runs")
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+    assert not (copied / "explore.html").exists()
+    assert os.environ["HOME"] == tempfile.gettempdir()
+
+
+def no_home():
+    raise RuntimeError("Could not determine home directory.")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["nowhere"], "nowhere is not a run directory"),
         ([], "No run directories are given; give one"),
         (["one", "two"], "2 run directories are given; give one"),
-        (["--p=0.5", "one"], "give a run directory alone"),
+        (["--output=nowhere/page.html", "{run}"], "--output is 'nowhere/page.html', but must be a file in a folder"),
+        (["--p=0.5", "one"], "give a run directory, and --output alone"),
     ],
 )
-def test_what_is_no_run_is_refused_in_a_sentence_with_exit_code_2(words, told, tmp_path, monkeypatch, capsys):
+def test_what_is_no_run_is_refused_in_a_sentence_with_exit_code_2(
+    words, told, tmp_path, monkeypatch, capsys, values_run
+):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        parse(*words)
+        parse(*(word.format(run=values_run) for word in words))
     assert ended.value.code == 2
     said = capsys.readouterr().err.strip()
     assert told in said
