@@ -166,28 +166,49 @@ def links(folder: Path) -> list[Path]:
 def set_aside(path: Path) -> None:
     """Takes a damaged tree from among the others, under a name that `remove_set_aside` knows."""
     names = (f"{path.name}.damaged{number or ''}" for number in itertools.count())
-    path.rename(next(aside for name in names if not (aside := path.with_name(name)).exists()))
+    _rename(path, next(aside for name in names if not (aside := path.with_name(name)).exists()))
 
 
 def remove_set_aside(folder: Path) -> None:
     """Removes the damaged trees in a folder, once there are others in their place."""
     for path in folder.glob("*.damaged*"):
         if re.fullmatch(rf"{_NAME.pattern}\.damaged\d*", path.name):
-            shutil.rmtree(path)
+            _remove_folder(path)
 
 
 def remove(path: Path) -> None:
     """Removes a tree; if that is killed, what is left is no tree but the rest of a save that was."""
     doomed = path.with_name(path.name + _DOOMED)
-    path.rename(doomed)
-    shutil.rmtree(doomed)
+    _rename(path, doomed)
+    _remove_folder(doomed)
+
+
+def _rename(path: Path, target: Path) -> None:
+    """Renames a folder; one that lies in a layer of an image (overlayfs) has to be copied."""
+    try:
+        path.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copytree(path, target)
+        _remove_folder(path)
+
+
+def _remove_folder(path: Path) -> None:
+    """Removes a folder; files that another process has open may stay behind on a file system of a network (NFS)."""
+    try:
+        shutil.rmtree(path)
+    except OSError:
+        left = [file for file in path.rglob("*") if file.is_file()]
+        if not left or not all(file.name.startswith(".nfs") for file in left):
+            raise
 
 
 def remove_unfinished(folder: Path) -> None:
     """Removes what saves that were killed have left in a folder."""
     for path in folder.glob("*"):
         if _UNFINISHED.fullmatch(path.name):
-            shutil.rmtree(path)
+            _remove_folder(path)
 
 
 def by_name(tree: Tree) -> dict[str, Any]:

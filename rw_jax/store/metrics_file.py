@@ -260,12 +260,12 @@ class _Held(io.FileIO):
     def __init__(self, path: Path, seen: tuple[int, ...] | None = None) -> None:
         super().__init__(path, "r")
         about = os.fstat(self.fileno())
-        self._path, self._at, self._seen = path, 0, (about.st_ino, about.st_size, about.st_mtime_ns)
+        self._path, self._at, self._seen = path, 0, (about.st_size, about.st_mtime_ns)
         if seen not in (None, self._seen):
             raise RunError(f"{path} is another file than the one whose numbers were asked for; open the run anew.")
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._seen[1]}[whence]
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._seen[0]}[whence]
         return self._at
 
     def tell(self) -> int:
@@ -283,7 +283,7 @@ class _Held(io.FileIO):
         return read
 
     def read(self, size: int | None = -1, /) -> bytes:
-        left = max(self._seen[1] - self._at, 0)
+        left = max(self._seen[0] - self._at, 0)
         content = bytearray(left if size is None or size < 0 else min(size, left))
         return bytes(content[: self.readinto(content)])
 

@@ -1,11 +1,14 @@
 """One sweep at a time in a run directory: a lock that the system lets go when its process ends, however it ends."""
 
 import contextlib
+import datetime
 import fcntl
 import os
 import socket
 from collections.abc import Generator
 from pathlib import Path
+
+from absl import logging
 
 
 class LockedError(Exception):
@@ -17,7 +20,7 @@ def hold(folder: Path, path: Path) -> Generator[None]:
     """Holds the lock of a folder, and of a file in it, which is made if it is not there and keeps the holder's name.
 
     A file of a process that has ended, or a copy, locks nothing. One that is removed lets nobody in, as the folder is
-    locked, too, where its file system can.
+    locked, too, where its file system can. On a file system without locks there is a warning.
 
     Raises:
       LockedError: at once, if another process holds it.
@@ -25,24 +28,34 @@ def hold(folder: Path, path: Path) -> Generator[None]:
     """
     with contextlib.ExitStack() as stack, open(path, "a+", encoding="utf-8", errors="replace") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (why := _lock(file.fileno())) is not None:
+                logging.warning("%s cannot be locked (%s): see to it that no other command trains here.", path, why)
             of_folder = os.open(folder, os.O_RDONLY)
             stack.callback(os.close, of_folder)
-            with _unless_held():  # a file system of a network may know no locks of folders
-                fcntl.flock(of_folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(of_folder)  # a file system of a network may know no locks of folders
         except BlockingIOError as error:
-            file.seek(0)
-            raise LockedError(f"{folder} is in use by {file.read(200).strip() or 'another process'}.") from error
+            raise LockedError(f"{folder} is in use by {holder(path) or 'another process'}.") from error
         file.truncate(0)
-        print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+        print(f"process {os.getpid()} on {socket.gethostname()} since {now}", file=file, flush=True)
         yield
 
 
-@contextlib.contextmanager
-def _unless_held() -> Generator[None]:
+def holder(path: Path) -> str:
+    """Who has held the lock last, in words; empty if it does not say."""
     try:
-        yield
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(200).strip()
+    except OSError:
+        return ""
+
+
+def _lock(descriptor: int) -> str | None:
+    """Locks a file; why that cannot be, if it cannot. Raises: BlockingIOError, if another process holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:
-        pass
+    except OSError as error:
+        return error.strerror
+    return None

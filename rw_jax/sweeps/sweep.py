@@ -32,7 +32,7 @@ from rw_jax.study.flags import from_config_dict
 from rw_jax.study.grid import Grid, Structure
 from rw_jax.study.paths import local_path
 from rw_jax.study.reading import checked
-from rw_jax.sweeps import devices, interruption, pace, progress_bar, resume
+from rw_jax.sweeps import devices, interruption, lock, pace, progress_bar, resume
 from rw_jax.sweeps.devices import Placement
 from rw_jax.sweeps.program import Program, as_tree, compile_program, run_chunk
 from rw_jax.sweeps.starts import read_start
@@ -84,7 +84,7 @@ def sweep(
         if processes.is_first():
             earlier_calls = resume.prepare(run_dir, grid, experiments.pieces.texts, environment, stack)
         processes.wait_for_all("the directory is open")
-        place = _Place(run_dir, run_dir.path.stat().st_ino)
+        place = _Place.of(run_dir)
         parts = resume.missing_parts(resume.look(run_dir), grid)
         processes.wait_for_all("every process knows what is missing")
         logging.info("%s", work)
@@ -195,15 +195,22 @@ class _Place(NamedTuple):
     Attributes:
       run_dir: where it is.
       inode: of its folder, by which it is known again.
+      holder: what its lock says, by which it is known where a file system gives a folder another inode now and then.
     """
 
     run_dir: RunDir
     inode: int
+    holder: str
+
+    @classmethod
+    def of(cls, run_dir: RunDir) -> "_Place":
+        return cls(run_dir, run_dir.path.stat().st_ino, lock.holder(run_dir.lock_file))
 
     def check(self) -> None:
         """Before something is written: it would make the folder anew. Raises: RunError if it was moved or removed."""
         path = self.run_dir.path
-        if not path.is_dir() or path.stat().st_ino != self.inode:
+        now = _Place.of(self.run_dir) if path.is_dir() else None
+        if now is None or (now.inode != self.inode and (now.holder != self.holder or not now.holder)):
             raise RunError(
                 f"{path} was moved or removed while it was trained; give the command again with --workdir where it is."
             )

@@ -1,7 +1,9 @@
 """Trees of arrays on disk."""
 
+import errno
 import json
 import logging
+import os
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from rw_jax.store import checkpoint
+from tests.tiny import contents
 
 
 def tree(scale):
@@ -101,3 +104,40 @@ def test_what_is_intact_is_never_called_damaged(function, tmp_path, monkeypatch)
     assert refused.value.filename == str(tmp_path / "tree")
     monkeypatch.undo()
     assert_same_bits(tree(1), checkpoint.load(tmp_path / "tree"))
+
+
+def test_a_tree_in_a_layer_of_an_image_is_set_aside_and_removed(tmp_path, monkeypatch):
+    """Overlayfs does not rename a folder that lies in such a layer."""
+    checkpoint.save(tmp_path / "tree", tree(1), {})
+
+    def refuse(path, target):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(path))
+
+    monkeypatch.setattr(checkpoint.Path, "rename", refuse)
+    before = contents(tmp_path / "tree")
+    checkpoint.set_aside(tmp_path / "tree")
+    assert [path.name for path in tmp_path.iterdir()] == ["tree.damaged"]
+    assert contents(tmp_path / "tree.damaged") == before
+    checkpoint.remove(tmp_path / "tree.damaged")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("left", "is_error"), [(".nfs0001", False), ("files.json", True)])
+def test_what_a_network_leaves_of_a_removed_file_ends_nothing(left, is_error, tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "tree", tree(1), {})
+
+    def leaves(path):
+        for file in path.rglob("*"):
+            if file.is_file():
+                file.unlink()
+        (path / left).touch()
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(path))
+
+    monkeypatch.setattr(checkpoint.shutil, "rmtree", leaves)
+    if is_error:
+        with pytest.raises(OSError, match="not empty"):
+            checkpoint.remove(tmp_path / "tree")
+    else:
+        checkpoint.remove(tmp_path / "tree")
+        checkpoint.remove_unfinished(tmp_path)
+    assert checkpoint.saved(tmp_path) == []

@@ -1,6 +1,9 @@
 """What people do to run directories: files of their own in them, edits, links, damage, other versions, sizes."""
 
+import errno
+import itertools
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -15,7 +18,7 @@ from rw_jax import command_line, load_run, main
 from rw_jax.store import checkpoint, chunks
 from rw_jax.store.layout import RunDir, read_environment, write_environment
 from rw_jax.study.errors import ConfigError, RunError
-from rw_jax.sweeps import sweep
+from rw_jax.sweeps import lock, sweep
 from tests.sweeps.faults import command, damaged, files_at_most, refusal
 from tests.tiny import assert_sentence, chunk_of, contents, some, stored_records, tiny_study
 
@@ -454,3 +457,25 @@ def test_what_fits_no_machine_is_told_from_sizes_alone_and_nothing_is_written(fi
     sentence = refusal(capsys, tiny_study(fields=fields, **axes), tmp_path / "run")
     assert words in sentence
     assert not (tmp_path / "run").exists()
+
+
+def test_where_there_are_no_locks_it_is_said_and_trained(
+    tmp_path, values_study, values_run, sweep_once, monkeypatch, caplog
+):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    sweep_once(values_study, tmp_path / "run")
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert f"{tmp_path / 'run' / 'lock'} cannot be locked (No locks available)" in told[0]
+    assert stored_records(tmp_path / "run") == stored_records(values_run)
+
+
+def test_a_folder_whose_inode_changes_is_the_same_folder(tmp_path, values_study, values_run, sweep_once, monkeypatch):
+    """As on sshfs; what tells it then is its lock."""
+    numbers, of = itertools.count(), sweep._Place.of
+    monkeypatch.setattr(sweep._Place, "of", lambda run_dir: of(run_dir)._replace(inode=next(numbers)))
+    sweep_once(values_study, tmp_path / "run")
+    assert next(numbers) > 2
+    assert stored_records(tmp_path / "run") == stored_records(values_run)
