@@ -3,7 +3,6 @@
 import contextlib
 import logging as python_logging
 import os
-import resource
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -81,6 +80,10 @@ def open_streams() -> None:
 
 def allow_many_files() -> None:
     """Lets the process open as many files as it needs, or ends it with a sentence: Orbax opens many at once."""
+    try:
+        import resource  # which Windows has not
+    except ImportError:
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -180,3 +180,31 @@ def test_a_program_of_ones_own_keeps_its_devices_cache_and_mesh(says, tmp_path):
 
 _CACHE_OF_CONFIG = "jax.config.update('jax_compilation_cache_dir', '{}')\n"
 _SET_BY_TESTS = ("JAX_COMPILATION_CACHE_DIR", "JAX_NUM_CPU_DEVICES", "XLA_FLAGS")
+
+
+PROGRAM_WITHOUT = """
+import sys
+import psutil  # which does without them there
+sys.modules["fcntl"] = sys.modules["resource"] = None  # as on Windows
+import rw_jax
+from rw_jax import command_line, main
+from tests.tiny import tiny_study
+command_line.allow_many_files()
+assert rw_jax.train(tiny_study()).metrics["accuracy"].notnull().all()
+rw_jax.sweep(tiny_study(seed=(0, 1)), "run")
+assert rw_jax.load_run("run").metrics["accuracy"].notnull().all()
+"""
+
+
+def test_what_windows_does_not_have_is_not_needed(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM_WITHOUT],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "lock cannot be locked" in done.stderr

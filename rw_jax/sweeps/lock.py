@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import fcntl
 import os
 import socket
 from collections.abc import Generator
@@ -28,11 +27,12 @@ def hold(folder: Path, path: Path) -> Generator[None]:
     """
     with contextlib.ExitStack() as stack, open(path, "a+", encoding="utf-8", errors="replace") as file:
         try:
-            if (why := _lock(file.fileno())) is not None:
+            if (why := _lock(file.fileno())) is None:
+                of_folder = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, of_folder)
+                _lock(of_folder)  # a file system of a network may know no locks of folders
+            else:
                 logging.warning("%s cannot be locked (%s): see to it that no other command trains here.", path, why)
-            of_folder = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, of_folder)
-            _lock(of_folder)  # a file system of a network may know no locks of folders
         except BlockingIOError as error:
             raise LockedError(f"{folder} is in use by {holder(path) or 'another process'}.") from error
         file.truncate(0)
@@ -52,6 +52,10 @@ def holder(path: Path) -> str:
 
 def _lock(descriptor: int) -> str | None:
     """Locks a file; why that cannot be, if it cannot. Raises: BlockingIOError, if another process holds it."""
+    try:
+        import fcntl  # which Windows has not
+    except ImportError as error:
+        return str(error)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

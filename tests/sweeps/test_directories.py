@@ -1,6 +1,7 @@
 """What people do to run directories: files of their own in them, edits, links, damage, other versions, sizes."""
 
 import errno
+import fcntl
 import itertools
 import json
 import os
@@ -18,7 +19,7 @@ from rw_jax import command_line, load_run, main
 from rw_jax.store import checkpoint, chunks
 from rw_jax.store.layout import RunDir, read_environment, write_environment
 from rw_jax.study.errors import ConfigError, RunError
-from rw_jax.sweeps import lock, sweep
+from rw_jax.sweeps import sweep
 from tests.sweeps.faults import command, damaged, files_at_most, refusal
 from tests.tiny import assert_sentence, chunk_of, contents, some, stored_records, tiny_study
 
@@ -465,7 +466,7 @@ def test_where_there_are_no_locks_it_is_said_and_trained(
     def refuse(descriptor, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     sweep_once(values_study, tmp_path / "run")
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert f"{tmp_path / 'run' / 'lock'} cannot be locked (No locks available)" in told[0]
