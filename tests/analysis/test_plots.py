@@ -166,7 +166,9 @@ def test_the_value_matrix_of_a_question_answerer_stands_alone_and_that_before_a_
     assert len(numbers) == 19 * 19
     assert "transition" not in numbers
     drawn = {path.stem for path in run.run_dir.figures.glob("*.png")}
-    assert drawn == {"success_against_feed_forward_width", "curves", "attention"}
+    assert drawn == {"success_against_feed_forward_width", "curves", "attention", "value_matrices"}
+    written = pd.read_csv(run.run_dir.figures / "value_matrices.csv")
+    assert len(written) == 19 * 19, "of the runs without such a layer"
 
 
 def test_the_attention_of_every_slot_is_the_mean_over_seeds(run):

@@ -516,8 +516,11 @@ def rows(value_HxK):
     return jnp.sum(value_HxK, axis=1)
 
 
-def noisy(values):
-    return optax.add_noise(0.1, 0.5, jax.random.key(0))
+def numbered(num_nodes):
+    return Model(
+        init=lambda key, values: {0: jnp.zeros((num_nodes, num_nodes))},
+        apply=lambda params, tokens_LxB: Output(params[0][:, tokens_LxB[-1]]),
+    )
 
 
 def halving(values):
@@ -532,7 +535,7 @@ PIECES_THAT_DO_NOT_FIT = [
     ({"task.name": "checked.py:few", "task.walks": "all"}, "task.population gives tokens_LxB of shape (6, 3)"),
     ({"model.form": "checked.py:flat"}, "model.looks.value gives 'float32[3]', but must give a matrix V"),
     ({"training.optimizer": "checked.py:asking", "model.form": "full"}, "optimizer does not work"),
-    ({"training.optimizer": "checked.py:noisy", "model.form": "full"}, "optimizer keeps a key of jax.random.key"),
+    ({"model.form": "checked.py:numbered"}, "model.init gives params[0], but must give arrays by names"),
     ({"training.optimizer": "checked.py:halving", "model.form": "full"}, "optimizer gives updates"),
     ({"record.metrics": ("checked.py:rows",)}, "The metric rows gives an array of shape (4,), but must give one with"),
     ({"task.name": "broken.py:task"}, "broken.py cannot be used (ImportError"),
