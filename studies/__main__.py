@@ -18,7 +18,7 @@ from rw_jax import ConfigError, command_line
 from rw_jax.study.flags import read_command
 from rw_jax.study.paths import local_path
 from rw_jax.sweeps import interruption
-from studies import runner
+from studies import pages, runner
 from studies.study import Study
 from studies.sweeps import StudyCommand
 
@@ -92,7 +92,7 @@ def main(argv: list[str]) -> None:
             command_line.write("\n".join(listed()))
             return
         written = runner.run(*asked_for)
-        for line in written.lines():
+        for line in [*written.lines(), *([pages.QUICK] if asked_for[1].is_quick else [])]:
             print(line)
         folder, name = command_line.short(written.path), written.path.stem
         print(f"The report is {folder}; {name}.md, {name}.json, figures and tables are beside it.")

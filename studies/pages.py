@@ -28,7 +28,7 @@ _LARGEST_TABLE = 30
 _MOST_LABELS = 30
 """Labels of an axis that a page lists one by one."""
 
-QUICK = "This report was made with --quick: its grids are so small that no verdict on this page means anything."
+QUICK = "This report was made with --quick: its grids are so small that no verdict means anything."
 
 
 class Section(NamedTuple):

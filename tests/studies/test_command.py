@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rw_jax import ConfigError
+from studies import pages, runner
 from studies.__main__ import STUDIES, listed, main, parse
 from tests.tiny import assert_sentence
 
@@ -36,6 +37,14 @@ def test_every_study_is_named_as_it_is_asked_for_and_its_parts_have_names_of_the
     names = [each.name for each in (*study.claims, *study.exhibits)]
     assert len(set(names)) == len(names)
     assert len({sweep.name for sweep in study.sweeps}) == len(study.sweeps)
+
+
+@pytest.mark.parametrize("words", [["rounding"], ["rounding", "--quick"]])
+def test_what_is_printed_of_a_quick_report_says_that_it_means_nothing(words, tmp_path, monkeypatch, capsys):
+    written = pages.Report(tmp_path / "report.html", [], ["0 of 2 seeds leave accuracy 1/K."])
+    monkeypatch.setattr(runner, "run", lambda study, command: written)
+    main(words)
+    assert ("no verdict means anything" in capsys.readouterr().out) == ("--quick" in words)
 
 
 def test_quick_has_a_folder_of_its_own_parts_are_named_and_fields_of_a_setting_can_be_changed():
