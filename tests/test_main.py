@@ -447,6 +447,34 @@ def test_a_dry_run_tells_what_there_is_to_do_and_writes_nothing(values_study, tm
     assert not (tmp_path / "new").exists()
 
 
+WITH_A_DATACLASS = """
+from __future__ import annotations
+import dataclasses
+from pathlib import Path
+import rw_jax
+
+
+def get_config():
+    @dataclasses.dataclass
+    class Size:
+        nodes: int = 7
+
+    config = rw_jax.read_config(Path(__file__).with_name("other.py"))
+    config.task.num_nodes = Size().nodes
+    return config
+"""
+
+
+def test_a_config_file_may_have_dataclasses_and_read_another(tmp_path):
+    (tmp_path / "mine.py").write_text(WITH_A_DATACLASS)
+    other = WITH_A_DATACLASS.replace('rw_jax.read_config(Path(__file__).with_name("other.py"))', "rw_jax.base_config()")
+    (tmp_path / "other.py").write_text(other.replace("nodes: int = 7", "nodes: int = 9"))
+    assert rw_jax.read_config(tmp_path / "other.py").task.num_nodes == 9
+    assert rw_jax.read_config(tmp_path / "mine.py").task.num_nodes == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.py", "other.py"]
+    assert "__config__" not in sys.modules
+
+
 def test_a_notebook_may_run_a_command_twice_and_is_interrupted_afterwards_as_before(monkeypatch, capsys):
     monkeypatch.chdir(PROJECT)
     monkeypatch.setattr(sys, "argv", ["rw_jax", SMOKE, "--dry_run"])

@@ -3,9 +3,10 @@
 import contextlib
 import os
 import re
-import runpy
+import sys
 import traceback
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,8 +56,10 @@ def read_config(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
     if not file.is_file():
         raise ConfigError(f"--config is {path!r}, which is not a file; give one, such as --config=configs/sweep.py.")
     try:
-        with contextlib.chdir(Path.cwd()):  # a file that leaves for another folder takes nobody along
-            get_config = runpy.run_path(str(file)).get("get_config")
+        # A file that leaves for another folder takes nobody along.
+        with contextlib.chdir(Path.cwd()), _module_of(file) as module:
+            exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
+            get_config = getattr(module, "get_config", None)
             config_dict = get_config() if callable(get_config) else None
     except BaseException as error:  # whatever a config file does wrong
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
@@ -72,6 +75,21 @@ def read_config(path: str | os.PathLike[str]) -> ml_collections.ConfigDict:
         config_dict = config_dict.as_configdict()
     _check_names(config_dict)
     return config_dict
+
+
+@contextlib.contextmanager
+def _module_of(file: Path) -> Generator[types.ModuleType]:
+    """A module to execute a config file in; dataclasses find it by its name while it is there."""
+    module = types.ModuleType("__config__")
+    module.__file__ = str(file)
+    before = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module
+    try:
+        yield module
+    finally:
+        del sys.modules[module.__name__]
+        if before is not None:  # a config file that reads another
+            sys.modules[module.__name__] = before
 
 
 def _check_names(config_dict: ml_collections.ConfigDict) -> None:
