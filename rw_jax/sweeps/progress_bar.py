@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import rich.console
 import rich.progress
+import rich.table
 from absl import logging
 
 Advance = Callable[[int, Mapping[str, np.ndarray]], None]
@@ -37,8 +38,9 @@ def shown(total: int, missing: int) -> Generator[Advance]:
     elif sys.stderr.isatty():
         columns = (
             rich.progress.TextColumn("training"),
-            rich.progress.BarColumn(),
-            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(bar_width=20),
+            # Where a terminal is narrow the words go on in another line.
+            rich.progress.TextColumn("{task.description}", table_column=rich.table.Column(no_wrap=False)),
         )
         # Told by the file alone: a kernel sets variables that make rich take a pipe for a terminal.
         console = rich.console.Console(stderr=True, force_interactive=True)

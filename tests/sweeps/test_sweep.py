@@ -1,6 +1,7 @@
 """A whole grid: a run's numbers are its own, an interrupted sweep ends with the same, and what is said on the way."""
 
 import dataclasses
+import io
 import json
 import logging
 import os
@@ -464,6 +465,27 @@ def test_a_sweep_logs_one_short_plain_line_per_chunk_where_stderr_is_no_terminal
     assert re.search(r"[0-9.e+]+ a second$", lines[0])
     assert re.search(r"[0-9.e+]+ a second, 0 s left$", lines[1])
     assert max(map(len, lines)) < 90
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_terminal_shows_every_word_however_narrow_it_is(columns, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    measured = {"accuracy": np.full(10**6, 0.75), "parent_is_highest": np.ones(10**6)}
+    with progress_bar.shown(total=2 * 10**6, missing=10**6) as advance:
+        advance(2, {name: values[:2] for name, values in measured.items()})
+        advance(10**6 - 2, measured)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
+    assert max(map(len, re.split(r"[\r\n]", plain))) <= columns
+    words = " ".join(plain.split("training")[-1].replace("━", " ").split())
+    assert re.fullmatch(
+        r"2000000 of 2000000 runs, accuracy 0\.75, on the parent 1\.00, [0-9.e+]+ a second, 0 s left", words
+    )
 
 
 def test_a_notebook_has_one_line_that_is_replaced(monkeypatch):
