@@ -287,7 +287,7 @@ class _Held(io.FileIO):
         content = bytearray(left if size is None or size < 0 else min(size, left))
         return bytes(content[: self.readinto(content)])
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any, /) -> tuple[Any, ...]:
         return _Held, (self._path, self._seen)
 
     def __del__(self) -> None:
