@@ -13,7 +13,7 @@ import xarray as xr
 
 from rw_jax.study.config import AXES
 from rw_jax.study.errors import RunError
-from rw_jax.study.fields import Scalar, scalar, shown
+from rw_jax.study.fields import Scalar, as_python, shown
 from rw_jax.study.grid import Cell, Dimension, Grid
 from rw_jax.study.labels import same_label
 
@@ -95,7 +95,7 @@ def _having(dimension: Dimension, given: Mapping[str, Scalar]) -> list[int]:
 
 def can_be_label(given: Any) -> bool:
     """Whether something is a number or a word: True is no 1, and an array no number."""
-    return isinstance(scalar(given), numbers.Real | str) and not isinstance(scalar(given), bool)
+    return isinstance(as_python(given), numbers.Real | str) and not isinstance(as_python(given), bool)
 
 
 def listed(labels: Iterable[Any]) -> str:

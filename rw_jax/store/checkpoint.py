@@ -184,7 +184,7 @@ def remove(path: Path) -> None:
 
 
 def _rename(path: Path, target: Path) -> None:
-    """Renames a folder; one that lies in a layer of an image (overlayfs) has to be copied."""
+    """Renames a folder. One in a layer of an image (overlayfs) is copied; killed midway, that leaves a damaged tree."""
     try:
         path.rename(target)
     except OSError as error:

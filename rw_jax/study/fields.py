@@ -51,7 +51,7 @@ def integer(least: int) -> Right:
     """An integer of 32 bits that is not below `least`; NumPy's integers become Python's."""
 
     def read(value: Any) -> int:
-        value = scalar(value)
+        value = as_python(value)
         if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= LARGEST:
             raise ValueError
         return int(value)
@@ -63,7 +63,7 @@ def number(least: float, largest: float) -> Right:
     """A number in a closed interval, kept as a float."""
 
     def read(value: Any) -> float:
-        value = scalar(value)
+        value = as_python(value)
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise ValueError
         try:
@@ -274,7 +274,7 @@ def declarations(group: Any, prefix: str = "") -> dict[str, Declaration]:
     return found
 
 
-def scalar(value: Any) -> Any:
+def as_python(value: Any) -> Any:
     """Python's own number of one of NumPy's or JAX's; anything else as it is."""
     is_one = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0 and not np.ma.isMaskedArray(value)
     return widened(value).item() if is_one else value

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rw_jax.study.errors import ConfigError
-from rw_jax.study.fields import Right, Scalar, scalar, shown, widened, without_digest
+from rw_jax.study.fields import Right, Scalar, as_python, shown, widened, without_digest
 
 _LARGEST_AXIS = 10_000_000
 
@@ -86,7 +86,7 @@ def _elements(path: str, right: Right, given: Any) -> Iterable[Any]:
     if isinstance(given, range):
         _check_count(path, given, len(given))
         return given
-    given = scalar(given)
+    given = as_python(given)
     if isinstance(given, numbers.Real):
         return (given,)
     is_array = hasattr(given, "dtype") and not np.ma.isMaskedArray(given)
@@ -191,7 +191,7 @@ def _check_count(path: str, given: Any, count: int) -> None:
 
 def _option(value: Any) -> Any:
     """A parameter of a piece as the config keeps it: Python's own numbers and words, or a tuple of them."""
-    value = scalar(value)
+    value = as_python(value)
     if hasattr(value, "tolist"):  # an array
         value = (value if np.ma.isMaskedArray(value) else widened(value)).tolist()
     if isinstance(value, tuple | list):
@@ -216,7 +216,7 @@ def read_option(path: str, given: Any) -> Any:
 
 def same_label(label: Scalar, asked: Any) -> bool:
     """Whether a label is the one asked for: numbers with a fraction up to rounding, pieces without their digest."""
-    asked = scalar(asked)
+    asked = as_python(asked)
     if isinstance(label, bool | tuple):
         return type(asked) is type(label) and label == asked
     if isinstance(asked, bool) or not isinstance(asked, numbers.Real | str):  # True is no 1, and an array no number

@@ -67,10 +67,10 @@ def token_scores(
 def scores_of_long_walks(
     stationary_K: np.ndarray, transition_KxK: np.ndarray, most: int, learning_rate: float, epsilon: float
 ) -> np.ndarray:
-    """What N c_k / eta tends to on ever longer stationary walks, up to what is the same for all k; k = 1..most.
+    """What c_k / N tends to on ever longer stationary walks, float64[most], for k = 1..most.
 
-    S[y, s] / N tends to pi_y pi_s there and f_y to (eta / eps) pi_y |pi|^2, so that c_k is, but for terms of order 1/N
-    beside it, the correlation of two functions of the states' probabilities, one at the target and one k states before:
+    S[y, s] / N tends to pi_y pi_s there and f_y to (eta / eps) pi_y |pi|^2. So the limit is the correlation of two
+    functions of the states' probabilities, one at the target and one k states before:
 
         sum_{y, s} P(s_N = y, s_{N-k} = s) pi_s pi_y / (f_y + eps).
 

@@ -215,19 +215,19 @@ def check_drawn(grid: Grid, structure: Structure, experiment: Experiment) -> Non
                     f"task.sample gives weights_B from {weights_B.min():g} to {weights_B.max():g}, but must give "
                     "weights that are finite, not below 0, and not all 0."
                 )
-            for name, laws in {"next_state_law": law_KxB, **({} if law is None else _rows_of(law))}.items():
+            for what, laws in {"next_state_law gives": law_KxB, **({} if law is None else _columns_of(law))}.items():
                 if laws is not None and not (laws.min() >= -1e-6 and np.abs(laws.sum(axis=0) - 1).max() < 1e-3):
                     given = shown(laws.T[0].tolist())
-                    raise ConfigError(f"task.{name} gives {given}, but must give probabilities that sum to 1.")
+                    raise ConfigError(f"task.{what} {given}, but must give probabilities that sum to 1.")
 
 
 _DRAWN_RUNS, _DRAWN_WALKS = 16, 64
 """What is drawn of a task before anything is written: of so many runs so many walks."""
 
 
-def _rows_of(law: Law) -> dict[str, Any]:
-    """The laws of a chain, as columns."""
-    return {"law's start_K": law.start_K[:, None], "law's transition_KxK": law.transition_KxK.T}
+def _columns_of(law: Law) -> dict[str, Any]:
+    """The laws of a chain, as columns, by how a message begins that tells of them."""
+    return {"law gives start_K": law.start_K[:, None], "law gives transition_KxK": law.transition_KxK.T}
 
 
 def _expect_states(name: str, states: np.ndarray, largest: int) -> None:

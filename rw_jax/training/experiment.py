@@ -91,7 +91,7 @@ def make_experiment(config: Config, pieces: Pieces = BUILT_IN) -> Experiment:
     Raises:
       ConfigError: if they cannot be made, or do not go together.
     """
-    sources = {axis: _source(config, pieces, axis) for axis in ("task", "form", "loss", "optimizer")}
+    sources = {axis: source_in(config, pieces, axis) for axis in ("task", "form", "loss", "optimizer")}
     of_task = make_task(config, pieces)
     task: Task = of_task.piece
     fields = _fields(config, pieces) | {"num_nodes": task.num_nodes, "walk_length": task.walk_length}
@@ -143,7 +143,8 @@ def make_experiment(config: Config, pieces: Pieces = BUILT_IN) -> Experiment:
     return experiment
 
 
-def _source(config: Config, pieces: Pieces, axis: str) -> Source:
+def source_in(config: Config, pieces: Pieces, axis: str) -> Source:
+    """What stands for a kind of piece in the runs of a config. Raises: ConfigError, as `source_of`."""
     return source_of(axis, pieces.objects.get(axis, config.value(axis)), pieces)
 
 
@@ -159,7 +160,7 @@ def make_task(config: Config, pieces: Pieces) -> Made:
     Raises:
       ConfigError: if it cannot be made, or is of other sizes than the config says.
     """
-    source = _source(config, pieces, "task")
+    source = source_in(config, pieces, "task")
     made = make(source, _fields(config, pieces))
     for field, right in (("num_nodes", made.piece.num_nodes), ("walk_length", made.piece.walk_length)):
         given = config.value(field)

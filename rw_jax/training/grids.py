@@ -24,7 +24,7 @@ from rw_jax.study.fields import NO_NEUTRAL, VALUE, shown
 from rw_jax.study.grid import Cell, Grid, Structure
 from rw_jax.tasks import Task
 from rw_jax.training.checks import Reads, check_drawn, check_labels, check_stages, checked_shape
-from rw_jax.training.experiment import Experiment, make_experiment, make_task, stored_start
+from rw_jax.training.experiment import Experiment, make_experiment, make_task, source_in, stored_start
 from rw_jax.training.metrics import METRICS
 from rw_jax.training.pieces import BUILT_IN, KINDS, Pieces, metric_sources, source_of
 from rw_jax.training.run import Progress
@@ -105,7 +105,7 @@ class Experiments:
         shape = checked_shape(experiment, reads)
         _check_dims(grid, experiment)
         check_labels(grid, structure, experiment.trained_on, reads)
-        if not source_of("task", self.pieces.objects.get("task", config.task.name), self.pieces).is_built_in:
+        if not source_in(config, self.pieces, "task").is_built_in:
             check_drawn(grid, structure, experiment)
         read = experiment.took.union(*reads.names.values())
         _check_mixed(grid, structure, read)

@@ -174,10 +174,10 @@ def _parent_is_highest(mean_attention_N, parent):
 
 
 def _highest_lag(mean_attention_N):
-    return _number(len(mean_attention_N) - 1 - jnp.argmax(mean_attention_N), mean_attention_N)
+    return _unless_lost(len(mean_attention_N) - 1 - jnp.argmax(mean_attention_N), mean_attention_N)
 
 
-def _number(found: jax.Array, attention_N: jax.Array) -> jax.Array:
+def _unless_lost(found: jax.Array, attention_N: jax.Array) -> jax.Array:
     """What was found of the largest of some weights; NaN where they are none, which have no largest."""
     is_lost = jnp.any(jnp.isnan(attention_N), axis=-1)
     return jnp.where(is_lost, jnp.nan, found).astype(attention_N.dtype)
@@ -230,7 +230,9 @@ def _head_parent_attention(mean_head_attention, parent):
 
 
 def _head_highest_lag(mean_head_attention):
-    return _number(mean_head_attention.shape[-1] - 1 - jnp.argmax(mean_head_attention, axis=-1), mean_head_attention)
+    return _unless_lost(
+        mean_head_attention.shape[-1] - 1 - jnp.argmax(mean_head_attention, axis=-1), mean_head_attention
+    )
 
 
 def _head_value_error(head_values, target_KxK):
@@ -397,7 +399,7 @@ def direction_error(array: jax.Array, reference: jax.Array, total: Callable[[jax
     """
 
     def unit(array):
-        # By a power of two, which changes no bit: squares of what is large or small leave the numbers of 32 bits.
+        # Squares of what is large or small leave the numbers of 32 bits. A power of two rounds nothing.
         _, exponent = jnp.frexp(total(jnp.abs(array)))
         scaled = jnp.ldexp(array, -exponent)
         return scaled / jnp.sqrt(total(scaled**2))

@@ -145,7 +145,7 @@ def transformation(optimizer: Optimizer, model: Model, values: Values) -> optax.
 def _keeping_keys(inner: optax.GradientTransformation) -> optax.GradientTransformation:
     """The transformation with the numbers of keys, which can be stored, in the place of the keys in its state."""
 
-    def plain(state: Any) -> Any:
+    def stored(state: Any) -> Any:
         return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, state)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
@@ -156,9 +156,9 @@ def _keeping_keys(inner: optax.GradientTransformation) -> optax.GradientTransfor
             state,
         )
         moved, state = inner.update(updates, kept, params)
-        return moved, plain(state)
+        return moved, stored(state)
 
-    return optax.GradientTransformation(lambda params: plain(inner.init(params)), update)
+    return optax.GradientTransformation(lambda params: stored(inner.init(params)), update)
 
 
 def _is_key(leaf: Any) -> bool:

@@ -73,7 +73,7 @@ def of_populations(run: Run) -> Evidence:
         {
             "K": group.config.task.num_nodes, "p": group.config.task.p,
             "training": "gradient descent" if group.labels["optimizer"] == "gd" else "gradient flow",
-            "lag": int(group.metric("highest_lag")[0, -1]), "optimal": bool(predicts_optimally(group)[0]),
+            "lag": group.metric("highest_lag")[0, -1], "optimal": bool(predicts_optimally(group)[0]),
         }
         for group in run.groups()
     ]  # fmt: skip

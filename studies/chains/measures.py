@@ -16,6 +16,9 @@ from studies.evidence import accuracy_gap, evidence, on_parent, predicts_optimal
 SHARP = 0.9
 """Attention has ended on one lag if that has more than this mean weight."""
 
+EVEN = 1e-12
+"""A stationary law is uniform if its unevenness is below this."""
+
 CLEAR = 0.01
 """The largest c_k leads clearly if it does by more than this share of the spread of all."""
 
@@ -115,7 +118,7 @@ def parents_are_stable(table: pd.DataFrame) -> Evidence:
 
 def uniform_and_reversible(table: pd.DataFrame) -> Evidence:
     """The share of the reversible chains with a uniform law, without a tie, whose attention ends on the last token."""
-    is_one = (table["drift"] < 1e-12) & (table["unevenness"] < 1e-12) & (table["parent_lead"] != 0)
+    is_one = (table["drift"] < 1e-12) & (table["unevenness"] < EVEN) & (table["parent_lead"] != 0)
     return _by_family(table[is_one], table["at_end"][is_one] == 1)
 
 
@@ -129,7 +132,7 @@ def optimum_by_width(table: pd.DataFrame) -> Evidence:
 
     Trainings that diverged, whose numbers are NaN, are left out and counted.
     """
-    rows, is_even = [], table["unevenness"] < 1e-12
+    rows, is_even = [], table["unevenness"] < EVEN
     kinds = {"all with a uniform law": table[is_even], "all others": table[~is_even]}
     kinds |= {str(family): of_family for family, of_family in table.groupby("family", sort=False)}
     for chains_of, group in kinds.items():

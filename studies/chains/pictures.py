@@ -25,7 +25,7 @@ from rw_jax.analysis.plots.drawing import (
 from rw_jax.analysis.statistics import rate_interval
 from rw_jax.tasks.families import near_cycle
 from rw_jax.theory import chains
-from studies.chains.measures import CLEAR, QUANTITIES, SHARP
+from studies.chains.measures import CLEAR, EVEN, QUANTITIES, SHARP
 from studies.evidence import transition_matrix
 from studies.figures import show_lags
 
@@ -186,7 +186,7 @@ def race_won(table: pd.DataFrame) -> Figure:
 
 
 def _law(unevenness: pd.Series) -> np.ndarray:
-    return np.where(unevenness < 1e-12, "uniform stationary law", "other laws")
+    return np.where(unevenness < EVEN, "uniform stationary law", "other laws")
 
 
 def _draw_graph(panel: Axes, transition: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from rw_jax.analysis.interpret import attended_lag
 from rw_jax.analysis.statistics import Estimate, rate_interval
 from rw_jax.tasks.chain import stationary_law
 from rw_jax.theory import chains
+from studies.chains.measures import EVEN
 from studies.claim import Evidence
 from studies.evidence import by_labels, evidence, on_parent, predicts_optimally, row, transition_matrix
 
@@ -26,7 +27,7 @@ def race_table(run: Run) -> pd.DataFrame:
     rows = []
     for group in run.groups():
         task, transition = group.config.task, transition_matrix(group)
-        is_even = chains.unevenness(stationary_law(transition)) < 1e-12
+        is_even = chains.unevenness(stationary_law(transition)) < EVEN
         ends = zip(group.cells, on_parent(group), predicts_optimally(group), strict=True)
         for cell, is_on_parent, is_optimal in ends:
             after_two = run.params(step=2, **cell.labels)
@@ -95,27 +96,29 @@ def widest(table: pd.DataFrame) -> Evidence:
 
 
 def on_long_walks(run: Run) -> Evidence:
-    """Of the chains with an uneven law the share on which the last token has the largest c_k, by N."""
+    """Of the chains with an uneven law the share on which the last token has the largest c_k, by η and N."""
     config, rows, first = run.config, [], {}
     for group in run.groups():
         first.setdefault(group.config.value("graph_seed"), group)
     matrices = [transition_matrix(group) for group in first.values()]
     laws = [(stationary_law(transition), transition) for transition in matrices]
-    uneven = [(law, transition) for law, transition in laws if chains.unevenness(law) >= 1e-12]
-    rates = (config.training.learning_rate, config.training.epsilon)
-    for N in (*config.labels("walk_length"), *_LONG):
-        scores = [chains.token_scores(law, transition, transition, N, *rates) for law, transition in uneven]
-        rows.append(_leading(N, scores))
-    limits = [chains.scores_of_long_walks(law, transition, _LONG[0], *rates) for law, transition in uneven]
-    return evidence([*rows, _leading(math.inf, limits)])
+    uneven = [(law, transition) for law, transition in laws if chains.unevenness(law) >= EVEN]
+    for rate in _RATES:
+        rates = (rate, config.training.epsilon)
+        for N in (*config.labels("walk_length"), *_LONG):
+            scores = [chains.token_scores(law, transition, transition, N, *rates) for law, transition in uneven]
+            rows.append(_leading(rate, N, scores))
+        limits = [chains.scores_of_long_walks(law, transition, _LONG[0], *rates) for law, transition in uneven]
+        rows.append(_leading(rate, math.inf, limits))
+    return evidence(rows)
 
 
-_LONG = (200, 1000, 5000)
+_RATES, _LONG = (0.01, 1.0, 10.0), (200, 1000, 5000)
 
 
-def _leading(N: float, scores: list[np.ndarray]) -> dict[str, object]:
+def _leading(rate: float, N: float, scores: list[np.ndarray]) -> dict[str, object]:
     leads = np.array([np.argmax(of_chain) == 0 for of_chain in scores])
-    return row({"N": N}, float(leads.mean()), chains=len(leads), lead=int(leads.sum()))
+    return row({"η": rate, "N": N}, float(leads.mean()), chains=len(leads), lead=int(leads.sum()))
 
 
 def _over_chains(group: pd.DataFrame, name: str) -> Estimate:

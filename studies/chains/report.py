@@ -223,7 +223,7 @@ CLAIMS = (
         statement="The last token has the largest c_k.",
         statistic="The share of these chains; N = inf is the limit.",
         rule=Within(0.8, 1, "Four chains in five."),
-        labels=("N",),
+        labels=("η", "N"),
         sweeps=(WIDTHS,),
         measure=on_long_walks,
     ),

@@ -35,7 +35,7 @@ def positions_table_of(run: Run) -> pd.DataFrame:
                     "rate": config.training.learning_rate,
                     "p": task.p,
                     "draw": model.embedding_seed,
-                    "lag": int(group.metric("highest_lag")[i, second]),
+                    "lag": group.metric("highest_lag")[i, second],
                     "predicted": attended_lag(scores),
                     "optimal": bool(group.metric("predicts_optimally")[i, -1] == 1),
                     "parent": bool(group.metric("parent_is_highest")[i, -1] == 1),

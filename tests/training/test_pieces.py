@@ -19,7 +19,7 @@ from rw_jax.models import Model, Output
 from rw_jax.study import reading
 from rw_jax.study.config import AXES
 from rw_jax.study.grid import Grid
-from rw_jax.tasks import Task, Walks
+from rw_jax.tasks import Law, Task, Walks
 from rw_jax.tasks.circle import circle
 from rw_jax.tasks.table import TASKS
 from rw_jax.training.experiment import make_experiment
@@ -532,7 +532,7 @@ def test_no_code_tells_a_piece_by_its_name():
     assert found == {}
 
 
-def drawing(shift=0, target_shift=0, weight=1.0, total=1.0):
+def drawing(shift=0, target_shift=0, weight=1.0, total=1.0, start=None):
     """A task whose walks go clockwise, with something wrong in what it draws."""
 
     def task(num_nodes, walk_length):
@@ -545,7 +545,10 @@ def drawing(shift=0, target_shift=0, weight=1.0, total=1.0):
         def next_state_law(tokens_LxB, values):
             return total * jax.nn.one_hot((tokens_LxB[-1] + 1) % num_nodes, num_nodes, axis=0)
 
-        return Task(num_nodes, walk_length, sample, next_state_law)
+        def law(values):
+            return Law(jnp.full(num_nodes, start), jnp.roll(jnp.eye(num_nodes), 1, axis=1))
+
+        return Task(num_nodes, walk_length, sample, next_state_law, law=None if start is None else law)
 
     return task
 
@@ -560,6 +563,7 @@ def drawing(shift=0, target_shift=0, weight=1.0, total=1.0):
         ({"weight": -1.0}, "task.sample gives weights_B from -1 to -1, but must give weights that are finite"),
         ({"weight": 0.0}, "task.sample gives weights_B from 0 to 0, but must give weights that are finite"),
         ({"weight": np.nan}, "task.sample gives weights_B from nan to nan, but must give weights that are finite"),
+        ({"start": 0.5}, "task.law gives start_K [0.5, 0.5, 0.5, 0.5], but must give probabilities that sum to 1."),
         ({"total": 2.0}, "task.next_state_law gives [0.0, "),
     ],
 )

@@ -191,3 +191,20 @@ def test_the_share_that_is_needed_is_where_the_parent_begins_to_lead():
         law[2] += share
         scores = lengths.second_scores(31, 0.7, law, 1.0, 0.1)
         assert (scores.argmax() == 0) == leads
+
+
+def test_a_population_that_has_diverged_is_on_no_lag_and_counts_as_not_learned():
+    config = rw_jax.read_config(POPULATION.file)
+    config.grid.optimizer = ("gd", "sign")
+
+    def metric(name, cell):
+        is_lost = cell.config.task.num_nodes == 5
+        values = {"highest_lag": np.nan if is_lost else 1.0, "predicts_optimally": float(not is_lost)}
+        return values.get(name, values["predicts_optimally"])
+
+    run = Run(source_of(from_config_dict(config), metric, lambda cell, step: {"params": {}}))
+    rows = measures.of_populations(run).rows
+    lost = np.mean([cell.config.task.num_nodes == 5 for cell in Grid(from_config_dict(config)).cells()])
+    assert 0 < lost < 1
+    assert rows["estimate"].tolist() == pytest.approx([1 - lost] * 2)
+    assert rows["on_parent"].tolist() == pytest.approx([1 - lost] * 2)

@@ -250,18 +250,19 @@ def test_success_is_a_share_of_seeds_with_an_interval_over_chains():
 
 def test_how_often_the_last_token_leads_on_long_walks_is_counted_on_uneven_laws(run):
     rows = judge(BY_NAME["long-walks"], [run]).evidence.rows
-    assert rows["N"].tolist() == [13, 200, 1000, 5000, math.inf]
+    assert rows["N"].tolist() == [13, 200, 1000, 5000, math.inf] * 3
+    assert rows["η"].tolist() == [0.01] * 5 + [1.0] * 5 + [10.0] * 5
     assert (rows["chains"] == 2).all()
-    for N, lead in zip(rows["N"], rows["lead"], strict=True):
+    for rate, N, lead in zip(rows["η"], rows["N"], rows["lead"], strict=True):
         leads = 0
         for family in ("star", "dirichlet"):
             transition = run.transition_matrix(**run.groups(family=family)[0].cells[0].labels)
             law = np.linalg.matrix_power(transition.T @ (np.eye(8) + transition.T) / 2, 4000)[:, 0]
             given = (law, transition)
             scores = (
-                chains.scores_of_long_walks(*given, 200, 1.0, 0.1)
+                chains.scores_of_long_walks(*given, 200, rate, 0.1)
                 if math.isinf(N)
-                else chains.token_scores(*given, transition, int(N), 1.0, 0.1)
+                else chains.token_scores(*given, transition, int(N), rate, 0.1)
             )
             leads += scores.argmax() == 0
         assert lead == leads
